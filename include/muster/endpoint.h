@@ -1,0 +1,61 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "muster/ids.h"
+
+namespace muster {
+
+/// An IPv4 or IPv6 address without scope; the scope is part of the Endpoint. A value, ordered and comparable.
+class IpAddress {
+public:
+    using V4 = std::array<std::uint8_t, 4>;
+    using V6 = std::array<std::uint8_t, 16>;
+
+    IpAddress() = default;  ///< 0.0.0.0
+    explicit IpAddress(const V4& octets);
+    explicit IpAddress(const V6& octets) : octets_(octets), is_v6_(true) {}
+
+    bool is_v4() const { return !is_v6_; }
+    bool is_v6() const { return is_v6_; }
+    bool is_unspecified() const;
+    bool is_loopback() const;
+    bool is_multicast() const;
+    /// fe80::/10 or 169.254.0.0/16: meaningful only together with an interface.
+    bool is_link_local() const;
+    V4 v4() const;                            ///< The four octets; all zero for an IPv6 address.
+    const V6& v6() const { return octets_; }  ///< The sixteen octets; for IPv4 the first four are used.
+
+    /// Text as in RFC 5952, without scope.
+    std::string to_string() const;
+    /// Parses dotted decimal or RFC 4291 text without scope; nullopt for anything else.
+    static std::optional<IpAddress> parse(std::string_view text);
+
+    auto operator<=>(const IpAddress&) const = default;
+
+private:
+    V6 octets_{};
+    bool is_v6_ = false;
+};
+
+/// Where datagrams go to or come from: address, port, and the local interface they pass.
+/// `interface` is InterfaceIndex::none only where the kernel's routing is asked to choose.
+struct Endpoint {
+    IpAddress address;
+    std::uint16_t port = 0;
+    InterfaceIndex interface = InterfaceIndex::none;
+
+    auto operator<=>(const Endpoint&) const = default;
+
+    /// "192.0.2.1:4711", "[fe80::1%3]:4711" (the scope is the interface index).
+    std::string to_string() const;
+    /// Parses what to_string() prints; the scope may only be a number here (names need the kernel: os/).
+    static std::optional<Endpoint> parse(std::string_view text);
+};
+
+}  // namespace muster

@@ -1,0 +1,106 @@
+#include "muster/error.h"
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kMaxEvidence = 64;  // one race over 16 interfaces x 4 candidates; more helps nobody
+
+class Category final : public boost::system::error_category {
+public:
+    const char* name() const noexcept override { return "muster"; }
+    std::string message(int code) const override { return std::string(to_string(static_cast<Errc>(code))); }
+};
+
+}  // namespace
+
+const boost::system::error_category& error_category() noexcept {
+    static const Category category;
+    return category;
+}
+
+boost::system::error_code make_error_code(Errc code) noexcept {
+    return {static_cast<int>(code), error_category()};
+}
+
+std::string_view to_string(Errc code) noexcept {
+    using enum Errc;
+    switch (code) {
+        case no_coordinator: return "no_coordinator";
+        case no_interface: return "no_interface";
+        case unreachable: return "unreachable";
+        case refused: return "refused";
+        case untrusted: return "untrusted";
+        case version_mismatch: return "version_mismatch";
+        case handshake_failed: return "handshake_failed";
+        case name_in_use: return "name_in_use";
+        case full: return "full";
+        case lost: return "lost";
+        case link_down: return "link_down";
+        case closed: return "closed";
+        case too_slow: return "too_slow";
+        case unknown_peer: return "unknown_peer";
+        case not_connected: return "not_connected";
+        case too_large: return "too_large";
+        case queue_full: return "queue_full";
+        case cancelled: return "cancelled";
+        case cancelled_by_peer: return "cancelled_by_peer";
+        case declined: return "declined";
+        case already_exists: return "already_exists";
+        case bad_name: return "bad_name";
+        case checksum_mismatch: return "checksum_mismatch";
+        case source_changed: return "source_changed";
+        case storage: return "storage";
+        case protocol_violation: return "protocol_violation";
+        case bad_input: return "bad_input";
+        case timed_out: return "timed_out";
+        case system: return "system";
+        case unsupported: return "unsupported";
+    }
+    return "unknown";
+}
+
+Error& Error::during(std::string_view attempt) & {
+    message_ = std::string(attempt) + ": " + message_;
+    return *this;
+}
+
+Error& Error::saw(Evidence evidence) & {
+    if (evidence_.size() < kMaxEvidence) {
+        evidence_.push_back(std::move(evidence));
+        return *this;
+    }
+    if (evidence_.size() == kMaxEvidence)
+        evidence_.push_back({"note", "", "more was tried than is listed here"});
+    return *this;
+}
+
+std::string Error::explain() const {
+    std::string text = message_;
+    for (const auto& [phase, subject, finding] : evidence_) {
+        text += "\n  " + phase;
+        if (!subject.empty()) text += " " + subject;
+        text += ": " + finding;
+    }
+    if (!cure_.empty()) text += "\n  What to do: " + cure_;
+    return text;
+}
+
+std::string Error::to_json() const {
+    boost::json::array seen;
+    for (const auto& [phase, subject, finding] : evidence_)
+        seen.push_back(boost::json::object{{"phase", phase}, {"subject", subject}, {"finding", finding}});
+    const boost::json::object object{{"code", std::string(to_string(code_))},
+                                     {"message", message_},
+                                     {"evidence", std::move(seen)},
+                                     {"cure", cure_}};
+    return boost::json::serialize(object);
+}
+
+void throw_exception_from_error(const Error& error, const boost::source_location&) {
+    throw boost::system::system_error(make_error_code(error.code()), error.explain());
+}
+
+}  // namespace muster
