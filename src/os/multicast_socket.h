@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "os/datagram.h"
+#include "os/file_descriptor.h"
+
+#include "muster/error.h"
+
+namespace muster::os {
+
+/// How a port is shared with other programs of this host.
+enum class PortSharing {
+    exclusive,         ///< Plain bind: fails if anybody has the port. The test of RFC 6762 section 15.1.
+    address,           ///< SO_REUSEADDR
+    address_and_port,  ///< SO_REUSEADDR and SO_REUSEPORT
+};
+
+enum class BindTo {
+    wildcard,  ///< Receives unicast to the port as well; steals it from whoever shares the port.
+    group,     ///< Receives only what is sent to the group; unicast stays with the other program.
+};
+
+struct MulticastOptions {
+    IpAddress group;  ///< Its family is the socket's family.
+    std::uint16_t port = 0;
+    PortSharing sharing = PortSharing::exclusive;
+    BindTo bind = BindTo::wildcard;
+    /// Binds the socket to one interface. Linux demands it for BindTo::group with a link-local IPv6 group
+    /// (ff02::/16): one socket per interface then. Otherwise leave it none: one socket serves them all.
+    InterfaceIndex interface = InterfaceIndex::none;
+};
+
+/// A socket for one multicast group of one family on any number of interfaces, each named by its index.
+/// Hop limit 255, loopback on (other programs of this host hear us), IP_MULTICAST_ALL off: it hears only what
+/// it has joined itself. A resource; nonblocking; one thread or strand.
+class MulticastSocket {
+public:
+    /// Largest datagram accepted; what is longer is dropped and counted (RFC 6762 section 17: 9000 with
+    /// headers).
+    static constexpr std::size_t kMaxDatagram = 9216;
+    /// Datagrams per receive().
+    static constexpr std::size_t kSlots = 8;
+
+    /// Opens and binds; joins nothing yet.
+    /// Errors: already_exists (the port is taken and the other side or `sharing` forbids sharing),
+    /// bad_input (no group, or a group that needs `interface`), system.
+    static Result<std::unique_ptr<MulticastSocket>> open(const MulticastOptions& options);
+    ~MulticastSocket();
+    MulticastSocket(const MulticastSocket&) = delete;
+    MulticastSocket& operator=(const MulticastSocket&) = delete;
+
+    /// Joins the group on one interface. Joining twice is harmless. Errors: bad_input (index none), system
+    /// (the interface is gone or cannot do multicast).
+    Result<> join(InterfaceIndex interface);
+    /// Leaves the group on one interface; harmless if not joined or if the interface is gone.
+    void leave(InterfaceIndex interface);
+
+    /// Sends one datagram. `request.remote` may be the group or a unicast address; its `interface` must be
+    /// named. A `local` of unspecified lets the kernel choose among the interface's addresses.
+    SendOutcome send(const SendRequest& request);
+
+    /// Fills `out` from the front with what has arrived, at most kSlots, and returns how many; 0 when there
+    /// is nothing. Views stay valid until the next call. Tells interface, destination address and hop limit.
+    std::size_t receive(std::span<ReceivedDatagram> out);
+
+    std::uint16_t port() const { return port_; }
+    /// For waiting only; the socket keeps it.
+    int native_handle() const { return socket_.get(); }
+    /// Datagrams dropped because they were longer than kMaxDatagram or came without interface information.
+    std::uint64_t discarded() const { return discarded_; }
+
+private:
+    struct Slots;
+    MulticastSocket(FileDescriptor socket, const MulticastOptions& options, std::uint16_t port);
+
+    FileDescriptor socket_;
+    IpAddress group_;
+    std::uint16_t port_;
+    std::unique_ptr<Slots> slots_;  // made at the first receive: many sockets never get anything
+    std::uint64_t discarded_ = 0;
+};
+
+}  // namespace muster::os
