@@ -1,4 +1,7 @@
-# muster_warnings(target): the house's warnings, C++20, sanitizers.
+# Debian's Python, not one that a version manager puts in front of it: python3-zeroconf lives there.
+find_program(MUSTER_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+
+# muster_common(target): the house's warnings, C++20, sanitizers.
 function(muster_common target)
     target_compile_features(${target} PUBLIC cxx_std_20)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
@@ -26,7 +29,18 @@ function(muster_library folder)
     set_property(GLOBAL APPEND PROPERTY MUSTER_FOLDERS ${target})
 endfunction()
 
-# muster_test(name SOURCES a_test.cpp ... [DEPS muster_x ...]): one GoogleTest program; each test is a ctest entry.
+# Test labels: unit (the default), sim, lab, interop, house (the tree itself), package, lint, fuzz.
+# What touches namespaces or measures time runs alone: the others would spoil its figures.
+function(muster_test_properties_of labels out)
+    set(properties LABELS "${labels}" SKIP_RETURN_CODE 77)
+    if(labels MATCHES "lab|interop|package|lint")
+        list(APPEND properties RUN_SERIAL TRUE)
+    endif()
+    set(${out} "${properties}" PARENT_SCOPE)
+endfunction()
+
+# muster_test(name SOURCES a_test.cpp ... [DEPS muster_x ...] [LABELS sim]): one GoogleTest program; each test is a
+# ctest entry.
 function(muster_test name)
     if(NOT MUSTER_TESTS)
         return()
@@ -35,7 +49,26 @@ function(muster_test name)
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
     muster_common(${name})
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
+    if(NOT ARG_LABELS)
+        set(ARG_LABELS unit)
+    endif()
+    muster_test_properties_of("${ARG_LABELS}" properties)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 ${properties})
+endfunction()
+
+# muster_script_test(name COMMAND program arg ... LABELS lab [TIMEOUT seconds]): a test that is a script or another
+# program. Exit code 77 means "skipped", with the reason on its output.
+function(muster_script_test name)
+    if(NOT MUSTER_TESTS)
+        return()
+    endif()
+    cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND;LABELS" ${ARGN})
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 120)
+    endif()
+    add_test(NAME ${name} COMMAND ${ARG_COMMAND})
+    muster_test_properties_of("${ARG_LABELS}" properties)
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} ${properties})
 endfunction()
 
 # muster_fuzz(name SOURCES x_fuzz.cpp [DEPS ...]): a libFuzzer program; its corpus is fuzz/corpus/<name>.
