@@ -70,6 +70,7 @@ struct Evidence {
 /// What failed, where, why, and what to do about it. A value: copy, compare, keep it.
 class Error {
 public:
+    Error() = default;  ///< For containers that need one; never returned.
     Error(Errc code, std::string message) : code_(code), message_(std::move(message)) {}
 
     Errc code() const noexcept { return code_; }
@@ -99,7 +100,7 @@ public:
     bool operator==(const Error&) const = default;
 
 private:
-    Errc code_;
+    Errc code_ = Errc::system;
     std::string message_;
     std::string cure_;
     std::vector<Evidence> evidence_;

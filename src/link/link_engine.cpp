@@ -1,0 +1,367 @@
+#include "link/link_engine.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "link/quic_link.h"
+
+namespace muster::link {
+namespace {
+
+// Paths of strangers are kept just long enough to answer them: a flood of spoofed addresses stays within
+// this.
+constexpr std::size_t kMaxStrangers = 1024;
+
+// The application code of a link that one end gave up as lost ("LOST"): it is no goodbye, and not shown as
+// one.
+constexpr std::uint64_t kLostCode = 0x4c4f5354;
+
+quic::Config quic_config(const LinkOptions& options) {
+    quic::Config config{options.key};
+    config.paced = options.paced;
+    return config;
+}
+
+const Interface* find_interface(std::span<const Interface> interfaces, InterfaceIndex index) {
+    const auto found = std::ranges::find(interfaces, index, &Interface::index);
+    return found == interfaces.end() ? nullptr : &*found;
+}
+
+bool owns(const Interface& interface, const IpAddress& address) {
+    return std::ranges::any_of(interface.addresses, [&](const auto& own) { return own.address == address; });
+}
+
+/// Why a path cannot carry packets any more, from the kernel's facts; nullopt if nothing speaks against it.
+std::optional<std::string> broken(const Path& path, std::span<const Interface> interfaces) {
+    if (path.medium != MediumKind::udp || path.remote.interface == InterfaceIndex::none) return std::nullopt;
+    const Interface* interface = find_interface(interfaces, path.remote.interface);
+    if (!interface) return "the interface is gone";
+    if (!interface->up) return interface->name + " was switched off";
+    if (!interface->carrier) return interface->name + " lost its carrier";
+    if (!path.local.is_unspecified() && !path.local.is_loopback() && !owns(*interface, path.local))
+        return interface->name + " no longer has the address " + path.local.to_string();
+    return std::nullopt;
+}
+
+LinkEnd end_of(const quic::CloseInfo& info) {
+    using Kind = quic::CloseInfo::Kind;
+    switch (info.kind) {
+        case Kind::local: return LinkClosed{.by_peer = false, .code = info.code, .reason = info.reason};
+        case Kind::peer_application:
+            return LinkClosed{.by_peer = true, .code = info.code, .reason = info.reason};
+        case Kind::reset:
+            return Error{Errc::lost, "the peer has forgotten this link: its process was restarted"};
+        case Kind::idle: return Error{Errc::lost, "nothing was heard for the idle timeout"};
+        case Kind::refused_identity: return Error{Errc::untrusted, info.reason};
+        case Kind::handshake_failed: return Error{Errc::handshake_failed, info.reason};
+        case Kind::peer_transport:
+            return Error{Errc::lost, "the peer's QUIC gave up with code " + std::to_string(info.code) + " " +
+                                         info.reason};
+        case Kind::internal: return Error{Errc::lost, "QUIC gave up: " + info.reason};
+    }
+    return Error{Errc::lost, info.reason};
+}
+
+std::string milliseconds(Duration value) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()) + " ms";
+}
+
+}  // namespace
+
+LinkEngine::LinkEngine(LinkOptions options, Randomness& random, Medium& medium, LinkEvents& events)
+    : options_(std::move(options)),
+      random_(random),
+      medium_(medium),
+      events_(events),
+      quic_(quic::Endpoint::create(quic_config(options_), random, options_.accepts ? this : nullptr)) {}
+
+LinkEngine::~LinkEngine() = default;
+
+// --- dialing
+// ---------------------------------------------------------------------------------------------------------
+
+DialId LinkEngine::dial(RaceOptions race, std::span<const Path> candidates, TimePoint now) {
+    now_ = now;
+    const DialId id{next_dial_++};
+    Dial& dial = dials_
+                     .emplace(id, Dial{.race = Race{std::move(race), random_, now},
+                                       .started = now,
+                                       .last_failure = {},
+                                       .attempts = {}})
+                     .first->second;
+    for (const Path& path : candidates) dial.race.add(path, now);
+    return id;
+}
+
+void LinkEngine::add_candidates(DialId id, std::span<const Path> candidates, TimePoint now) {
+    const auto found = dials_.find(id);
+    if (found == dials_.end()) return;
+    for (const Path& path : candidates) found->second.race.add(path, now);
+}
+
+void LinkEngine::rule_out(DialId id, const Path& path, std::string why) {
+    if (const auto found = dials_.find(id); found != dials_.end())
+        found->second.race.rule_out(path, std::move(why));
+}
+
+void LinkEngine::no_more_candidates(DialId id) {
+    if (const auto found = dials_.find(id); found != dials_.end()) found->second.race.no_more_coming();
+}
+
+void LinkEngine::cancel(DialId id) {
+    const auto found = dials_.find(id);
+    if (found == dials_.end()) return;
+    for (const auto& [link, candidate] : found->second.attempts) drop(*link);
+    dials_.erase(found);
+}
+
+void LinkEngine::advance_dials() {
+    for (auto it = dials_.begin(); it != dials_.end();) {
+        const auto current = it++;
+        advance_dial(current->first, current->second);
+    }
+}
+
+void LinkEngine::advance_dial(DialId id, Dial& dial) {
+    for (const Race::Probe& probe : dial.race.due_probes(now_)) {
+        const Bytes datagram = encode(ProbeRequest{.nonce = probe.nonce, .group = options_.group});
+        medium_.send(probe.path, datagram, datagram.size(), 0);
+    }
+    while (const auto candidate = dial.race.next_handshake(now_)) start_handshake(id, dial, *candidate);
+    if (!dial.race.is_over(now_)) return;
+    Error why = dial.race.failure(now_);
+    cancel(id);
+    events_.on_dial_failed(id, std::move(why));
+}
+
+void LinkEngine::start_handshake(DialId id, Dial& dial, Race::CandidateIndex candidate) {
+    const quic::PathId path = path_id(dial.race.path(candidate));
+    auto link = std::make_unique<QuicLink>(*this, id, path, now_);
+    auto connection = quic_->connect(path, *link, now_);
+    if (!connection) return dial.race.on_handshake_failed(candidate, connection.error().message(), now_);
+    pin(path);
+    link->attach(**connection);
+    dial.attempts.emplace(link.get(), candidate);
+    links_.emplace(link.get(), std::move(link));
+}
+
+// --- input
+// -----------------------------------------------------------------------------------------------------------
+
+void LinkEngine::on_datagram(const Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) {
+    now_ = now;
+    if (is_quic(datagram)) return quic_->on_datagram(path_id(from), datagram, ecn, now);
+    if (const auto reply = parse_probe_reply(datagram)) return on_probe_reply(from, *reply);
+    if (const auto request = parse_probe_request(datagram)) return on_probe_request(from, *request);
+    if (heartbeat_tag(datagram)) on_heartbeat(datagram);
+}
+
+void LinkEngine::on_probe_request(const Path& from, const ProbeRequest& request) {
+    if (!options_.accepts || request.group != options_.group) return;
+    const Bytes reply = encode(ProbeReply{.nonce = request.nonce, .responder = options_.key.id()});
+    medium_.send(from, reply, reply.size(), 0);
+}
+
+void LinkEngine::on_probe_reply(const Path& from, const ProbeReply& reply) {
+    for (auto& [id, dial] : dials_)
+        if (dial.race.on_reply(reply.nonce, from, reply.responder, now_)) return advance_dial(id, dial);
+}
+
+void LinkEngine::on_heartbeat(ByteView datagram) {
+    const auto found = by_tag_.find(*heartbeat_tag(datagram));
+    if (found == by_tag_.end()) return;
+    QuicLink& link = *found->second;
+    const auto answer = link.on_heartbeat(datagram, now_);
+    const Path* path = find_path(link.path());
+    if (answer && path) medium_.send(*path, *answer, answer->size(), 0);
+}
+
+void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
+    now_ = now;
+    std::vector<std::pair<QuicLink*, Error>> dead;
+    for (const auto& [link, owner] : links_) {
+        const Path* path = find_path(link->path());
+        const auto why = path ? broken(*path, interfaces) : std::nullopt;
+        if (!why || !link->is_up()) continue;
+        dead.emplace_back(link, Error{Errc::link_down, *why}.saw({"link", path->to_string(), *why}));
+    }
+    for (auto& [link, why] : dead)
+        if (link->is_up()) end(*link, std::move(why));
+}
+
+// --- time
+// ------------------------------------------------------------------------------------------------------------
+
+TimePoint LinkEngine::next_wakeup() const {
+    TimePoint next = quic_->next_wakeup();
+    if (!wakeups_.empty()) next = std::min(next, wakeups_.begin()->first);
+    for (const auto& [id, dial] : dials_) next = std::min(next, dial.race.next_wakeup());
+    return next;
+}
+
+void LinkEngine::on_timer(TimePoint now) {
+    now_ = now;
+    quic_->on_timer(now);
+    run_liveness();
+}
+
+void LinkEngine::run_liveness() {
+    while (!wakeups_.empty() && wakeups_.begin()->first <= now_) {
+        QuicLink& link = *wakeups_.begin()->second;
+        const auto verdict = link.on_timer(now_);
+        const Path* path = find_path(link.path());
+        if (verdict == Liveness::Verdict::lost) {
+            const std::string silence = "nothing heard for " + milliseconds(now_ - link.last_heard());
+            link.connection().close(kLostCode,
+                                    silence);  // the other way may still work: then the peer learns why
+            end(link, Error{Errc::lost, silence}.saw(
+                          {"liveness", path ? path->to_string() : "", silence + ", 3 probes unanswered"}));
+            continue;
+        }
+        if (verdict == Liveness::Verdict::send_probe && path) {
+            const Bytes beat = link.heartbeat_request(now_);
+            medium_.send(*path, beat, beat.size(), 0);
+        }
+        reschedule(link);
+    }
+}
+
+bool LinkEngine::flush(TimePoint now) {
+    now_ = now;
+    advance_dials();
+    quic_->flush(now, *this);
+    sweep();
+    return quic_->has_more();
+}
+
+void LinkEngine::send(const quic::Transmit& batch) {
+    if (const Path* path = find_path(batch.path)) medium_.send(*path, batch.octets, batch.segment, batch.ecn);
+}
+
+// --- a link's life
+// ---------------------------------------------------------------------------------------------------
+
+quic::Handler* LinkEngine::on_incoming(quic::Connection& connection, quic::PathId path) {
+    auto link = std::make_unique<QuicLink>(*this, std::nullopt, path, now_);
+    link->attach(connection);
+    pin(path);
+    QuicLink* handler = link.get();
+    links_.emplace(handler, std::move(link));
+    return handler;
+}
+
+bool LinkEngine::admit(QuicLink& link, const DeviceId& peer) { return events_.on_admit(peer, link.dial()); }
+
+void LinkEngine::established(QuicLink& link) {
+    const Path* path = find_path(link.path());
+    MUSTER_CHECK(path != nullptr);  // links pin their path
+    LinkFacts facts{
+        .path = *path, .found_after = {}, .handshake_took = now_ - link.started(), .candidates = {}};
+    if (link.dial()) {
+        const auto found = dials_.find(*link.dial());
+        if (found == dials_.end()) return drop(link);
+        facts.found_after = link.started() - found->second.started;
+        facts.candidates = found->second.race.evidence(now_);
+        found->second.attempts.erase(&link);
+        cancel(*link.dial());  // the losers of the race
+    }
+    link.derive_keys();
+    by_tag_[link.tag()] = &link;
+    link.bring_up(events_.on_link_up(link, facts, link.dial()), options_.profile, now_);
+    reschedule(link);
+}
+
+void LinkEngine::closed(QuicLink& link, const quic::CloseInfo& info) {
+    if (link.is_up()) return end(link, end_of(info));
+    const auto dial = link.dial() ? dials_.find(*link.dial()) : dials_.end();
+    if (dial != dials_.end()) {
+        const auto attempt = dial->second.attempts.find(&link);
+        if (attempt != dial->second.attempts.end()) {
+            const std::string why =
+                link.refused() ? "its identity is not the expected one" : "handshake: " + info.reason;
+            dial->second.race.on_handshake_failed(attempt->second, why, now_);
+            dial->second.attempts.erase(attempt);
+        }
+    }
+    drop(link);
+}
+
+void LinkEngine::reschedule(QuicLink& link) {
+    // Moving the entry on every packet would cost more than looking again when the old deadline comes up.
+    const auto next = link.next_wakeup();
+    const auto scheduled = link.scheduled();
+    if (scheduled && *scheduled <= next && *scheduled > now_) return;
+    if (scheduled) wakeups_.erase({*scheduled, &link});
+    link.set_scheduled(next);
+    wakeups_.emplace(next, &link);
+}
+
+void LinkEngine::end(QuicLink& link, const LinkEnd& how) {
+    link.silence();
+    events_.on_link_end(link, how);
+    drop(link);
+}
+
+void LinkEngine::drop(QuicLink& link) {
+    const auto found = links_.find(&link);
+    if (found == links_.end()) return;
+    link.silence();
+    if (link.scheduled()) wakeups_.erase({*link.scheduled(), &link});
+    if (const auto tag = by_tag_.find(link.tag()); tag != by_tag_.end() && tag->second == &link)
+        by_tag_.erase(tag);
+    unpin(link.path());
+    ended_.push_back(std::move(found->second));
+    links_.erase(found);
+}
+
+void LinkEngine::sweep() {
+    for (auto& link : std::exchange(ended_, {})) quic_->forget(link->connection());
+}
+
+Duration LinkEngine::rtt(const LinkPort& link) const {
+    const auto& quic_link = static_cast<const QuicLink&>(link);
+    return quic_link.rtt() > Duration{} ? quic_link.rtt() : quic_link.connection().stats().smoothed_rtt;
+}
+
+Path LinkEngine::path(const LinkPort& link) const {
+    const Path* path = find_path(static_cast<const QuicLink&>(link).path());
+    return path ? *path : Path{};
+}
+
+// --- paths
+// -----------------------------------------------------------------------------------------------------------
+
+quic::PathId LinkEngine::path_id(const Path& path) {
+    if (const auto known = path_ids_.find(path); known != path_ids_.end()) return known->second;
+    const quic::PathId id{next_path_++};
+    path_ids_.emplace(path, id);
+    paths_.emplace(id, path);
+    strangers_.push_back(id);
+    if (strangers_.size() > kMaxStrangers) {
+        const quic::PathId oldest = strangers_.front();
+        strangers_.pop_front();
+        if (!pins_.contains(oldest)) forget_path(oldest);
+    }
+    return id;
+}
+
+const Path* LinkEngine::find_path(quic::PathId id) const {
+    const auto found = paths_.find(id);
+    return found == paths_.end() ? nullptr : &found->second;
+}
+
+void LinkEngine::unpin(quic::PathId id) {
+    const auto found = pins_.find(id);
+    if (found == pins_.end() || --found->second > 0) return;
+    pins_.erase(found);
+    if (std::ranges::find(strangers_, id) == strangers_.end()) strangers_.push_back(id);
+}
+
+void LinkEngine::forget_path(quic::PathId id) {
+    const auto found = paths_.find(id);
+    if (found == paths_.end()) return;
+    path_ids_.erase(found->second);
+    paths_.erase(found);
+}
+
+}  // namespace muster::link

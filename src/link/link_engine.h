@@ -1,0 +1,161 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/random.h"
+#include "link/link_port.h"
+#include "link/path.h"
+#include "link/probe.h"
+#include "link/race.h"
+#include "quic/endpoint.h"
+
+#include "muster/interface.h"
+#include "muster/profile.h"
+
+namespace muster::link {
+
+class QuicLink;
+
+/// The other side said goodbye, or we did.
+struct LinkClosed {
+    bool by_peer = false;
+    std::uint64_t code = 0;
+    std::string reason;
+};
+
+/// How a link ended: closed with a goodbye, or lost with a cause. Never confused.
+using LinkEnd = std::variant<LinkClosed, Error>;
+
+/// What is known of a link when it comes up.
+struct LinkFacts {
+    Path path;
+    Duration found_after{};  ///< First probe to first answer; zero on the accepting side.
+    Duration handshake_took{};
+    std::vector<Evidence> candidates;  ///< What became of every candidate; empty on the accepting side.
+};
+
+enum class DialId : std::uint64_t {};
+
+/// Link events, from inside on_datagram, on_timer, on_interfaces and flush. Calling back into the engine is
+/// allowed.
+class LinkEvents {
+public:
+    virtual ~LinkEvents() = default;
+
+    /// Whether to trust the device that is shaking hands. `dial` is none for incoming links.
+    virtual bool on_admit(const DeviceId& peer, std::optional<DialId> dial) = 0;
+    /// A link stands. The handler must live until on_link_end for it has returned.
+    virtual LinkHandler& on_link_up(LinkPort& link, const LinkFacts& facts, std::optional<DialId> dial) = 0;
+    /// Always the last event of a link that came up.
+    virtual void on_link_end(LinkPort& link, const LinkEnd& end) = 0;
+    virtual void on_dial_failed(DialId dial, Error why) = 0;
+};
+
+struct LinkOptions {
+    explicit LinkOptions(DeviceKey device_key) : key(std::move(device_key)) {}
+
+    DeviceKey key;
+    GroupTag group{};
+    bool accepts = false;  ///< A coordinator: answers probes and takes links.
+    Profile profile = Profile::balanced;
+    bool paced = false;
+};
+
+/// All links of one node, over any medium: finds working paths, shakes hands, watches that the peers live.
+/// An engine: call on_* with what happens, then flush(); one strand.
+class LinkEngine final : private quic::Acceptor, private quic::Wire {
+public:
+    LinkEngine(LinkOptions options, Randomness& random, Medium& medium, LinkEvents& events);
+    ~LinkEngine() override;
+
+    /// Starts looking for `race.expected` (or whoever answers for the group) over `candidates`.
+    DialId dial(RaceOptions race, std::span<const Path> candidates, TimePoint now);
+    /// More addresses became known. Ignored when the dial is over.
+    void add_candidates(DialId dial, std::span<const Path> candidates, TimePoint now);
+    /// An address that is not worth trying, for the explanation.
+    void rule_out(DialId dial, const Path& path, std::string why);
+    /// No further addresses will come: the dial may fail as soon as all have failed.
+    void no_more_candidates(DialId dial);
+    /// Forgets a dial without an event.
+    void cancel(DialId dial);
+
+    void on_datagram(const Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now);
+    /// The interfaces as they are now. Links over one that is gone end at once, with that as the cause.
+    void on_interfaces(std::span<const Interface> interfaces, TimePoint now);
+    TimePoint next_wakeup() const;
+    void on_timer(TimePoint now);
+    /// Sends what there is to send. True: more is waiting, call again soon.
+    bool flush(TimePoint now);
+
+    std::size_t links() const { return links_.size(); }
+    Duration rtt(const LinkPort& link) const;
+    Path path(const LinkPort& link) const;
+
+private:
+    friend class QuicLink;
+
+    struct Dial {
+        Race race;
+        TimePoint started{};
+        std::string last_failure;
+        std::map<QuicLink*, Race::CandidateIndex> attempts;
+    };
+
+    // quic::Acceptor, quic::Wire
+    quic::Handler* on_incoming(quic::Connection& connection, quic::PathId path) override;
+    void send(const quic::Transmit& batch) override;
+
+    void on_probe_request(const Path& from, const ProbeRequest& request);
+    void on_probe_reply(const Path& from, const ProbeReply& reply);
+    void on_heartbeat(ByteView datagram);
+    void advance_dials();
+    void advance_dial(DialId id, Dial& dial);
+    void start_handshake(DialId id, Dial& dial, Race::CandidateIndex candidate);
+    void run_liveness();
+
+    // from QuicLink
+    bool admit(QuicLink& link, const DeviceId& peer);
+    void established(QuicLink& link);
+    void closed(QuicLink& link, const quic::CloseInfo& info);
+    void reschedule(QuicLink& link);
+    void end(QuicLink& link, const LinkEnd& end);
+    void drop(QuicLink& link);
+    void sweep();
+
+    quic::PathId path_id(const Path& path);
+    const Path* find_path(quic::PathId id) const;
+    void pin(quic::PathId id) { ++pins_[id]; }
+    void unpin(quic::PathId id);
+    void forget_path(quic::PathId id);
+
+    LinkOptions options_;
+    Randomness& random_;
+    Medium& medium_;
+    LinkEvents& events_;
+    TimePoint now_{};  // of the input being handled
+    std::unique_ptr<quic::Endpoint> quic_;
+
+    std::uint64_t next_dial_ = 1;
+    std::map<DialId, Dial> dials_;
+    std::unordered_map<QuicLink*, std::unique_ptr<QuicLink>> links_;
+    std::vector<std::unique_ptr<QuicLink>> ended_;  // freed when no event is on the stack any more
+    std::unordered_map<std::uint64_t, QuicLink*> by_tag_;
+    std::set<std::pair<TimePoint, QuicLink*>> wakeups_;
+
+    std::uint64_t next_path_ = 1;
+    std::unordered_map<Path, quic::PathId> path_ids_;
+    std::unordered_map<quic::PathId, Path> paths_;
+    std::unordered_map<quic::PathId, int> pins_;
+    std::deque<quic::PathId> strangers_;  // paths that no link uses, oldest first
+};
+
+}  // namespace muster::link

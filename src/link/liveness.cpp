@@ -1,0 +1,70 @@
+#include "link/liveness.h"
+
+#include <algorithm>
+
+namespace muster {
+
+using namespace std::chrono_literals;
+
+Duration liveness_bound(Profile profile) {
+    switch (profile) {
+        case Profile::realtime: return 150ms;
+        case Profile::balanced: return 1200ms;
+        case Profile::low_power: return 15s;
+    }
+    return 1200ms;
+}
+
+namespace link {
+
+// The last heartbeat may have come just before the peer died, so the bound is
+// doubt_after + kProbesBeforeVerdict * retry (+ one scheduling delay): 65 + 3*25 = 140 ms, 600 + 3*180 = 1140
+// ms, 9 + 3*1.8 = 14.4 s. Halving `retry` makes one late timer on a loaded machine look like a death.
+struct Liveness::Pace {
+    Duration interval;     // between the dialer's heartbeats
+    Duration doubt_after;  // silence from which on it probes
+    Duration retry;        // between probes in doubt
+};
+
+namespace {
+constexpr int kProbesBeforeVerdict = 3;
+}
+
+Liveness::Pace Liveness::pace_of(Profile profile) {
+    switch (profile) {
+        case Profile::realtime: return {40ms, 65ms, 25ms};
+        case Profile::balanced: return {400ms, 600ms, 180ms};
+        case Profile::low_power: return {5s, 9s, 1800ms};
+    }
+    return {400ms, 600ms, 180ms};
+}
+
+Liveness::Liveness(Profile profile, bool is_dialer, TimePoint now)
+    : profile_(profile), is_dialer_(is_dialer), last_heard_(now), next_(doubt_from()) {
+    if (is_dialer_) next_ = now + pace_of(profile_).interval;
+}
+
+TimePoint Liveness::doubt_from() const { return last_heard_ + pace_of(profile_).doubt_after; }
+
+void Liveness::on_heard(TimePoint now) {
+    last_heard_ = std::max(last_heard_, now);
+    if (unanswered_ > 0 || !is_dialer_) next_ = doubt_from();
+    if (unanswered_ > 0 && is_dialer_) next_ = now + pace_of(profile_).interval;
+    unanswered_ = 0;
+}
+
+Liveness::Verdict Liveness::on_timer(TimePoint now) {
+    if (now < next_) return Verdict::alive;
+    const Pace pace = pace_of(profile_);
+    if (now < doubt_from()) {  // only the dialer wakes this early
+        next_ = is_dialer_ ? std::min(now + pace.interval, doubt_from()) : doubt_from();
+        return is_dialer_ ? Verdict::send_probe : Verdict::alive;
+    }
+    if (unanswered_ >= kProbesBeforeVerdict) return Verdict::lost;
+    ++unanswered_;
+    next_ = now + pace.retry;
+    return Verdict::send_probe;
+}
+
+}  // namespace link
+}  // namespace muster

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "base/crypto.h"
+
+#include "muster/bytes.h"
+#include "muster/ids.h"
+
+namespace muster::link {
+
+// Datagrams beside QUIC on the same port. Their first octet has QUIC's fixed bit (0x40) clear, so nobody
+// mistakes one for the other (RFC 9000 section 17.2, RFC 9443).
+
+/// Payload of a race probe and of its answer. Both have QUIC's minimum size, so that a path which carries
+/// them in both directions also carries a handshake, and the answer never amplifies (RFC 9000 sections 8.1
+/// and 14.1).
+inline constexpr std::size_t kProbeSize = 1200;
+
+/// The short hash that names a group in probes, so that strangers' coordinators do not answer.
+using GroupTag = std::array<std::uint8_t, 8>;
+GroupTag group_tag(std::string_view group);
+
+/// "Does this pair of addresses work, and who are you?" Sent before any key exists.
+struct ProbeRequest {
+    std::uint64_t nonce = 0;
+    GroupTag group{};
+};
+
+struct ProbeReply {
+    std::uint64_t nonce = 0;
+    DeviceId responder;  ///< Only a hint: the handshake proves it.
+};
+
+/// Proof of life on an established link; keys come from its TLS exporter.
+struct Heartbeat {
+    std::uint64_t counter = 0;  ///< Rises with every heartbeat of its sender.
+    std::uint64_t echo = 0;     ///< The request's counter in an answer; 0 in a request.
+
+    bool is_request() const { return echo == 0; }
+};
+
+/// Keys of one link's heartbeats. `tag` tells the receiver which link is meant.
+struct HeartbeatKeys {
+    static constexpr std::size_t kMaterial = 8 + 32 + 32;
+
+    std::uint64_t tag = 0;
+    std::array<std::byte, 32> sending{}, receiving{};
+
+    /// Cuts exported keying material; the two ends take the two keys the other way round.
+    static HeartbeatKeys from(ByteView material, bool is_dialer);
+};
+
+bool is_quic(ByteView datagram);
+
+Bytes encode(const ProbeRequest& request);
+Bytes encode(const ProbeReply& reply);
+Bytes encode(const Heartbeat& heartbeat, const HeartbeatKeys& keys);
+
+std::optional<ProbeRequest> parse_probe_request(ByteView datagram);
+std::optional<ProbeReply> parse_probe_reply(ByteView datagram);
+/// The link a heartbeat is for, before it is authenticated.
+std::optional<std::uint64_t> heartbeat_tag(ByteView datagram);
+/// Nullopt unless the MAC is right.
+std::optional<Heartbeat> open_heartbeat(ByteView datagram, const HeartbeatKeys& keys);
+
+}  // namespace muster::link

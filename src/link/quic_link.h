@@ -1,0 +1,98 @@
+#pragma once
+
+#include <optional>
+
+#include "link/link_engine.h"
+#include "link/link_port.h"
+#include "link/liveness.h"
+#include "link/probe.h"
+
+namespace muster::link {
+
+/// One link over one QUIC connection: hands streams up to the session and keeps watch over the peer's life.
+class QuicLink final : public LinkPort, public quic::Handler {
+public:
+    QuicLink(LinkEngine& engine, std::optional<DialId> dial, quic::PathId path, TimePoint now)
+        : engine_(engine), dial_(dial), path_(path), started_(now) {}
+
+    void attach(quic::Connection& connection) { connection_ = &connection; }
+    quic::Connection& connection() const { return *connection_; }
+    bool has_connection() const { return connection_ != nullptr; }
+    std::optional<DialId> dial() const { return dial_; }
+    quic::PathId path() const { return path_; }
+    TimePoint started() const { return started_; }
+    bool is_up() const { return handler_ != nullptr; }
+    bool refused() const { return refused_; }
+    std::uint64_t tag() const { return keys_.tag; }
+
+    /// Gives the link its session. From here on events flow.
+    void bring_up(LinkHandler& handler, Profile profile, TimePoint now);
+    /// No event reaches the session from here on.
+    void silence() { handler_ = nullptr; }
+    void derive_keys();
+
+    TimePoint next_wakeup() const { return liveness_ ? liveness_->next_wakeup() : kNever; }
+    Liveness::Verdict on_timer(TimePoint now) { return liveness_->on_timer(now); }
+    /// Where the engine has put this link into its order of wake-ups.
+    std::optional<TimePoint> scheduled() const { return scheduled_; }
+    void set_scheduled(TimePoint when) { scheduled_ = when; }
+    void on_heard(TimePoint now);
+    TimePoint last_heard() const { return liveness_ ? liveness_->last_heard() : started_; }
+    Duration rtt() const { return rtt_; }
+
+    /// The next heartbeat that asks for an answer.
+    Bytes heartbeat_request(TimePoint now);
+    /// Takes a heartbeat; returns the answer to send, if it asks for one. Forged and replayed ones are
+    /// ignored.
+    std::optional<Bytes> on_heartbeat(ByteView datagram, TimePoint now);
+
+    // LinkPort
+    const DeviceId& peer() const override { return *connection_->peer(); }
+    Result<StreamId> open_stream(Direction direction) override;
+    void write(StreamId stream, Slice octets) override { connection_->write(stream, std::move(octets)); }
+    void finish(StreamId stream) override { connection_->finish(stream); }
+    void reset(StreamId stream, std::uint64_t code) override { connection_->reset(stream, code); }
+    void stop_sending(StreamId stream, std::uint64_t code) override {
+        connection_->stop_sending(stream, code);
+    }
+    std::size_t unsent(StreamId stream) const override { return connection_->unsent(stream); }
+    void consume(StreamId stream, std::size_t octets) override { connection_->consume(stream, octets); }
+    bool send_datagram(Slice payload) override { return connection_->send_datagram(std::move(payload)); }
+    std::size_t max_datagram() const override { return connection_->stats().max_datagram; }
+    void close(std::uint64_t code, std::string_view reason) override { connection_->close(code, reason); }
+    Bytes export_key(std::string_view label, std::size_t size) const override {
+        return connection_->export_key(label, {}, size);
+    }
+
+    // quic::Handler
+    bool on_admit(const DeviceId& peer) override;
+    void on_established() override { engine_.established(*this); }
+    void on_stream_data(quic::StreamId stream, ByteView data, bool fin) override;
+    void on_stream_reset(quic::StreamId stream, std::uint64_t code) override;
+    void on_stop_sending(quic::StreamId stream, std::uint64_t code) override;
+    void on_stream_closed(quic::StreamId stream) override;
+    void on_stream_writable(quic::StreamId stream) override;
+    void on_streams_available(quic::Direction direction) override;
+    void on_datagram(ByteView payload) override;
+    void on_path_changed(quic::PathId path) override;
+    void on_closed(const quic::CloseInfo& info) override { engine_.closed(*this, info); }
+
+private:
+    LinkEngine& engine_;
+    std::optional<DialId> dial_;
+    quic::PathId path_;
+    TimePoint started_;
+    bool refused_ = false;
+    quic::Connection* connection_ = nullptr;
+    LinkHandler* handler_ = nullptr;
+
+    std::optional<Liveness> liveness_;
+    std::optional<TimePoint> scheduled_;
+    HeartbeatKeys keys_;
+    std::uint64_t sent_counter_ = 0;
+    std::uint64_t highest_heard_ = 0;
+    TimePoint last_request_{};
+    Duration rtt_{};
+};
+
+}  // namespace muster::link

@@ -1,0 +1,142 @@
+#include "link/race.h"
+
+#include <algorithm>
+
+namespace muster::link {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t kMaxCandidates = 64;  // 16 interfaces x 4 addresses
+constexpr std::size_t kMaxParallelHandshakes = 3;
+// A handshake on a LAN takes 1 to 3 ms; one that needs longer lost a packet, and then the next path may start
+// beside it.
+constexpr Duration kHandshakeStagger = 60ms;
+// Pauses between probes of one candidate: quick at first, because the first packet after link-up is often
+// lost to address resolution; then slow, because by then the path is dead more likely than unlucky.
+constexpr Duration kProbePauses[] = {20ms, 40ms, 80ms, 160ms, 320ms, 640ms, 1000ms};
+
+std::string milliseconds(Duration value) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()) + " ms";
+}
+
+}  // namespace
+
+Race::Race(RaceOptions options, Randomness& random, TimePoint now)
+    : options_(std::move(options)), random_(random), deadline_(now + options_.patience) {}
+
+void Race::add(const Path& path, TimePoint now) {
+    const auto same = [&path](const Candidate& known) { return known.path == path; };
+    if (candidates_.size() >= kMaxCandidates || std::ranges::any_of(candidates_, same)) return;
+    candidates_.push_back(
+        {.path = path, .nonce = random_.next(), .first_probe = now, .next_probe = now, .finding = {}});
+}
+
+void Race::rule_out(const Path& path, std::string why) {
+    if (candidates_.size() >= kMaxCandidates) return;
+    candidates_.push_back({.path = path, .state = State::failed, .finding = std::move(why)});
+}
+
+std::vector<Race::Probe> Race::due_probes(TimePoint now) {
+    std::vector<Probe> due;
+    for (Candidate& candidate : candidates_) {
+        if (candidate.state != State::probing || candidate.next_probe > now) continue;
+        due.push_back({candidate.path, candidate.nonce});
+        const auto step =
+            std::min<std::size_t>(static_cast<std::size_t>(candidate.probes), std::size(kProbePauses) - 1);
+        candidate.next_probe = now + kProbePauses[step];
+        ++candidate.probes;
+    }
+    return due;
+}
+
+bool Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now) {
+    const auto found = std::ranges::find(candidates_, nonce, &Candidate::nonce);
+    if (found == candidates_.end() || found->state != State::probing) return false;
+    if (from.remote.address != found->path.remote.address || from.remote.port != found->path.remote.port)
+        return false;
+    if (options_.expected && responder != *options_.expected) {
+        found->state = State::failed;
+        found->finding = "another device answers there: " + responder.short_string();
+        return false;
+    }
+    found->state = State::answered;
+    found->rtt = now - found->first_probe;
+    return true;
+}
+
+std::optional<Race::CandidateIndex> Race::next_handshake(TimePoint now) {
+    const auto running = count(State::shaking_hands);
+    if (running >= kMaxParallelHandshakes || (running > 0 && now < next_start_)) return std::nullopt;
+    std::optional<CandidateIndex> best;
+    for (CandidateIndex i = 0; i < candidates_.size(); ++i) {
+        if (candidates_[i].state != State::answered) continue;
+        if (!best || candidates_[i].rtt < candidates_[*best].rtt) best = i;
+    }
+    if (!best) return std::nullopt;
+    candidates_[*best].state = State::shaking_hands;
+    next_start_ = now + kHandshakeStagger;
+    return best;
+}
+
+void Race::on_handshake_failed(CandidateIndex candidate, std::string why, TimePoint now) {
+    candidates_[candidate].state = State::failed;
+    candidates_[candidate].finding = std::move(why);
+    next_start_ = now;
+}
+
+TimePoint Race::next_wakeup() const {
+    TimePoint next = deadline_;
+    for (const Candidate& candidate : candidates_) {
+        if (candidate.state == State::probing) next = std::min(next, candidate.next_probe);
+        if (candidate.state == State::answered) next = std::min(next, next_start_);
+    }
+    return next;
+}
+
+bool Race::is_over(TimePoint now) const {
+    return now >= deadline_ || (sealed_ && count(State::failed) == candidates_.size());
+}
+
+std::string Race::describe(const Candidate& candidate, TimePoint now) const {
+    switch (candidate.state) {
+        case State::probing:
+            return "no answer to " + std::to_string(candidate.probes) + " probes in " +
+                   milliseconds(now - candidate.first_probe);
+        case State::answered: return "answered in " + milliseconds(candidate.rtt);
+        case State::shaking_hands:
+            return "answered in " + milliseconds(candidate.rtt) + ", handshake not finished";
+        case State::failed: return candidate.finding;
+    }
+    return candidate.finding;
+}
+
+std::size_t Race::count(State state) const {
+    return static_cast<std::size_t>(std::ranges::count(candidates_, state, &Candidate::state));
+}
+
+std::vector<Evidence> Race::evidence(TimePoint now) const {
+    std::vector<Evidence> seen;
+    for (const Candidate& candidate : candidates_)
+        seen.push_back({candidate.probes > 0 ? "probe" : "candidate", candidate.path.to_string(),
+                        describe(candidate, now)});
+    return seen;
+}
+
+Error Race::failure(TimePoint now) const {
+    const bool handshake =
+        std::ranges::any_of(candidates_, [](const Candidate& c) { return c.rtt > Duration{}; });
+    Error error =
+        handshake ? Error{Errc::handshake_failed, "a path answered, but the handshake on it did not succeed"}
+                  : Error{Errc::unreachable,
+                          "none of " + std::to_string(candidates_.size()) + " candidates answered"};
+    for (auto& seen : evidence(now)) error.saw(std::move(seen));
+    if (!handshake)
+        error.cure(
+            "check that the coordinator still runs, that both devices share a network, and that no firewall "
+            "drops UDP");
+    return error;
+}
+
+}  // namespace muster::link

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "link/path.h"
+
+#include "muster/error.h"
+#include "muster/time.h"
+
+namespace muster::link {
+
+struct RaceOptions {
+    RaceOptions() = default;
+    std::optional<DeviceId> expected;             ///< Answers of other devices do not count.
+    Duration patience = std::chrono::seconds{5};  ///< Bounds the whole race.
+};
+
+/// Finds the paths that work: probes every candidate at once, repeats with growing pauses, and says on which
+/// one to try a handshake next. One dead candidate never delays another. Knows nothing of QUIC or sockets.
+class Race {
+public:
+    using CandidateIndex = std::size_t;
+    struct Probe {
+        Path path;
+        std::uint64_t nonce = 0;
+    };
+
+    Race(RaceOptions options, Randomness& random, TimePoint now);
+
+    /// Adds a path to try; known ones are ignored, and so is what comes after the limit of 64.
+    void add(const Path& path, TimePoint now);
+    /// Notes a path that is not worth trying, and why.
+    void rule_out(const Path& path, std::string why);
+
+    /// The probes to send now.
+    std::vector<Probe> due_probes(TimePoint now);
+    /// A reply with this nonce came over `from`. False: not ours, or not believable.
+    bool on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now);
+    /// The candidate to start a handshake on now, if any. Up to three run at a time, the next after a pause.
+    std::optional<CandidateIndex> next_handshake(TimePoint now);
+    void on_handshake_failed(CandidateIndex candidate, std::string why, TimePoint now);
+
+    const Path& path(CandidateIndex candidate) const { return candidates_[candidate].path; }
+    TimePoint next_wakeup() const;
+    /// True when patience is over, or when every candidate has failed and `no_more_coming` was said.
+    bool is_over(TimePoint now) const;
+    /// Nobody will add candidates any more: fail as soon as all have failed.
+    void no_more_coming() { sealed_ = true; }
+    /// What was tried and what came of it; the reason for the failure as far as it can be told.
+    Error failure(TimePoint now) const;
+    std::vector<Evidence> evidence(TimePoint now) const;
+
+private:
+    enum class State { probing, answered, shaking_hands, failed };
+    struct Candidate {
+        Path path;
+        State state = State::probing;
+        std::uint64_t nonce = 0;
+        int probes = 0;
+        TimePoint first_probe{}, next_probe{};
+        Duration rtt{};
+        std::string finding;
+    };
+
+    std::string describe(const Candidate& candidate, TimePoint now) const;
+    std::size_t count(State state) const;
+
+    RaceOptions options_;
+    Randomness& random_;
+    TimePoint deadline_;
+    TimePoint next_start_{};  // a further handshake may start from here on
+    bool sealed_ = false;
+    std::vector<Candidate> candidates_;
+};
+
+}  // namespace muster::link
