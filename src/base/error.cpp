@@ -3,6 +3,8 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/utf8.h"
+
 namespace muster {
 namespace {
 
@@ -91,11 +93,13 @@ std::string Error::explain() const {
 std::string Error::to_json() const {
     boost::json::array seen;
     for (const auto& [phase, subject, finding] : evidence_)
-        seen.push_back(boost::json::object{{"phase", phase}, {"subject", subject}, {"finding", finding}});
+        seen.push_back(boost::json::object{{"phase", to_valid_utf8(phase)},
+                                           {"subject", to_valid_utf8(subject)},
+                                           {"finding", to_valid_utf8(finding)}});
     const boost::json::object object{{"code", std::string(to_string(code_))},
-                                     {"message", message_},
+                                     {"message", to_valid_utf8(message_)},
                                      {"evidence", std::move(seen)},
-                                     {"cure", cure_}};
+                                     {"cure", to_valid_utf8(cure_)}};
     return boost::json::serialize(object);
 }
 
