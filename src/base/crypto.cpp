@@ -85,8 +85,11 @@ Sha256Digest sha256(ByteView octets) {
 
 Sha256Digest hmac_sha256(ByteView key, ByteView octets) {
     Sha256Digest digest{};
-    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets_of(octets), octets.size(),
-         digest.data(), nullptr);
+    // OpenSSL takes a null key for "the key of before" and fails, though an empty key is legal.
+    static constexpr unsigned char kEmpty = 0;
+    const auto* key_octets = key.empty() ? &kEmpty : octets_of(key);
+    MUSTER_CHECK(HMAC(EVP_sha256(), key_octets, static_cast<int>(key.size()), octets_of(octets),
+                      octets.size(), digest.data(), nullptr) != nullptr);
     return digest;
 }
 

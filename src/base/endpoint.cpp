@@ -51,11 +51,12 @@ std::string IpAddress::to_string() const {
 }
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+    // Asio would look a scope's name up in the kernel, and stop reading at a NUL.
+    if (text.find_first_of(std::string_view{"%\0", 2}) != std::string_view::npos) return std::nullopt;
     boost::system::error_code ec;
     const auto parsed = ip::make_address(text, ec);
     if (ec) return std::nullopt;
     if (parsed.is_v4()) return IpAddress{parsed.to_v4().to_bytes()};
-    if (text.find('%') != std::string_view::npos) return std::nullopt;
     return IpAddress{parsed.to_v6().to_bytes()};
 }
 
