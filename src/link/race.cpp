@@ -27,14 +27,18 @@ Race::Race(RaceOptions options, Randomness& random, TimePoint now)
     : options_(std::move(options)), random_(random), deadline_(now + options_.patience) {}
 
 void Race::add(const Path& path, TimePoint now) {
-    const auto same = [&path](const Candidate& known) { return known.path == path; };
-    if (candidates_.size() >= kMaxCandidates || std::ranges::any_of(candidates_, same)) return;
-    candidates_.push_back(
-        {.path = path, .nonce = random_.next(), .first_probe = now, .next_probe = now, .finding = {}});
+    const auto known = std::ranges::find(candidates_, path, &Candidate::path);
+    if (known == candidates_.end() && candidates_.size() >= kMaxCandidates) return;
+    const bool was_ruled_out =
+        known != candidates_.end() && known->state == State::failed && known->probes == 0;
+    if (known != candidates_.end() && !was_ruled_out) return;
+    Candidate& fresh = was_ruled_out ? *known : candidates_.emplace_back();
+    fresh = {.path = path, .nonce = random_.next(), .first_probe = now, .next_probe = now, .finding = {}};
 }
 
 void Race::rule_out(const Path& path, std::string why) {
-    if (candidates_.size() >= kMaxCandidates) return;
+    const bool known = std::ranges::find(candidates_, path, &Candidate::path) != candidates_.end();
+    if (known || candidates_.size() >= kMaxCandidates) return;
     candidates_.push_back({.path = path, .state = State::failed, .finding = std::move(why)});
 }
 
@@ -62,6 +66,7 @@ bool Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId& respo
         return false;
     }
     found->state = State::answered;
+    found->path = from;  // now with the local address and interface that really carried it
     found->rtt = now - found->first_probe;
     return true;
 }

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "muster/error.h"
+#include "muster/ids.h"
+
+namespace muster {
+
+class DeviceKey;
+
+/// The device's Ed25519 key and where it is kept. A value; copies share the key. Any thread.
+class Identity {
+public:
+    /// Reads the device key from `directory`, or makes one there at first use (file mode 0600).
+    /// An empty directory means $MUSTER_HOME, else $XDG_STATE_HOME/muster, else ~/.local/state/muster.
+    /// Errors: storage (cannot read or write), bad_input (the file is not an Ed25519 key; it is left alone).
+    static Result<Identity> load(std::string directory = {});
+    /// Makes a key that is never stored: the device is a stranger after every start.
+    static Identity ephemeral();
+
+    const DeviceId& id() const;
+    /// Where the key and the pinned peers live; empty for an ephemeral identity.
+    const std::string& directory() const { return directory_; }
+    const DeviceKey& key() const { return *key_; }
+
+private:
+    Identity(std::shared_ptr<const DeviceKey> key, std::string directory);
+
+    std::shared_ptr<const DeviceKey> key_;  // owners: all copies of this identity
+    std::string directory_;
+};
+
+}  // namespace muster

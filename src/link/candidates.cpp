@@ -1,0 +1,67 @@
+#include "link/candidates.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace muster::link {
+namespace {
+
+/// Why nothing can be sent from this interface to an address of this kind; nullopt if it can.
+std::optional<std::string> obstacle(const Interface& interface, const IpAddress& remote) {
+    if (!interface.up) return interface.name + " is switched off";
+    if (!interface.carrier) return interface.name + " has no carrier";
+    const bool needs_link_local = remote.is_v6() && remote.is_link_local();
+    bool tentative = false;
+    for (const InterfaceAddress& own : interface.addresses) {
+        if (own.address.is_v6() != remote.is_v6()) continue;
+        if (needs_link_local && !own.address.is_link_local()) continue;
+        if (!own.tentative) return std::nullopt;
+        tentative = true;
+    }
+    if (tentative) return interface.name + " still checks its IPv6 address for duplicates";
+    return interface.name + " has no own " + (remote.is_v6() ? "IPv6" : "IPv4") + " address";
+}
+
+void consider(const Interface& interface, Endpoint remote, Candidates& found) {
+    remote.interface = interface.index;
+    const Path path{.medium = MediumKind::udp, .remote = remote, .local = {}};
+    if (auto why = obstacle(interface, remote.address))
+        found.ruled_out.emplace_back(path, std::move(*why));
+    else
+        found.paths.push_back(path);
+}
+
+}  // namespace
+
+bool in_subnet(const InterfaceAddress& own, const IpAddress& address) {
+    if (own.address.is_v6() != address.is_v6()) return false;
+    const std::size_t bits = std::min<std::size_t>(own.prefix_length, address.is_v6() ? 128 : 32);
+    const auto& a = own.address.v6();
+    const auto& b = address.v6();
+    if (!std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bits / 8), b.begin())) return false;
+    const unsigned rest = bits % 8;
+    return rest == 0 || (a[bits / 8] >> (8 - rest)) == (b[bits / 8] >> (8 - rest));
+}
+
+Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces) {
+    Candidates found;
+    if (remote.interface != InterfaceIndex::none) {
+        const auto interface = std::ranges::find(interfaces, remote.interface, &Interface::index);
+        if (interface != interfaces.end())
+            consider(*interface, remote, found);
+        else
+            found.ruled_out.emplace_back(Path{.remote = remote, .local = {}}, "there is no such interface");
+        return found;
+    }
+    const bool scoped = remote.address.is_link_local();
+    for (const Interface& interface : interfaces) {
+        const bool on_link = std::ranges::any_of(
+            interface.addresses, [&](const auto& own) { return in_subnet(own, remote.address); });
+        const bool every = scoped && !interface.loopback;
+        if (on_link || every) consider(interface, remote, found);
+    }
+    if (!scoped) found.paths.push_back({.medium = MediumKind::udp, .remote = remote, .local = {}});
+    return found;
+}
+
+}  // namespace muster::link

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "link/path.h"
+
+#include "muster/interface.h"
+
+namespace muster::link {
+
+/// The paths worth trying to one remote endpoint, and those that are not, with the reason.
+struct Candidates {
+    std::vector<Path> paths;
+    std::vector<std::pair<Path, std::string>> ruled_out;
+};
+
+/// Works out over which interfaces `remote` can be tried. An endpoint with an interface is tried over that
+/// one, if it is usable and has an own address of that family; a link-local endpoint without one over every
+/// usable interface; any other over each interface whose subnet it is in, and over whatever the kernel's
+/// routing says.
+Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces);
+
+/// True if `address` is in the subnet of `own`.
+bool in_subnet(const InterfaceAddress& own, const IpAddress& address);
+
+}  // namespace muster::link

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+
+#include "link/path.h"
+
+#include "muster/interface.h"
+#include "muster/time.h"
+
+namespace muster::node {
+
+/// All engines of one node behind one face: what a driver on real sockets, or a simulated host, has to feed
+/// and turn.
+class Core {
+public:
+    virtual ~Core() = default;
+
+    virtual void on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) = 0;
+    virtual void on_interfaces(std::span<const Interface> interfaces, TimePoint now) = 0;
+    virtual void on_timer(TimePoint now) = 0;
+    virtual TimePoint next_wakeup() const = 0;
+    /// Call after every batch of inputs. True: call again soon, but let others have their turn.
+    virtual bool flush(TimePoint now) = 0;
+};
+
+}  // namespace muster::node

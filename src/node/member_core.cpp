@@ -1,0 +1,186 @@
+#include "node/member_core.h"
+
+#include <algorithm>
+
+#include "link/candidates.h"
+#include "node/coordinator_core.h"
+
+namespace muster::node {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Coordinators of one group, endpoints of one coordinator: a hostile network may announce any number.
+constexpr std::size_t kMaxTargets = 16;
+constexpr std::size_t kMaxEndpoints = 64;
+// One race before the next begins with fresh probes; the member's own patience bounds them all.
+constexpr Duration kRacePatience = 5s;
+
+}  // namespace
+
+Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options, link::LinkOptions link,
+                                                       session::MemberOptions session, Randomness& random,
+                                                       link::Medium& medium, MemberCoreListener& listener) {
+    const DeviceId self = link.key.id();
+    link.accepts = false;
+    link.group = link::group_tag(options.group);
+    std::unique_ptr<MemberCore> core{
+        new MemberCore(std::move(options), std::move(link), random, medium, listener)};
+    auto engine = session::MemberEngine::create(std::move(session), self, random, listener);
+    if (!engine) return engine.error();
+    core->session_ = std::move(*engine);
+    return core;
+}
+
+MemberCore::MemberCore(MemberCoreOptions options, link::LinkOptions link, Randomness& random,
+                       link::Medium& medium, MemberCoreListener& listener)
+    : options_(std::move(options)), listener_(listener), links_(std::move(link), random, medium, *this) {}
+
+void MemberCore::start(TimePoint now) {
+    now_ = started_ = now;
+    deadline_ = now + options_.patience;
+    state_ = State::searching;
+}
+
+void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints,
+                          TimePoint now) {
+    now_ = now;
+    if (state_ != State::searching) return;
+    if (coordinator && options_.expected && coordinator != options_.expected) {
+        if (options_.pinned) impostor_ = coordinator;
+        return;
+    }
+    if (!targets_.contains(coordinator) && targets_.size() >= kMaxTargets) return;
+    Target& target = targets_[coordinator];
+    for (const Endpoint& endpoint : endpoints) {
+        const bool known = std::ranges::find(target.endpoints, endpoint) != target.endpoints.end();
+        if (!known && target.endpoints.size() < kMaxEndpoints) target.endpoints.push_back(endpoint);
+    }
+    pursue(coordinator, target);
+}
+
+void MemberCore::pursue(const std::optional<DeviceId>& id, Target& target) {
+    if (!target.dial) {
+        link::RaceOptions race;
+        race.expected = id ? id : options_.expected;
+        race.patience = std::min(kRacePatience, deadline_ - now_);
+        target.dial = links_.dial(race, {}, now_);
+    }
+    for (const Endpoint& endpoint : target.endpoints) {
+        const link::Candidates candidates = link::gather(endpoint, interfaces_);
+        links_.add_candidates(*target.dial, candidates.paths, now_);
+        for (const auto& [path, why] : candidates.ruled_out) links_.rule_out(*target.dial, path, why);
+    }
+}
+
+void MemberCore::on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) {
+    now_ = now;
+    links_.on_datagram(from, datagram, ecn, now);
+}
+
+void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
+    now_ = now;
+    interfaces_.assign(interfaces.begin(), interfaces.end());
+    links_.on_interfaces(interfaces, now);
+    if (state_ != State::searching) return;
+    for (auto& [id, target] : targets_) pursue(id, target);
+}
+
+void MemberCore::on_timer(TimePoint now) {
+    now_ = now;
+    links_.on_timer(now);
+    session_->on_timer(now);
+    if (state_ == State::searching && now >= deadline_) give_up();
+}
+
+TimePoint MemberCore::next_wakeup() const {
+    const TimePoint engines = std::min(links_.next_wakeup(), session_->next_wakeup());
+    return state_ == State::searching ? std::min(engines, deadline_) : engines;
+}
+
+bool MemberCore::flush(TimePoint now) {
+    now_ = now;
+    session_->flush(now);
+    links_.flush(now);
+    session_->flush(now);  // what the links told while they wrote: streams became writable, links ended
+    return links_.flush(now);
+}
+
+bool MemberCore::on_admit(const DeviceId& peer, std::optional<link::DialId>) {
+    if (!options_.expected || peer == *options_.expected) return true;
+    if (options_.pinned) impostor_ = peer;
+    return false;
+}
+
+link::LinkHandler& MemberCore::on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
+                                          std::optional<link::DialId>) {
+    state_ = State::connected;
+    port_ = &link;
+    for (auto& [id, target] : targets_)
+        if (target.dial) links_.cancel(*std::exchange(target.dial, std::nullopt));
+    link::LinkHandler& handler = session_->on_link_up(link, now_);
+    listener_.on_connected(link.peer(), facts);
+    return handler;
+}
+
+void MemberCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
+    if (port_ == &link) port_ = nullptr;
+    session_->on_link_down(link, session_end(end), now_);
+}
+
+void MemberCore::on_dial_failed(link::DialId dial, Error why) {
+    for (auto& [id, target] : targets_) {
+        if (target.dial != dial) continue;
+        target.dial.reset();
+        target.failure = std::move(why);
+        if (now_ < deadline_) pursue(id, target);
+        return;
+    }
+}
+
+void MemberCore::give_up() {
+    state_ = State::over;
+    const Error why = explain_failure();
+    for (auto& [id, target] : targets_)
+        if (target.dial) links_.cancel(*target.dial);
+    listener_.on_connect_failed(why);
+}
+
+Error MemberCore::explain_failure() const {
+    const std::string group = "group '" + options_.group + "'";
+    if (impostor_)
+        return Error{Errc::untrusted, "the coordinator of " + group + " shows the key " +
+                                          impostor_->short_string() + "..., but this device has pinned " +
+                                          options_.expected->short_string() + "..."}
+            .cure("if the coordinator was replaced on purpose, forget the pin with `muster forget " +
+                  options_.group + "`");
+    for (const auto& [id, target] : targets_)
+        if (target.failure) return *target.failure;
+    if (!targets_.empty()) {
+        Error error{Errc::unreachable,
+                    "a coordinator of " + group + " was found, but no address of it can be tried"};
+        for (const auto& [id, target] : targets_)
+            for (const Endpoint& endpoint : target.endpoints)
+                for (const auto& [path, reason] : link::gather(endpoint, interfaces_).ruled_out)
+                    error.saw({"candidate", path.to_string(), reason});
+        return std::move(error).cure("bring one of the interfaces above up, or name an address with --at");
+    }
+    Error error{Errc::no_coordinator, "nobody answered for " + group};
+    bool usable = false;
+    for (const Interface& interface : interfaces_) {
+        if (interface.loopback) continue;
+        const bool ready = interface.up && interface.carrier && !interface.addresses.empty();
+        usable = usable || ready;
+        error.saw({"discover", interface.name,
+                   ready                ? "asked by multicast, no answer"
+                   : !interface.up      ? "switched off"
+                   : !interface.carrier ? "no carrier"
+                                        : "no address"});
+    }
+    if (!usable) error.saw({"discover", "", "no interface can carry packets, only this machine was asked"});
+    return std::move(error).cure("start one with `muster host " + options_.group +
+                                 "`; if multicast is blocked, name its address with --at ADDRESS:PORT");
+}
+
+}  // namespace muster::node

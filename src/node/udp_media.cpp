@@ -1,0 +1,160 @@
+#include "node/udp_media.h"
+
+#include <algorithm>
+
+namespace muster::node {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// What waits for a full socket. QUIC repeats what is dropped beyond; more would only be delay (bufferbloat).
+constexpr std::size_t kMaxPending = 128;
+// Batches read before others on the strand get their turn.
+constexpr int kMaxReadsInARow = 8;
+
+}  // namespace
+
+struct UdpMedia::Socket {
+    Socket(asio::any_io_executor executor, std::unique_ptr<os::UdpSocket> udp_socket)
+        : udp(std::move(udp_socket)), waiter(std::move(executor), udp->native_handle()) {}
+    ~Socket() { waiter.release(); }  // the descriptor belongs to `udp`
+
+    std::unique_ptr<os::UdpSocket> udp;
+    asio::posix::stream_descriptor waiter;
+    std::deque<Pending> pending;
+    bool waiting_to_write = false;
+    bool stopped = false;
+};
+
+UdpMedia::UdpMedia(asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+UdpMedia::~UdpMedia() { stop(); }
+
+Result<std::unique_ptr<UdpMedia>> UdpMedia::open(asio::any_io_executor executor, std::uint16_t port) {
+    std::unique_ptr<UdpMedia> media{new UdpMedia(std::move(executor))};
+    const auto v6 = media->add(os::IpFamily::v6, port);
+    const std::uint16_t wanted = port ? port : media->port(os::IpFamily::v6);
+    auto v4 = media->add(os::IpFamily::v4, wanted);
+    if (!v4 && !port) v4 = media->add(os::IpFamily::v4, 0);  // somebody else has that number in IPv4
+    if (!v4 && !v6) return v4.error();
+    const bool taken = (!v4 && v4.error().code() == Errc::already_exists) ||
+                       (!v6 && v6.error().code() == Errc::already_exists);
+    if (port && taken) return v4 ? v6.error() : v4.error();
+    return media;
+}
+
+Result<void> UdpMedia::add(os::IpFamily family, std::uint16_t port) {
+    os::UdpOptions options;
+    options.family = family;
+    options.port = port;
+    auto socket = os::UdpSocket::open(options);
+    if (!socket) return socket.error();
+    sockets_[static_cast<std::size_t>(family)] = std::make_shared<Socket>(executor_, std::move(*socket));
+    return {};
+}
+
+void UdpMedia::start(OnDatagram on_datagram, OnBatch on_batch) {
+    on_datagram_ = std::move(on_datagram);
+    on_batch_ = std::move(on_batch);
+    for (const auto& socket : sockets_)
+        if (socket) wait_readable(socket);
+}
+
+void UdpMedia::stop() {
+    for (const auto& socket : sockets_) {
+        if (!socket || std::exchange(socket->stopped, true)) continue;
+        boost::system::error_code ignored;
+        socket->waiter.cancel(ignored);
+    }
+}
+
+std::uint16_t UdpMedia::port(os::IpFamily family) const {
+    const auto& socket = sockets_[static_cast<std::size_t>(family)];
+    return socket ? socket->udp->port() : 0;
+}
+
+UdpMedia::Socket* UdpMedia::socket_for(const IpAddress& address) {
+    return sockets_[static_cast<std::size_t>(os::family_of(address))].get();
+}
+
+// The waits hold only the socket: `this` is touched after `stopped` was checked, and stop() runs in the
+// destructor.
+void UdpMedia::wait_readable(const std::shared_ptr<Socket>& socket) {
+    socket->waiter.async_wait(asio::posix::descriptor_base::wait_read,
+                              [this, socket](boost::system::error_code ec) {
+                                  if (ec || socket->stopped) return;
+                                  read(*socket);
+                                  if (!socket->stopped) wait_readable(socket);
+                              });
+}
+
+void UdpMedia::read(Socket& socket) {
+    std::array<os::ReceivedDatagram, os::UdpSocket::kSlots> batch;
+    for (int i = 0; i < kMaxReadsInARow && !socket.stopped; ++i) {
+        const std::size_t count = socket.udp->receive(batch);
+        for (std::size_t k = 0; k < count && !socket.stopped; ++k) deliver(batch[k]);
+        if (count > 0 && !socket.stopped) on_batch_();
+        if (count < batch.size()) return;
+    }
+}
+
+void UdpMedia::deliver(const os::ReceivedDatagram& batch) {
+    const link::Path from{.medium = link::MediumKind::udp, .remote = batch.remote, .local = batch.local};
+    const std::size_t segment = batch.segment ? batch.segment : batch.octets.size();
+    for (ByteView rest = batch.octets; !rest.empty();) {
+        const ByteView datagram = rest.first(std::min(segment, rest.size()));
+        rest = rest.subspan(datagram.size());
+        on_datagram_(from, datagram, batch.ecn);
+    }
+}
+
+void UdpMedia::send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) {
+    Socket* socket = socket_for(path.remote.address);
+    if (!socket || socket->stopped) return;
+    if (!socket->pending.empty()) return keep(*socket, {path, to_bytes(octets), segment, ecn});
+    const auto outcome = socket->udp->send(
+        {.remote = path.remote, .local = path.local, .octets = octets, .segment = segment, .ecn = ecn});
+    if (outcome.status != os::SendStatus::would_block) return;
+    keep(*socket, {path, to_bytes(octets.subspan(outcome.octets)), segment, ecn});
+}
+
+void UdpMedia::keep(Socket& socket, Pending pending) {
+    if (socket.pending.size() >= kMaxPending) {
+        ++dropped_;
+        return;
+    }
+    socket.pending.push_back(std::move(pending));
+    if (socket.waiting_to_write) return;
+    wait_writable(sockets_[static_cast<std::size_t>(socket.udp->family())]);
+}
+
+void UdpMedia::wait_writable(const std::shared_ptr<Socket>& socket) {
+    socket->waiting_to_write = true;
+    socket->waiter.async_wait(asio::posix::descriptor_base::wait_write,
+                              [this, socket](boost::system::error_code ec) {
+                                  socket->waiting_to_write = false;
+                                  if (ec || socket->stopped) return;
+                                  drain(*socket);
+                                  if (!socket->pending.empty()) wait_writable(socket);
+                              });
+}
+
+void UdpMedia::drain(Socket& socket) {
+    while (!socket.pending.empty()) {
+        Pending& first = socket.pending.front();
+        const auto outcome = socket.udp->send({.remote = first.path.remote,
+                                               .local = first.path.local,
+                                               .octets = first.octets,
+                                               .segment = first.segment,
+                                               .ecn = first.ecn});
+        if (outcome.status == os::SendStatus::would_block) {
+            first.octets.erase(first.octets.begin(),
+                               first.octets.begin() + static_cast<std::ptrdiff_t>(outcome.octets));
+            return;
+        }
+        socket.pending.pop_front();
+    }
+}
+
+}  // namespace muster::node

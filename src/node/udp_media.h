@@ -1,0 +1,73 @@
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "link/path.h"
+#include "os/udp_socket.h"
+
+#include "muster/error.h"
+
+namespace muster::node {
+
+/// The UDP sockets of one node, one for each family, as a medium of the link engine. All calls on one strand.
+class UdpMedia final : public link::Medium {
+public:
+    /// Called for each datagram received; `from.local` is the address it was sent to.
+    using OnDatagram = std::function<void(const link::Path& from, ByteView datagram, std::uint8_t ecn)>;
+    /// Called after a batch of datagrams: the time to flush.
+    using OnBatch = std::function<void()>;
+
+    /// Opens both families on `port` (0: any, the same for both if possible). A missing family is no error
+    /// as long as one works. `executor` is the node's strand.
+    static Result<std::unique_ptr<UdpMedia>> open(boost::asio::any_io_executor executor, std::uint16_t port);
+    ~UdpMedia() override;
+    UdpMedia(const UdpMedia&) = delete;
+    UdpMedia& operator=(const UdpMedia&) = delete;
+
+    void start(OnDatagram on_datagram, OnBatch on_batch);
+    /// No callback comes after this.
+    void stop();
+    /// Zero if the family is not available.
+    std::uint16_t port(os::IpFamily family) const;
+
+    // link::Medium
+    void send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) override;
+
+    /// Datagrams dropped because a socket stayed full.
+    std::uint64_t dropped() const { return dropped_; }
+
+private:
+    struct Socket;
+    struct Pending {
+        link::Path path;
+        Bytes octets;
+        std::size_t segment = 0;
+        std::uint8_t ecn = 0;
+    };
+
+    explicit UdpMedia(boost::asio::any_io_executor executor);
+    Result<void> add(os::IpFamily family, std::uint16_t port);
+    Socket* socket_for(const IpAddress& address);
+    void wait_readable(const std::shared_ptr<Socket>& socket);
+    void read(Socket& socket);
+    void deliver(const os::ReceivedDatagram& batch);
+    void keep(Socket& socket, Pending pending);
+    void wait_writable(const std::shared_ptr<Socket>& socket);
+    void drain(Socket& socket);
+
+    boost::asio::any_io_executor executor_;
+    std::array<std::shared_ptr<Socket>, 2> sockets_;  // shared with the waits under way
+    OnDatagram on_datagram_;
+    OnBatch on_batch_;
+    std::uint64_t dropped_ = 0;
+};
+
+}  // namespace muster::node
