@@ -1,0 +1,114 @@
+#include "net/interface_changes.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster::net {
+namespace {
+
+bool has_lost(const Interface& before, const Interface& after) {
+    if ((before.up && !after.up) || (before.carrier && !after.carrier)) return true;
+    return std::ranges::any_of(before.addresses, [&](const InterfaceAddress& address) {
+        if (address.tentative) return false;
+        return std::ranges::none_of(after.addresses, [&](const InterfaceAddress& other) {
+            return other.address == address.address && !other.tentative;
+        });
+    });
+}
+
+}  // namespace
+
+InterfaceDiff diff(const std::vector<Interface>& before, const std::vector<Interface>& after) {
+    InterfaceDiff result;
+    auto old = before.begin();
+    auto now = after.begin();
+    while (old != before.end() || now != after.end()) {
+        if (now == after.end() || (old != before.end() && old->index < now->index)) {
+            result.gone.push_back(old->index);
+            result.lost.push_back(old->index);
+            ++old;
+        } else if (old == before.end() || now->index < old->index) {
+            result.appeared.push_back(now->index);
+            ++now;
+        } else {
+            if (*old != *now) result.changed.push_back(now->index);
+            if (has_lost(*old, *now)) result.lost.push_back(now->index);
+            ++old;
+            ++now;
+        }
+    }
+    return result;
+}
+
+bool is_usable(const Interface& interface) {
+    if (!interface.up || !interface.carrier) return false;
+    return std::ranges::any_of(interface.addresses, [](const auto& address) { return !address.tentative; });
+}
+
+std::vector<Interface> eligible_interfaces(const std::vector<Interface>& interfaces) {
+    std::vector<Interface> eligible;
+    std::vector<Interface> loopbacks;
+    for (const auto& interface : interfaces)
+        if (is_usable(interface)) (interface.loopback ? loopbacks : eligible).push_back(interface);
+    return eligible.empty() ? loopbacks : eligible;
+}
+
+const Interface* find_interface(const std::vector<Interface>& interfaces, InterfaceIndex index) {
+    const auto found = std::ranges::find(interfaces, index, &Interface::index);
+    return found == interfaces.end() ? nullptr : &*found;
+}
+
+InterfaceDebouncer::InterfaceDebouncer(const DebounceOptions& options, std::vector<Interface> interfaces,
+                                       TimePoint now)
+    : options_(options),
+      delivered_{1, interfaces},
+      latest_(std::move(interfaces)),
+      last_change_(now - options.quiet),
+      tokens_(options.immediate_per_second),
+      tokens_at_(now) {}
+
+std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::on_change(std::vector<Interface> interfaces,
+                                                                          TimePoint now) {
+    if (interfaces == latest_) return std::nullopt;
+    const bool after_quiet = first_pending_ == kNever && now - last_change_ >= options_.quiet;
+    const bool is_loss = !diff(latest_, interfaces).lost.empty();
+    latest_ = std::move(interfaces);
+    last_change_ = now;
+    if (latest_ == delivered_.interfaces) {  // back to what everybody knows: nothing to tell
+        first_pending_ = kNever;
+        return std::nullopt;
+    }
+    if ((after_quiet || is_loss) && take_token(now)) return deliver();
+    if (first_pending_ == kNever) first_pending_ = now;
+    return on_timer(now);
+}
+
+std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::on_timer(TimePoint now) {
+    if (now < next_wakeup()) return std::nullopt;
+    return deliver();
+}
+
+TimePoint InterfaceDebouncer::next_wakeup() const {
+    if (first_pending_ == kNever) return kNever;
+    return std::min(last_change_ + options_.quiet, first_pending_ + options_.max_delay);
+}
+
+bool InterfaceDebouncer::take_token(TimePoint now) {
+    const double rate = options_.immediate_per_second;
+    const std::chrono::duration<double> passed = now - tokens_at_;
+    tokens_ = std::min(rate, tokens_ + rate * passed.count());
+    tokens_at_ = now;
+    if (tokens_ < 1) return false;
+    tokens_ -= 1;
+    return true;
+}
+
+std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::deliver() {
+    first_pending_ = kNever;
+    auto changes = diff(delivered_.interfaces, latest_);
+    ++delivered_.revision;
+    delivered_.interfaces = latest_;
+    return Delivery{delivered_, std::move(changes)};
+}
+
+}  // namespace muster::net

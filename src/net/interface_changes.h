@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "muster/interface.h"
+#include "muster/time.h"
+
+namespace muster::net {
+
+/// All interfaces at one time. A value.
+struct InterfaceSnapshot {
+    std::uint64_t revision = 0;         ///< Grows by one with every delivered change.
+    std::vector<Interface> interfaces;  ///< By index; those that are down or have no address as well.
+
+    bool operator==(const InterfaceSnapshot&) const = default;
+};
+
+/// What differs between two snapshots.
+struct InterfaceDiff {
+    std::vector<InterfaceIndex> appeared;
+    std::vector<InterfaceIndex> gone;
+    std::vector<InterfaceIndex> changed;
+    /// Interfaces over which something can no longer be sent: gone, down, without carrier, or an address that
+    /// was usable is not any more. Each of them is in `gone` or `changed` too.
+    std::vector<InterfaceIndex> lost;
+
+    bool empty() const { return appeared.empty() && gone.empty() && changed.empty(); }
+    bool operator==(const InterfaceDiff&) const = default;
+};
+
+/// Compares two lists, both sorted by index.
+InterfaceDiff diff(const std::vector<Interface>& before, const std::vector<Interface>& after);
+
+/// True if datagrams can leave by it now: up, with carrier, and with an address that is not tentative.
+bool is_usable(const Interface& interface);
+
+/// The interfaces Muster works on: all usable ones but loopback; loopback only if there is no other.
+std::vector<Interface> eligible_interfaces(const std::vector<Interface>& interfaces);
+
+/// The interface with this index, or null. Valid as long as the list is.
+const Interface* find_interface(const std::vector<Interface>& interfaces, InterfaceIndex index);
+
+struct DebounceOptions {
+    /// A change is delivered when nothing has changed for so long. Plugging in a cable makes some 20 kernel
+    /// messages within a few milliseconds: half of this would deliver them in several pieces.
+    Duration quiet = std::chrono::milliseconds{5};
+    /// ... or when the oldest undelivered change is so old, if they never stop.
+    Duration max_delay = std::chrono::milliseconds{50};
+    /// Losses and the first change after a quiet time are delivered at once, as long as they come no faster
+    /// than this many per second: an interface that flaps must not keep everybody busy.
+    std::uint32_t immediate_per_second = 20;
+};
+
+/// Decides when changes of interfaces are told: what is lost at once, for a failover waits for it; what is
+/// gained when it has settled. An engine: snapshots and time in, changes and a deadline out.
+class InterfaceDebouncer {
+public:
+    struct Delivery {
+        InterfaceSnapshot snapshot;
+        InterfaceDiff diff;  ///< Against the delivery before.
+    };
+
+    InterfaceDebouncer(const DebounceOptions& options, std::vector<Interface> interfaces, TimePoint now);
+
+    /// The kernel's state has changed to `interfaces` (sorted by index).
+    std::optional<Delivery> on_change(std::vector<Interface> interfaces, TimePoint now);
+    std::optional<Delivery> on_timer(TimePoint now);
+    /// When to call on_timer; kNever if there is nothing to tell.
+    TimePoint next_wakeup() const;
+
+    /// As last delivered.
+    const InterfaceSnapshot& delivered() const { return delivered_; }
+
+private:
+    bool take_token(TimePoint now);
+    std::optional<Delivery> deliver();
+
+    DebounceOptions options_;
+    InterfaceSnapshot delivered_;
+    std::vector<Interface> latest_;
+    TimePoint first_pending_ = kNever;  // when the oldest undelivered change came
+    TimePoint last_change_;
+    double tokens_;
+    TimePoint tokens_at_;
+};
+
+}  // namespace muster::net

@@ -1,0 +1,151 @@
+#include "net/interface_changes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace muster::net {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+Interface ethernet(std::uint32_t index, const char* address = "192.0.2.1") {
+    Interface interface;
+    interface.index = InterfaceIndex{index};
+    interface.name = "eth" + std::to_string(index);
+    interface.up = interface.carrier = interface.multicast = true;
+    interface.mtu = 1500;
+    interface.addresses.push_back({*IpAddress::parse(address), 24, false});
+    return interface;
+}
+
+Interface loopback() {
+    auto interface = ethernet(1, "127.0.0.1");
+    interface.loopback = true;
+    return interface;
+}
+
+Interface without_carrier(Interface interface) {
+    interface.carrier = false;
+    return interface;
+}
+
+TEST(InterfaceDiff, NamesWhatAppearedWentChangedAndWasLost) {
+    auto renamed = ethernet(4);
+    renamed.name = "renamed";
+    const auto result = diff({ethernet(2), ethernet(3), ethernet(4), ethernet(5)},
+                             {without_carrier(ethernet(3)), renamed, ethernet(5), ethernet(6)});
+    EXPECT_THAT(result.gone, ElementsAre(InterfaceIndex{2}));
+    EXPECT_THAT(result.changed, ElementsAre(InterfaceIndex{3}, InterfaceIndex{4}));
+    EXPECT_THAT(result.appeared, ElementsAre(InterfaceIndex{6}));
+    EXPECT_THAT(result.lost, ElementsAre(InterfaceIndex{2}, InterfaceIndex{3}));
+    EXPECT_TRUE(diff({ethernet(2)}, {ethernet(2)}).empty());
+}
+
+TEST(InterfaceDiff, AnAddressIsLostWhenItGoesOrBecomesTentativeButNotWhenItsPrefixChanges) {
+    auto other = ethernet(2);
+    other.addresses[0].prefix_length = 16;
+    EXPECT_THAT(diff({ethernet(2)}, {other}).lost, IsEmpty());
+    EXPECT_THAT(diff({ethernet(2)}, {ethernet(2, "192.0.2.9")}).lost, SizeIs(1));
+    other.addresses[0].tentative = true;
+    EXPECT_THAT(diff({ethernet(2)}, {other}).lost, SizeIs(1));
+    EXPECT_THAT(diff({other}, {ethernet(2)}).lost, IsEmpty());
+}
+
+TEST(EligibleInterfaces, LoopbackCountsOnlyIfThereIsNothingElse) {
+    auto down = ethernet(3);
+    down.up = false;
+    auto tentative = ethernet(4);
+    tentative.addresses[0].tentative = true;
+    auto bare = ethernet(5);
+    bare.addresses.clear();
+    const std::vector<Interface> unusable{loopback(), without_carrier(ethernet(2)), down, tentative, bare};
+    EXPECT_THAT(eligible_interfaces(unusable), ElementsAre(loopback()));
+    auto all = unusable;
+    all.push_back(ethernet(6));
+    EXPECT_THAT(eligible_interfaces(all), ElementsAre(ethernet(6)));
+    EXPECT_THAT(eligible_interfaces({}), IsEmpty());
+}
+
+class InterfaceDebouncerTest : public testing::Test {
+protected:
+    TimePoint now_ = TimePoint{} + 1h;
+    InterfaceDebouncer debouncer_{{}, {ethernet(2)}, now_};
+};
+
+TEST_F(InterfaceDebouncerTest, TheFirstChangeIsToldAtOnce) {
+    EXPECT_EQ(debouncer_.delivered().revision, 1u);
+    const auto delivery = debouncer_.on_change({ethernet(2), ethernet(3)}, now_);
+    ASSERT_TRUE(delivery);
+    EXPECT_EQ(delivery->snapshot.revision, 2u);
+    EXPECT_THAT(delivery->diff.appeared, ElementsAre(InterfaceIndex{3}));
+    EXPECT_EQ(debouncer_.next_wakeup(), kNever);
+}
+
+TEST_F(InterfaceDebouncerTest, ABurstOfGainsIsToldOnceWhenItIsQuiet) {
+    debouncer_.on_change({ethernet(2), ethernet(3)}, now_);
+    std::vector<Interface> list{ethernet(2), ethernet(3)};
+    for (std::uint32_t i = 4; i < 14; ++i) {
+        now_ += 2ms;
+        list.push_back(ethernet(i));
+        EXPECT_FALSE(debouncer_.on_change(list, now_)) << i;
+    }
+    EXPECT_EQ(debouncer_.next_wakeup(), now_ + 5ms);
+    EXPECT_FALSE(debouncer_.on_timer(now_ + 4ms));
+    const auto delivery = debouncer_.on_timer(now_ + 5ms);
+    ASSERT_TRUE(delivery);
+    EXPECT_THAT(delivery->diff.appeared, SizeIs(10));
+    EXPECT_EQ(delivery->snapshot.interfaces, list);
+    EXPECT_EQ(delivery->snapshot.revision, 3u);
+}
+
+TEST_F(InterfaceDebouncerTest, GainsThatNeverStopAreToldEveryMaxDelay) {
+    int told = 0;
+    auto interface = ethernet(2);
+    for (int i = 0; i < 10'000; ++i) {  // 10 s with a change each millisecond
+        now_ += 1ms;
+        ++interface.mtu;
+        if (debouncer_.on_change({interface}, now_)) ++told;
+    }
+    EXPECT_GE(told, 10'000 / 51);
+    EXPECT_LE(told, 10'000 / 50 + 1);
+}
+
+TEST_F(InterfaceDebouncerTest, ALossIsToldAtOnceEvenWithinABurst) {
+    debouncer_.on_change({ethernet(2), ethernet(3)}, now_);
+    now_ += 1ms;
+    EXPECT_FALSE(debouncer_.on_change({ethernet(2), ethernet(3), ethernet(4)}, now_));
+    now_ += 1ms;
+    const auto delivery =
+        debouncer_.on_change({without_carrier(ethernet(2)), ethernet(3), ethernet(4)}, now_);
+    ASSERT_TRUE(delivery);
+    EXPECT_THAT(delivery->diff.lost, ElementsAre(InterfaceIndex{2}));
+    EXPECT_THAT(delivery->diff.appeared, ElementsAre(InterfaceIndex{4})) << "what waited comes along";
+    EXPECT_EQ(debouncer_.next_wakeup(), kNever);
+}
+
+TEST_F(InterfaceDebouncerTest, AFlappingInterfaceIsHeldBackButItsLastStateIsTold) {
+    int told = 0;
+    for (int i = 0; i < 1001; ++i) {  // 1 s
+        now_ += 1ms;
+        const auto delivery =
+            debouncer_.on_change({i % 2 == 0 ? without_carrier(ethernet(2)) : ethernet(2)}, now_);
+        if (delivery) ++told;
+    }
+    EXPECT_LE(told, 2 * 20 + 20 + 1) << "20 at once, 20 more in this second, one each 50 ms";
+    if (debouncer_.next_wakeup() != kNever) debouncer_.on_timer(debouncer_.next_wakeup());
+    EXPECT_EQ(debouncer_.delivered().interfaces[0], without_carrier(ethernet(2)));
+}
+
+TEST_F(InterfaceDebouncerTest, AChangeThatIsUndoneBeforeItWasToldIsNoChange) {
+    debouncer_.on_change({ethernet(2), ethernet(3)}, now_);
+    EXPECT_FALSE(debouncer_.on_change({ethernet(2), ethernet(3), ethernet(4)}, now_ + 1ms));
+    // Taking back what nobody has heard of is a loss for nobody.
+    EXPECT_FALSE(debouncer_.on_change({ethernet(2), ethernet(3)}, now_ + 2ms));
+    EXPECT_EQ(debouncer_.next_wakeup(), kNever);
+}
+
+}  // namespace
+}  // namespace muster::net

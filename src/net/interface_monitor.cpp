@@ -1,0 +1,108 @@
+#include "net/interface_monitor.h"
+
+#include <utility>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "os/interface_watch.h"
+
+namespace muster::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Events were lost and the kernel did not let us read everything afresh: try again that much later.
+constexpr Duration kStaleRetry = std::chrono::milliseconds{20};
+
+}  // namespace
+
+class InterfaceMonitor::Driver : public std::enable_shared_from_this<Driver> {
+public:
+    Driver(const asio::any_io_executor& executor, std::unique_ptr<os::InterfaceWatch> watch,
+           OnChange on_change, const DebounceOptions& options)
+        : watch_(std::move(watch)),
+          on_change_(std::move(on_change)),
+          debouncer_(options, watch_->interfaces(), SteadyClock::now()),
+          descriptor_(executor, watch_->native_handle()),
+          timer_(executor) {}
+
+    ~Driver() { descriptor_.release(); }  // the watch closes it
+
+    void start() { wait_for_events(); }
+
+    void stop() {
+        on_change_ = nullptr;
+        timer_.cancel();
+        descriptor_.cancel();
+    }
+
+    const InterfaceSnapshot& snapshot() const { return debouncer_.delivered(); }
+
+private:
+    void wait_for_events() {
+        descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                               [self = shared_from_this()](const boost::system::error_code& error) {
+                                   if (!error) self->on_readable();
+                               });
+    }
+
+    void on_readable() {
+        if (!on_change_) return;
+        read_events();
+        if (on_change_) wait_for_events();
+    }
+
+    void read_events() {
+        if (watch_->receive()) tell(debouncer_.on_change(watch_->interfaces(), SteadyClock::now()));
+        arm_timer();
+    }
+
+    void arm_timer() {
+        auto when = debouncer_.next_wakeup();
+        if (watch_->is_stale()) when = std::min(when, SteadyClock::now() + kStaleRetry);
+        if (when == kNever || !on_change_) return;
+        timer_.expires_at(when);
+        timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+            if (!error && self->on_change_) self->on_timer();
+        });
+    }
+
+    void on_timer() {
+        tell(debouncer_.on_timer(SteadyClock::now()));
+        if (watch_->is_stale()) return read_events();
+        arm_timer();
+    }
+
+    void tell(const std::optional<InterfaceDebouncer::Delivery>& delivery) {
+        if (!delivery || !on_change_) return;
+        const auto callback = on_change_;  // it may destroy the monitor, and with it on_change_
+        callback(delivery->snapshot, delivery->diff);
+    }
+
+    std::unique_ptr<os::InterfaceWatch> watch_;
+    OnChange on_change_;
+    InterfaceDebouncer debouncer_;
+    asio::posix::stream_descriptor descriptor_;
+    asio::steady_timer timer_;
+};
+
+Result<std::unique_ptr<InterfaceMonitor>> InterfaceMonitor::open(const asio::any_io_executor& executor,
+                                                                 OnChange on_change,
+                                                                 const DebounceOptions& options) {
+    auto watch = os::InterfaceWatch::open();
+    if (!watch) return watch.error();
+    auto driver = std::make_shared<Driver>(executor, std::move(*watch), std::move(on_change), options);
+    driver->start();
+    return std::unique_ptr<InterfaceMonitor>{new InterfaceMonitor{std::move(driver)}};
+}
+
+InterfaceMonitor::InterfaceMonitor(std::shared_ptr<Driver> driver) : driver_(std::move(driver)) {}
+
+InterfaceMonitor::~InterfaceMonitor() { driver_->stop(); }
+
+const InterfaceSnapshot& InterfaceMonitor::snapshot() const { return driver_->snapshot(); }
+
+}  // namespace muster::net

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "net/interface_changes.h"
+
+#include "muster/error.h"
+
+namespace boost::asio {
+class any_io_executor;
+}
+
+namespace muster::net {
+
+/// Tells which interfaces there are and every change of them: what is lost within the same wake-up that the
+/// kernel reports it, what is gained when it has settled (see DebounceOptions). A resource; all calls and
+/// callbacks on the given executor, which must be a strand or a single thread.
+class InterfaceMonitor {
+public:
+    using OnChange = std::function<void(const InterfaceSnapshot& snapshot, const InterfaceDiff& diff)>;
+
+    /// Reads all interfaces before it returns: snapshot() is complete at once, and no change after it is
+    /// missed. `on_change` is never called from inside open(), nor after the monitor is destroyed; it may
+    /// destroy the monitor. Errors: system, timed_out (the kernel did not answer).
+    static Result<std::unique_ptr<InterfaceMonitor>> open(const boost::asio::any_io_executor& executor,
+                                                          OnChange on_change,
+                                                          const DebounceOptions& options = {});
+    ~InterfaceMonitor();
+    InterfaceMonitor(const InterfaceMonitor&) = delete;
+    InterfaceMonitor& operator=(const InterfaceMonitor&) = delete;
+
+    /// As last told.
+    const InterfaceSnapshot& snapshot() const;
+
+private:
+    class Driver;
+    explicit InterfaceMonitor(std::shared_ptr<Driver> driver);
+
+    std::shared_ptr<Driver> driver_;  // shared with its own pending handlers, which may outlive the monitor
+};
+
+}  // namespace muster::net
