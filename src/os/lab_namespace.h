@@ -1,0 +1,75 @@
+#pragma once
+
+// Two hosts joined by one cable, as network namespaces of this process alone: for the lab tests of os/ and
+// net/.
+
+#include <cstdlib>
+#include <string>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "os/file_descriptor.h"
+
+#include "muster/ids.h"
+
+namespace muster::os {
+
+/// Runs a command line and expects it to succeed.
+inline void run(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+
+/// A namespace of its own that lives as long as the object. Sockets stay in the one in which they were
+/// opened.
+class LabNamespace {
+public:
+    LabNamespace() {
+        EXPECT_EQ(::unshare(CLONE_NEWNET), 0);
+        descriptor_ = FileDescriptor{::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
+        run("ip link set lo up");
+    }
+    void enter() const { ASSERT_EQ(::setns(descriptor_.get(), CLONE_NEWNET), 0); }
+    /// What `ip ... netns` takes.
+    std::string name() const {
+        return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(descriptor_.get());
+    }
+
+private:
+    FileDescriptor descriptor_;
+};
+
+/// `near` has near0 with 10.77.0.1/24 and fe80::1, `far` has far0 with 10.77.0.2/24 and fe80::2; a second
+/// cable near1 - far1 has 10.78.0.0/24 likewise. The process is in `near` after the constructor.
+class TwoHosts : public testing::Test {
+protected:
+    TwoHosts() {
+        near_.enter();
+        for (const std::string cable : {"0", "1"}) {
+            run("ip link add near" + cable + " type veth peer name far" + cable);
+            run("ip link set far" + cable + " netns " + far_.name());
+            set_up("near" + cable, cable, "1");
+        }
+        far_.enter();
+        for (const std::string cable : {"0", "1"}) set_up("far" + cable, cable, "2");
+        near_.enter();
+    }
+
+    static InterfaceIndex index(const std::string& name) {
+        return InterfaceIndex{if_nametoindex(name.c_str())};
+    }
+
+    LabNamespace near_;
+    LabNamespace far_;
+
+private:
+    static void set_up(const std::string& device, const std::string& cable, const std::string& host) {
+        run("ip link set " + device + " addrgenmode none");
+        run("ip addr add 10.7" + std::to_string(7 + std::stoi(cable)) + ".0." + host + "/24 dev " + device);
+        run("ip addr add fe80::" + host + "/64 nodad dev " + device);
+        run("ip link set " + device + " up");
+    }
+};
+
+}  // namespace muster::os
