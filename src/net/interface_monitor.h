@@ -7,6 +7,7 @@
 
 #include "muster/error.h"
 
+// Callers include <boost/asio/any_io_executor.hpp> themselves; whoever only holds a monitor is spared it.
 namespace boost::asio {
 class any_io_executor;
 }
