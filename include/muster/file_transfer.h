@@ -38,7 +38,7 @@ struct SendFileOptions {
     SendFileOptions() {}
 
     std::string name;  ///< Under which it is offered; empty: the last part of the path.
-    std::vector<FileHint> hints;
+    std::vector<FileHint> hints{};
     /// How long the receiver's application may think about the offer before the sender gives up (timed_out).
     Duration patience = std::chrono::minutes{10};
     /// How long the receiver may stay silent while the file is under way before the sender gives up.
@@ -59,11 +59,11 @@ struct ReceiveFileOptions {
 /// valid UTF-8, no control characters), the hints are not.
 struct FileOffer {
     TransferId id{};
-    DeviceId from;
-    std::string name;
+    DeviceId from{};
+    std::string name{};
     std::uint64_t size = 0;  ///< Octets.
-    std::optional<FileTime> modified;
-    std::vector<FileHint> hints;
+    std::optional<FileTime> modified{};
+    std::vector<FileHint> hints{};
 
     bool operator==(const FileOffer&) const = default;
 };
