@@ -1,0 +1,53 @@
+#include "session/resource_progress.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace muster::session {
+namespace {
+
+// Long enough to hide the bursts of flow control, short enough to show a path change.
+constexpr double kMemorySeconds = 2.0;
+// Beyond this a remaining time says nothing to a person and would overflow Duration.
+constexpr double kLongestSeconds = 365.0 * 24 * 3600;
+
+double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+}  // namespace
+
+void ProgressMeter::start(std::uint64_t done, std::uint64_t total, TimePoint now) {
+    progress_ = FileProgress{};
+    progress_.octets_done = done;
+    progress_.octets_total = total;
+    sampled_done_ = shown_done_ = done;
+    sampled_at_ = shown_at_ = now;
+    shown_ = false;
+}
+
+void ProgressMeter::advance(std::uint64_t done, TimePoint now) {
+    progress_.octets_done = std::max(progress_.octets_done, done);
+    const Duration gap = now - sampled_at_;
+    if (gap < kProgressInterval) return;
+    const double present = static_cast<double>(progress_.octets_done - sampled_done_) / seconds(gap);
+    const double weight = 1.0 - std::exp(-seconds(gap) / kMemorySeconds);
+    double& rate = progress_.octets_per_second;
+    rate = rate > 0 ? rate + weight * (present - rate) : present;
+    sampled_at_ = now;
+    sampled_done_ = progress_.octets_done;
+    progress_.remaining.reset();
+    const auto left = static_cast<double>(progress_.octets_total - progress_.octets_done);
+    if (rate <= 0 || left / rate > kLongestSeconds) return;
+    progress_.remaining = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(left / rate));
+}
+
+bool ProgressMeter::due(TimePoint now) {
+    const bool last = progress_.octets_done == progress_.octets_total;
+    if (shown_ && shown_done_ == progress_.octets_done) return false;
+    if (!last && now - shown_at_ < kProgressInterval) return false;
+    shown_ = true;
+    shown_at_ = now;
+    shown_done_ = progress_.octets_done;
+    return true;
+}
+
+}  // namespace muster::session

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+
+#include "muster/error.h"
+#include "muster/file_transfer.h"
+#include "muster/time.h"
+
+namespace muster::session {
+
+// Timings that both ends of a transfer share.
+
+/// Progress reaches the application at most this often: ten times a second is what a progress bar can show.
+inline constexpr Duration kProgressInterval = std::chrono::milliseconds{100};
+/// An end that is alive says something at least this often while a file is under way, so that the other end
+/// can tell a slow disk from a dead process. A sixth of the default stall deadline: five may be delayed.
+inline constexpr Duration kResourceHeartbeat = std::chrono::seconds{5};
+/// How long an ended transfer waits for the other end to close its half of the stream before it is reset.
+inline constexpr Duration kResourceLinger = std::chrono::seconds{5};
+/// How long one storage request may take. Syncing gigabytes to a slow stick takes minutes; a dead NFS server
+/// takes for ever.
+inline constexpr Duration kStoragePatience = std::chrono::minutes{10};
+/// Storage requests of one transfer that may be under way at once.
+inline constexpr std::size_t kMaxStorageRequests = 4;
+
+/// The application accepted the offer: octets flow from here on.
+struct ResourceAccepted {
+    bool operator==(const ResourceAccepted&) const = default;
+};
+
+/// The transfer is over; nothing follows.
+struct ResourceFinished {
+    Result<FileReceipt> result;
+};
+
+/// Turns counts of octets into FileProgress: a rate as an exponentially weighted mean over about two seconds,
+/// and the time that remains.
+class ProgressMeter {
+public:
+    /// `done` may be more than 0 if an earlier transfer is continued; that part does not count as speed.
+    void start(std::uint64_t done, std::uint64_t total, TimePoint now);
+    /// Counts never go back.
+    void advance(std::uint64_t done, TimePoint now);
+    const FileProgress& progress() const { return progress_; }
+    /// True at most once per kProgressInterval, and when the last octet arrives.
+    bool due(TimePoint now);
+
+private:
+    FileProgress progress_;
+    std::uint64_t sampled_done_ = 0;
+    TimePoint sampled_at_{};
+    TimePoint shown_at_{};
+    std::uint64_t shown_done_ = 0;
+    bool shown_ = false;
+};
+
+}  // namespace muster::session
