@@ -185,8 +185,10 @@ Result<std::string> DiskSink::publish(const std::string& name) {
     if (error != 0) return failure("naming the file", spec_.directory, error);
     there_ = false;
     // The name must survive a power cut as the octets do. Some file systems cannot sync a directory (EINVAL).
-    if (retried([&] { return ::fsync(directory_.get()); }) != 0 && errno == EIO)
-        return failure("syncing the directory to disk", spec_.directory, errno);
+    if (retried([&] { return ::fsync(directory_.get()); }) != 0 && errno == EIO) {
+        (void)::unlinkat(directory_.get(), name.c_str(), 0);  // whoever is told "failed" must not find a file
+        return failure("syncing the directory to disk", spec_.directory, EIO);
+    }
     return spec_.directory + (spec_.directory.ends_with('/') ? "" : "/") + name;
 }
 

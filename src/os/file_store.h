@@ -7,10 +7,10 @@ namespace muster::os {
 /// Files on disk, for file transfer. Calls block; any thread, objects one at a time.
 ///
 /// Sinks: the part file is made in the target directory (O_EXCL, mode 0600) relative to a directory that is
-/// opened once, so that a directory that is moved or replaced by a symbolic link meanwhile leads nowhere else.
-/// Publishing syncs file and directory, gives the mode that the umask leaves of 0666, and never overwrites:
-/// renameat2(RENAME_NOREPLACE), or link and unlink on file systems without it.
-/// Errors name no path in their message (peers are told it), but in the evidence.
+/// opened once, so that a directory that is moved or replaced by a symbolic link meanwhile leads nowhere
+/// else. Publishing syncs file and directory, gives the mode that the umask leaves of 0666, and never
+/// overwrites: renameat2(RENAME_NOREPLACE), or link and unlink on file systems without it. Errors name no
+/// path in their message (peers are told it), but in the evidence.
 class FileStore final : public FileStorage {
 public:
     /// Opens a regular file; symbolic links to one are followed, for the path is our own user's.
