@@ -1,0 +1,474 @@
+#include "quic/connection_impl.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "quic/events.h"
+
+namespace muster::quic {
+namespace {
+
+// RFC 9000 section 18.2: how many connection ids the peer may keep ready for us; 8 is the most that ngtcp2
+// 0.12 can store. With the default of 2, one unanswered move would use up all.
+constexpr std::uint64_t kActiveCids = 8;
+// Ethernet's 1500 octets less IPv6 and UDP headers. Packets start at 1200 and grow by path MTU discovery.
+constexpr std::size_t kLargestPayload = 1452;
+constexpr std::size_t kOriginalDcidSize = 16;
+constexpr std::size_t kLongestReason = 200;
+// Flags, packet number, tag, and the DATAGRAM frame's type and two octets of length.
+constexpr std::size_t kDatagramOverhead = 1 + 4 + 16 + 3;
+constexpr std::uint8_t kBadCertificate = 42, kAccessDenied = 49;  // TLS alerts, RFC 8446 section 6
+
+std::string name_of(int rv) { return ngtcp2_strerror(rv); }
+
+Duration to_duration(ngtcp2_duration duration) {
+    constexpr auto kLargest = static_cast<ngtcp2_duration>(std::chrono::nanoseconds::max().count());
+    return std::chrono::nanoseconds{static_cast<std::int64_t>(std::min(duration, kLargest))};
+}
+
+}  // namespace
+
+ConnectionImpl::ConnectionImpl(Shared& shared, PathId path, Handler& handler, TimePoint now)
+    : shared_(shared), handler_(&handler), role_(Role::client), path_(path) {
+    const Cid dcid = Cid::random(shared.random, kOriginalDcidSize);
+    const Cid scid = Cid::random(shared.random, kCidSize);
+    start(dcid, scid, make_settings(now), make_params(), NGTCP2_PROTO_VER_V1);
+    if (conn_) adopt_cid(scid);
+}
+
+ConnectionImpl::ConnectionImpl(Shared& shared, PathId path, const Incoming& incoming, TimePoint now)
+    : shared_(shared), role_(Role::server), path_(path) {
+    const Cid scid = Cid::random(shared.random, kCidSize);
+    ngtcp2_settings settings = make_settings(now);
+    ngtcp2_transport_params params = make_params();
+    engine::set_original_dcid(params, incoming.original_dcid.to_ngtcp2());
+    if (incoming.after_retry) {
+        engine::set_token(settings, incoming.token.data(), incoming.token.size());
+        params.retry_scid = incoming.dcid.to_ngtcp2();
+        params.retry_scid_present = 1;
+    }
+    params.stateless_reset_token_present = 1;
+    shared.reset_token(scid, params.stateless_reset_token);
+    start(incoming.client_scid, scid, settings, params, incoming.version);
+    if (!conn_) return;
+    adopt_cid(scid);
+    adopt_cid(incoming.dcid);
+    counted_half_open_ = true;
+    ++shared.half_open;
+}
+
+ConnectionImpl::~ConnectionImpl() {
+    leave_handshake();
+    shared_.timers.remove(*this);
+    for (const Cid& cid : cids_) shared_.cids.erase(cid);
+}
+
+ngtcp2_settings ConnectionImpl::make_settings(TimePoint now) const {
+    ngtcp2_settings settings;
+    ngtcp2_settings_default(&settings);
+    settings.cc_algo = NGTCP2_CC_ALGO_CUBIC;
+    settings.initial_ts = to_ngtcp2(now);
+    settings.initial_rtt = duration_of(shared_.config.initial_rtt);
+    settings.handshake_timeout = duration_of(shared_.config.handshake_timeout);
+    settings.max_tx_udp_payload_size = kLargestPayload;
+    settings.rand_ctx.native_handle = &shared_.random;
+    // no_pmtud stays off: with it, ngtcp2 0.12 aborts when a peer moves away and back (an authenticated peer
+    // could end the process). No qlog: its writer has overflowed its buffer more than once.
+    return settings;
+}
+
+ngtcp2_transport_params ConnectionImpl::make_params() const {
+    const Config& config = shared_.config;
+    ngtcp2_transport_params params;
+    ngtcp2_transport_params_default(&params);
+    params.initial_max_stream_data_bidi_local = config.stream_window;
+    params.initial_max_stream_data_bidi_remote = config.stream_window;
+    params.initial_max_stream_data_uni = config.stream_window;
+    params.initial_max_data = config.connection_window;
+    params.initial_max_streams_bidi = config.max_streams_bidi;
+    params.initial_max_streams_uni = config.max_streams_uni;
+    params.max_idle_timeout = duration_of(config.idle_timeout);
+    params.active_connection_id_limit = kActiveCids;
+    params.max_datagram_frame_size = 65535;  // RFC 9221 section 3: "any that fits into a packet"
+    return params;
+}
+
+void ConnectionImpl::start(const Cid& dcid, const Cid& scid, ngtcp2_settings settings,
+                           ngtcp2_transport_params params, std::uint32_t version) {
+    SyntheticPath addresses{is_server() ? SyntheticPath::Side::server : SyntheticPath::Side::client, path_};
+    const ngtcp2_path view = addresses.view();
+    const ngtcp2_cid to = dcid.to_ngtcp2(), from = scid.to_ngtcp2();
+    ngtcp2_conn* conn = nullptr;
+    const auto* callbacks = Events::table();
+    const int rv = is_server() ? ngtcp2_conn_server_new(&conn, &to, &from, &view, version, callbacks,
+                                                        &settings, &params, nullptr, this)
+                               : ngtcp2_conn_client_new(&conn, &to, &from, &view, version, callbacks,
+                                                        &settings, &params, nullptr, this);
+    if (rv != 0) return;
+    conn_.reset(conn);
+    tls_ = std::make_unique<TlsSession>(is_server() ? TlsSession::Role::server : TlsSession::Role::client,
+                                        shared_.tls, *this);
+    ngtcp2_conn_set_tls_native_handle(conn, tls_->handle());
+    mark_dirty();
+}
+
+bool ConnectionImpl::adopt_cid(const Cid& cid) {
+    if (!shared_.cids.insert(cid, {this, nullptr})) return false;
+    cids_.push_back(cid);
+    return true;
+}
+
+void ConnectionImpl::drop_cid(const Cid& cid) {
+    const auto it = std::find(cids_.begin(), cids_.end(), cid);
+    if (it == cids_.end()) return;
+    *it = cids_.back();
+    cids_.pop_back();
+    shared_.cids.erase(cid);
+}
+
+void ConnectionImpl::mark_dirty() {
+    if (conn_ && !abandoned_ && !DirtyHook::is_linked()) shared_.dirty.push_back(*this);
+}
+
+void ConnectionImpl::rearm() {
+    if (conn_) shared_.timers.set(*this, from_ngtcp2(ngtcp2_conn_get_expiry(conn_.get())));
+}
+
+void ConnectionImpl::leave_handshake() {
+    if (std::exchange(counted_half_open_, false)) --shared_.half_open;
+}
+
+void ConnectionImpl::refuse() {
+    refused_ = true;
+    plan_close(
+        {{CloseInfo::Kind::local, NGTCP2_CONNECTION_REFUSED, "refused"}, false, NGTCP2_CONNECTION_REFUSED});
+}
+
+void ConnectionImpl::abandon() {
+    abandoned_ = true;
+    handler_ = nullptr;
+    DirtyHook::unlink();
+    shared_.timers.remove(*this);
+}
+
+void ConnectionImpl::receive(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now) {
+    if (!conn_ || abandoned_ || pending_close_) return;
+    ++counters_.packets_received;
+    counters_.bytes_received += packet.size();
+    SyntheticPath addresses{is_server() ? SyntheticPath::Side::server : SyntheticPath::Side::client, path};
+    const ngtcp2_path view = addresses.view();
+    const ngtcp2_pkt_info info{.ecn = ecn};
+    in_engine_ = true;
+    const int rv =
+        ngtcp2_conn_read_pkt(conn_.get(), &view, &info, reinterpret_cast<const std::uint8_t*>(packet.data()),
+                             packet.size(), to_ngtcp2(now));
+    in_engine_ = false;
+    settle(rv, now);
+}
+
+void ConnectionImpl::expire(TimePoint now) {
+    if (!conn_ || abandoned_ || pending_close_) return;
+    in_engine_ = true;
+    const int rv = ngtcp2_conn_handle_expiry(conn_.get(), to_ngtcp2(now));
+    in_engine_ = false;
+    settle(rv, now);
+}
+
+void ConnectionImpl::settle(int rv, TimePoint now) {
+    if (abandoned_) return;
+    if (rv != 0) return fail(rv, now);
+    mark_dirty();
+    report_path();
+    if (abandoned_ || !pending_move_) return;
+    const PathId target = *std::exchange(pending_move_, std::nullopt);
+    if (!move_to(target, now) && hears()) handler_->on_path_changed(path_);
+}
+
+void ConnectionImpl::fail(int rv, TimePoint now) {
+    const auto early =
+        phase_ == Phase::handshaking ? CloseInfo::Kind::handshake_failed : CloseInfo::Kind::internal;
+    switch (rv) {
+        case NGTCP2_ERR_DRAINING: return on_drained(now);
+        case NGTCP2_ERR_IDLE_CLOSE:
+            return finish_off({CloseInfo::Kind::idle, 0, "nothing heard"}, Burial::forget, {}, now);
+        case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+            return finish_off({early, 0, "the handshake timed out"}, Burial::forget, {}, now);
+        case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
+            return finish_off({early, 0, "no common QUIC version"}, Burial::forget, {}, now);
+        case NGTCP2_ERR_DROP_CONN:
+        case NGTCP2_ERR_RETRY: return finish_off({early, 0, name_of(rv)}, Burial::forget, {}, now);
+        default: break;
+    }
+    if (identity_refusal_) return plan_close({*identity_refusal_, false, identity_refusal_->code});
+    const std::uint64_t code = rv == NGTCP2_ERR_CRYPTO
+                                   ? NGTCP2_CRYPTO_ERROR + ngtcp2_conn_get_tls_alert(conn_.get())
+                                   : ngtcp2_err_infer_quic_transport_error_code(rv);
+    const std::string alert = tls_alert_name(code);
+    plan_close({{early, code, alert.empty() ? name_of(rv) : alert}, false, code});
+}
+
+CloseInfo ConnectionImpl::describe_received_close() const {
+    const engine::CloseError error = engine::received_close(conn_.get());
+    std::string reason = error.reasonlen == 0 ? ""
+                                              : std::string{reinterpret_cast<const char*>(error.reason),
+                                                            std::min(error.reasonlen, kLongestReason)};
+    if (engine::is_application(error))
+        return {CloseInfo::Kind::peer_application, error.error_code, std::move(reason)};
+    if (reason.empty()) reason = tls_alert_name(error.error_code);
+    return {CloseInfo::Kind::peer_transport, error.error_code, std::move(reason)};
+}
+
+void ConnectionImpl::on_drained(TimePoint now) {
+    if (reset_seen_)
+        return finish_off({CloseInfo::Kind::reset, 0, "the peer has forgotten this connection"},
+                          Burial::forget, {}, now);
+    finish_off(describe_received_close(), Burial::swallow, {}, now);
+}
+
+void ConnectionImpl::plan_close(PendingClose close) {
+    if (!pending_close_ && conn_) pending_close_ = std::move(close);
+    mark_dirty();
+}
+
+void ConnectionImpl::write_close(TimePoint now, Wire& wire, std::span<std::uint8_t> buffer) {
+    const PendingClose close = *pending_close_;
+    const auto error = close.application ? engine::application_error(close.wire_code, close.info.reason)
+                                         : engine::transport_error(close.wire_code, close.info.reason);
+    ngtcp2_path_storage path;
+    ngtcp2_path_storage_zero(&path);
+    ngtcp2_pkt_info info{};
+    const ngtcp2_ssize size = ngtcp2_conn_write_connection_close(
+        conn_.get(), &path.path, &info, buffer.data(), buffer.size(), &error, to_ngtcp2(now));
+    if (size <= 0) return finish_off(close.info, Burial::swallow, {}, now);
+    const ByteView packet = std::as_bytes(buffer.first(static_cast<std::size_t>(size)));
+    ++counters_.packets_sent;
+    counters_.bytes_sent += packet.size();
+    wire.send({SyntheticPath::id_of(path.path), packet, packet.size(), static_cast<std::uint8_t>(info.ecn)});
+    finish_off(close.info, Burial::answer, to_bytes(packet), now);
+}
+
+void ConnectionImpl::finish_off(const CloseInfo& info, Burial burial, Bytes close_packet, TimePoint now) {
+    MUSTER_CHECK(!in_engine_);
+    counters_ = stats();
+    phase_ = Phase::closed;
+    leave_handshake();
+    shared_.timers.remove(*this);
+    DirtyHook::unlink();
+    shared_.bury(std::exchange(cids_, {}), burial != Burial::forget, std::move(close_packet), now);
+    ready_.clear();
+    starved_.clear();
+    streams_.clear();
+    datagrams_.clear();
+    conn_.reset();
+    tls_.reset();
+    if (Handler* handler = std::exchange(handler_, nullptr)) handler->on_closed(info);
+}
+
+Stats ConnectionImpl::stats() const {
+    Stats result = counters_;
+    if (!conn_) return result;
+    const engine::Statistics now = engine::statistics(conn_.get());
+    result.smoothed_rtt = to_duration(now.smoothed_rtt);
+    result.min_rtt = to_duration(now.min_rtt);
+    result.latest_rtt = to_duration(now.latest_rtt);
+    result.congestion_window = now.cwnd;
+    result.bytes_in_flight = now.bytes_in_flight;
+    result.max_datagram = max_datagram();
+    return result;
+}
+
+std::size_t ConnectionImpl::max_datagram() const {
+    if (!conn_ || phase_ != Phase::established) return 0;
+    const ngtcp2_transport_params* remote = ngtcp2_conn_get_remote_transport_params(conn_.get());
+    if (remote == nullptr || remote->max_datagram_frame_size <= 3) return 0;
+    const std::size_t overhead = kDatagramOverhead + ngtcp2_conn_get_dcid(conn_.get())->datalen;
+    const std::size_t room = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_.get());
+    if (room <= overhead) return 0;
+    return static_cast<std::size_t>(
+        std::min<std::uint64_t>(room - overhead, remote->max_datagram_frame_size - 3));
+}
+
+Result<StreamId> ConnectionImpl::open_stream(Direction direction) {
+    if (!conn_ || pending_close_) return Error{Errc::not_connected, "the connection is closed"};
+    StreamId id = -1;
+    const int rv = direction == Direction::bidirectional
+                       ? ngtcp2_conn_open_bidi_stream(conn_.get(), &id, nullptr)
+                       : ngtcp2_conn_open_uni_stream(conn_.get(), &id, nullptr);
+    if (rv == NGTCP2_ERR_STREAM_ID_BLOCKED)
+        return Error{Errc::queue_full, "the peer allows no more streams now"};
+    if (rv != 0) return Error{Errc::not_connected, "opening a stream: " + name_of(rv)};
+    ngtcp2_conn_set_stream_user_data(conn_.get(), id, &add_stream(id));
+    return id;
+}
+
+Stream* ConnectionImpl::find(StreamId id) {
+    const auto it = streams_.find(id);
+    return it == streams_.end() ? nullptr : &it->second;
+}
+
+const Stream* ConnectionImpl::find(StreamId id) const { return const_cast<ConnectionImpl*>(this)->find(id); }
+
+Stream& ConnectionImpl::add_stream(StreamId id) { return streams_.try_emplace(id, id).first->second; }
+
+void ConnectionImpl::make_ready(Stream& stream) {
+    stream.unlink();
+    ready_.push_back(stream);
+    mark_dirty();
+}
+
+void ConnectionImpl::write(StreamId id, Slice octets) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->send_closed || stream->finishing || !can_send(id) || octets.empty())
+        return;
+    stream->queue.push(std::move(octets));
+    if (stream->queue.unsent() >= shared_.config.low_water) stream->above_low_water = true;
+    if (!stream->is_linked()) make_ready(*stream);
+}
+
+void ConnectionImpl::finish(StreamId id) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->send_closed || stream->finishing || !can_send(id)) return;
+    stream->finishing = true;
+    if (!stream->is_linked()) make_ready(*stream);
+}
+
+void ConnectionImpl::reset(StreamId id, std::uint64_t code) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->send_closed || !can_send(id)) return;
+    stream->reset_code = code;
+    stream->send_closed = stream->was_reset = true;
+    stream->above_low_water = false;
+    stream->queue.drop_unsent();
+    stream->unlink();
+    orders_.push_back(id);
+    mark_dirty();
+}
+
+void ConnectionImpl::stop_sending(StreamId id, std::uint64_t code) {
+    Stream* stream = find(id);
+    if (stream == nullptr || stream->stop_ordered || !can_receive(id)) return;
+    stream->stop_code = code;
+    stream->stop_ordered = true;
+    orders_.push_back(id);
+    mark_dirty();
+}
+
+std::size_t ConnectionImpl::unsent(StreamId id) const {
+    const Stream* stream = find(id);
+    return stream == nullptr ? 0 : stream->queue.unsent();
+}
+
+void ConnectionImpl::consume(StreamId id, std::size_t octets) {
+    if (!conn_) return;
+    Stream* stream = find(id);
+    std::size_t& owed = stream == nullptr ? orphaned_ : stream->unconsumed;
+    octets = std::min(octets, owed);
+    if (octets == 0) return;
+    owed -= octets;
+    if (stream != nullptr) ngtcp2_conn_extend_max_stream_offset(conn_.get(), id, octets);
+    ngtcp2_conn_extend_max_offset(conn_.get(), octets);
+    mark_dirty();
+}
+
+bool ConnectionImpl::send_datagram(Slice payload) {
+    if (pending_close_ || payload.empty() || payload.size() > max_datagram()) return false;
+    if (datagrams_.size() - datagrams_head_ >= shared_.config.max_queued_datagrams) return false;
+    datagrams_.push_back(std::move(payload));
+    mark_dirty();
+    return true;
+}
+
+void ConnectionImpl::close(std::uint64_t code, std::string_view reason) {
+    constexpr std::uint64_t kLargestCode = (std::uint64_t{1} << 62) - 1;
+    code = std::min(code, kLargestCode);
+    plan_close({{CloseInfo::Kind::local, code, std::string{reason.substr(0, kLongestReason)}}, true, code});
+}
+
+bool ConnectionImpl::migrate(PathId path, TimePoint now) {
+    if (!conn_ || is_server() || !confirmed_ || pending_close_ || abandoned_) return false;
+    if (!in_engine_) return move_to(path, now);
+    pending_move_ = path;
+    return true;
+}
+
+bool ConnectionImpl::move_to(PathId path, TimePoint now) {
+    SyntheticPath addresses{SyntheticPath::Side::client, path};
+    const ngtcp2_path view = addresses.view();
+    in_engine_ = true;
+    const int rv = ngtcp2_conn_initiate_immediate_migration(conn_.get(), &view, to_ngtcp2(now));
+    in_engine_ = false;
+    if (rv != 0) {
+        if (log_enabled(LogLevel::info)) log_line(LogLevel::info, "quic: cannot move: " + name_of(rv));
+        return false;
+    }
+    path_ = path;
+    path_validated_ = false;
+    mark_dirty();
+    return true;
+}
+
+void ConnectionImpl::report_path() {
+    const PathId current = SyntheticPath::id_of(*ngtcp2_conn_get_path(conn_.get()));
+    const bool followed = std::exchange(path_, current) != current;
+    const bool validated = std::exchange(path_validated_, false);
+    if ((followed || validated) && hears()) handler_->on_path_changed(path_);
+}
+
+void ConnectionImpl::report_low_water() {
+    const std::vector<StreamId> drained = std::exchange(drained_, {});
+    for (const StreamId id : drained) {
+        if (!hears()) return;
+        handler_->on_stream_writable(id);
+    }
+}
+
+void ConnectionImpl::note_stopped(Stream& stream) {
+    stream.send_closed = true;
+    stream.above_low_water = false;
+    stream.queue.drop_unsent();
+    refused_streams_.push_back(stream.id);
+}
+
+// ngtcp2 0.12 reveals the code of STOP_SENDING only when the stream is over. A stream of one direction is
+// over one round trip later, so its report waits for the code; the other direction of a bidirectional one may
+// live long, so its report does not.
+void ConnectionImpl::report_stopped() {
+    const std::vector<StreamId> stopped = std::exchange(refused_streams_, {});
+    for (const StreamId id : stopped) {
+        if (!hears() || find(id) == nullptr || ngtcp2_is_bidi_stream(id) == 0) continue;
+        handler_->on_stop_sending(id, 0);
+    }
+}
+
+void ConnectionImpl::forget_stream(StreamId id, std::optional<std::uint64_t> code) {
+    const auto it = streams_.find(id);
+    if (it == streams_.end()) return;
+    const Stream& stream = it->second;
+    const bool one_way = ngtcp2_is_bidi_stream(id) == 0;
+    const bool stopped = one_way && can_send(id) && !stream.was_reset && code.has_value();
+    orphaned_ += stream.unconsumed;
+    streams_.erase(it);
+    if (stopped && hears()) handler_->on_stop_sending(id, *code);
+    if (hears()) handler_->on_stream_closed(id);
+}
+
+bool ConnectionImpl::admit(const DeviceId& peer) {
+    peer_ = peer;
+    if (handler_ != nullptr && !abandoned_ && handler_->on_admit(peer)) return true;
+    identity_refusal_ = CloseInfo{CloseInfo::Kind::refused_identity, NGTCP2_CRYPTO_ERROR + kAccessDenied,
+                                  "identity refused: " + peer.to_string()};
+    return false;
+}
+
+void ConnectionImpl::on_unusable_key() {
+    identity_refusal_ = CloseInfo{CloseInfo::Kind::refused_identity, NGTCP2_CRYPTO_ERROR + kBadCertificate,
+                                  "identity refused: not an Ed25519 key"};
+}
+
+Bytes ConnectionImpl::export_key(std::string_view label, ByteView context, std::size_t size) const {
+    if (!tls_ || phase_ != Phase::established) return {};
+    return tls_->export_key(label, context, size);
+}
+
+}  // namespace muster::quic

@@ -1,0 +1,173 @@
+#pragma once
+
+#include <unordered_map>
+
+#include "quic/shared.h"
+#include "quic/stream.h"
+#include "quic/synthetic_path.h"
+
+namespace muster::quic {
+
+/// Fewer octets than one UDP GSO send takes (65,535 less headers). One batch holds this and one packet more.
+inline constexpr std::size_t kBatchOctets = 62'000;
+inline constexpr std::size_t kLargestPacket = 1500;
+
+class Batch;
+
+/// The first packet of a client that asks for a connection.
+struct Incoming {
+    Cid client_scid;
+    Cid dcid;           // what the client addressed: its own random choice, or our choice in a Retry
+    Cid original_dcid;  // its own random choice
+    bool after_retry = false;
+    std::uint32_t version = 0;
+    std::span<const std::uint8_t> token;
+};
+
+/// A connection on ngtcp2. Its parts: connection_impl.cpp has the life cycle and the public face,
+/// connection_events.cpp what ngtcp2 reports, connection_writer.cpp how packets are filled.
+class ConnectionImpl final : public Connection, public TlsOwner, public DirtyHook {
+public:
+    struct Burst {
+        std::size_t packets = 0;
+        bool more = false;  // stopped at the limit, not for want of data, window or pace
+    };
+
+    ConnectionImpl(Shared& shared, PathId path, Handler& handler, TimePoint now);
+    ConnectionImpl(Shared& shared, PathId path, const Incoming& incoming, TimePoint now);
+    ~ConnectionImpl() override;
+
+    ConnectionImpl(const ConnectionImpl&) = delete;
+    ConnectionImpl& operator=(const ConnectionImpl&) = delete;
+
+    // The endpoint's side.
+    bool is_usable() const { return conn_ != nullptr; }
+    void set_handler(Handler* handler) { handler_ = handler; }
+    /// Ends an incoming connection that nobody wants; the endpoint frees it when it is_closed().
+    void refuse();
+    bool is_refused() const { return refused_; }
+    void receive(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now);
+    void expire(TimePoint now);
+    /// Writes one batch. `buffer` holds kBatchOctets + kLargestPacket.
+    Burst write(TimePoint now, Wire& wire, std::span<std::uint8_t> buffer);
+    /// No event follows; the endpoint frees the object once no call of it is on the stack.
+    void abandon();
+    bool is_abandoned() const { return abandoned_; }
+    void mark_dirty();
+
+    TimerSlot timer;
+    std::size_t position = 0;  // in the endpoint's list
+
+    // Connection.
+    const DeviceId* peer() const override { return peer_ ? &*peer_ : nullptr; }
+    bool is_established() const override { return phase_ == Phase::established; }
+    bool is_closed() const override { return phase_ == Phase::closed; }
+    PathId path() const override { return path_; }
+    Stats stats() const override;
+    Result<StreamId> open_stream(Direction direction) override;
+    void write(StreamId id, Slice octets) override;
+    void finish(StreamId id) override;
+    void reset(StreamId id, std::uint64_t code) override;
+    void stop_sending(StreamId id, std::uint64_t code) override;
+    std::size_t unsent(StreamId id) const override;
+    void consume(StreamId id, std::size_t octets) override;
+    bool send_datagram(Slice payload) override;
+    void close(std::uint64_t code, std::string_view reason) override;
+    bool migrate(PathId path, TimePoint now) override;
+    Bytes export_key(std::string_view label, ByteView context, std::size_t size) const override;
+
+    // TlsOwner.
+    ngtcp2_conn* engine() override { return conn_.get(); }
+    bool admit(const DeviceId& peer) override;
+    void on_unusable_key() override;
+
+private:
+    friend struct Events;  // ngtcp2's callbacks, in connection_events.cpp
+    friend class PacketWriter;
+
+    enum class Phase { handshaking, established, closed };
+    enum class Role { client, server };
+    struct PendingClose {
+        CloseInfo info;
+        bool application = false;
+        std::uint64_t wire_code = 0;
+    };
+    struct Free {
+        void operator()(ngtcp2_conn* conn) const { ngtcp2_conn_del(conn); }
+    };
+
+    // Life cycle.
+    void start(const Cid& dcid, const Cid& scid, ngtcp2_settings settings, ngtcp2_transport_params params,
+               std::uint32_t version);
+    ngtcp2_settings make_settings(TimePoint now) const;
+    ngtcp2_transport_params make_params() const;
+    bool adopt_cid(const Cid& cid);
+    void drop_cid(const Cid& cid);
+    void rearm();
+    bool can_send(StreamId id) const { return (id & 2) == 0 || ((id & 1) != 0) == is_server(); }
+    bool can_receive(StreamId id) const { return (id & 2) == 0 || ((id & 1) != 0) != is_server(); }
+    /// Draws the conclusions of a finished ngtcp2 call.
+    void settle(int rv, TimePoint now);
+    void fail(int rv, TimePoint now);
+    void on_drained(TimePoint now);
+    CloseInfo describe_received_close() const;
+    void plan_close(PendingClose close);
+    void write_close(TimePoint now, Wire& wire, std::span<std::uint8_t> buffer);
+    enum class Burial { answer, swallow, forget };
+    void finish_off(const CloseInfo& info, Burial burial, Bytes close_packet, TimePoint now);
+    void leave_handshake();
+    bool hears() const { return handler_ != nullptr && !abandoned_ && !pending_close_; }
+
+    // Events that wait until ngtcp2 has returned.
+    void report_path();
+    void report_low_water();
+    void report_stopped();
+    bool move_to(PathId path, TimePoint now);
+
+    // Streams.
+    Stream* find(StreamId id);
+    const Stream* find(StreamId id) const;
+    Stream& add_stream(StreamId id);
+    void make_ready(Stream& stream);
+    void note_stopped(Stream& stream);
+    void forget_stream(StreamId id, std::optional<std::uint64_t> code);
+    int carry_out_orders();
+    int fill(Batch& batch, TimePoint now, bool& full);
+    std::size_t max_datagram() const;
+    bool is_server() const { return role_ == Role::server; }
+
+    Shared& shared_;
+    Handler* handler_ = nullptr;
+    const Role role_;
+    Phase phase_ = Phase::handshaking;
+    bool abandoned_ = false;
+    bool refused_ = false;
+    bool counted_half_open_ = false;
+    bool in_engine_ = false;  // ngtcp2 is on the stack: it must not be entered again
+    bool confirmed_ = false;  // RFC 9001 section 4.1.2; a client may move from then on
+    bool reset_seen_ = false;
+    bool path_validated_ = false;  // client: to be reported
+    bool datagrams_first_ = true;  // datagrams and streams take turns in opening a packet
+    PathId path_{};
+    std::optional<PathId> pending_move_;
+    std::optional<DeviceId> peer_;
+    std::optional<PendingClose> pending_close_;
+    std::optional<CloseInfo> identity_refusal_;
+
+    std::unordered_map<StreamId, Stream> streams_;
+    StreamList ready_;                       // have work, and nothing known stands against it
+    StreamList starved_;                     // wait for the connection's flow-control window
+    std::vector<StreamId> orders_;           // reset or stop_sending ordered
+    std::vector<StreamId> drained_;          // fell below the low-water mark in this burst
+    std::vector<StreamId> refused_streams_;  // found to be stopped by the peer in this burst
+    std::size_t orphaned_ = 0;               // unconsumed octets of streams that are closed
+    std::vector<Slice> datagrams_;  // from datagrams_head_ on; no deque, for it takes 600 octets when empty
+    std::size_t datagrams_head_ = 0;
+
+    std::vector<Cid> cids_;  // under which packets find this connection
+    Stats counters_;
+    std::unique_ptr<TlsSession> tls_;
+    std::unique_ptr<ngtcp2_conn, Free> conn_;  // last: its end still uses the rest
+};
+
+}  // namespace muster::quic

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "quic/gatekeeper.h"
+
+namespace muster::quic {
+
+class EndpointImpl final : public Endpoint {
+public:
+    EndpointImpl(Config config, Randomness& random, Acceptor* acceptor);
+    ~EndpointImpl() override;
+
+    Result<Connection*> connect(PathId path, Handler& handler, TimePoint now) override;
+    void forget(Connection& connection) override;
+    void on_datagram(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now) override;
+    void on_timer(TimePoint now) override;
+    TimePoint next_wakeup() const override;
+    void flush(TimePoint now, Wire& wire) override;
+    bool has_more() const override { return has_more_; }
+    std::size_t connections() const override { return connections_.size(); }
+
+private:
+    class Visit;  // one call from outside; the last to leave frees what was abandoned
+
+    void accept(PathId path, const Incoming& incoming, ByteView packet, std::uint8_t ecn, TimePoint now);
+    ConnectionImpl& keep(std::unique_ptr<ConnectionImpl> connection);
+    void destroy(ConnectionImpl& connection);
+    void sweep();
+
+    Shared shared_;
+    Acceptor* acceptor_;
+    Gatekeeper gatekeeper_;
+    std::vector<std::unique_ptr<ConnectionImpl>> connections_;
+    std::vector<ConnectionImpl*> abandoned_;  // to be freed when no call is on the stack
+    std::vector<std::uint8_t> buffer_;
+    int depth_ = 0;
+    bool has_more_ = false;
+};
+
+}  // namespace muster::quic

@@ -1,0 +1,159 @@
+#include "quic/gatekeeper.h"
+
+#include <algorithm>
+#include <array>
+
+namespace muster::quic {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Answers to strangers. 200/s let a coordinator that has restarted tell 1,000 members within 5 s (each asks
+// again with its heartbeats), and make a poor amplifier. A burst of as many as fit between two flushes.
+constexpr double kAnswersPerSecond = 200;
+constexpr double kAnswerBurst = 64;
+constexpr std::size_t kMaxAnswers = 256;
+
+constexpr std::size_t kSmallestInitialDatagram = 1200;  // RFC 9000 section 14.1
+// RFC 9000 section 10.3.3: smaller than what it answers, or two endpoints without state answer forever.
+constexpr std::size_t kResetSize = 41;
+constexpr std::size_t kSmallestReset = 21;
+constexpr Duration kRetryLifetime = 10s;  // as long as a handshake may take
+
+std::span<std::uint8_t> writable(Bytes& bytes) {
+    return {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+}
+
+const std::uint8_t* octets(ByteView view) { return reinterpret_cast<const std::uint8_t*>(view.data()); }
+
+Bytes shortened(Bytes packet, ngtcp2_ssize size) {
+    packet.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return packet;
+}
+
+}  // namespace
+
+bool Gatekeeper::may_answer(TimePoint now) {
+    if (!started_) {
+        started_ = true;
+        tokens_ = kAnswerBurst;
+        tokens_at_ = now;
+    }
+    const std::chrono::duration<double> elapsed = now - tokens_at_;
+    tokens_at_ = now;
+    tokens_ = std::min(kAnswerBurst, tokens_ + std::max(0.0, elapsed.count()) * kAnswersPerSecond);
+    if (tokens_ < 1 || answers_.size() >= kMaxAnswers) return false;
+    tokens_ -= 1;
+    return true;
+}
+
+std::optional<Incoming> Gatekeeper::admit(PathId path, ByteView packet, TimePoint now) {
+    ngtcp2_pkt_hd header;
+    if (packet.size() < kSmallestInitialDatagram) return std::nullopt;
+    if (ngtcp2_accept(&header, octets(packet), packet.size()) != 0) return std::nullopt;
+    if (!accepts_) {
+        refuse(path, header, NGTCP2_CONNECTION_REFUSED, "this device accepts no connections", now);
+        return std::nullopt;
+    }
+    const auto proven = verify_retry(path, header, now);
+    if (!proven && shared_.half_open >= shared_.config.retry_above) {
+        send_retry(path, header, now);
+        return std::nullopt;
+    }
+    if (shared_.connection_count >= shared_.config.max_connections) {
+        refuse(path, header, NGTCP2_CONNECTION_REFUSED, "too many connections", now);
+        return std::nullopt;
+    }
+    Incoming incoming;
+    incoming.client_scid = Cid{header.scid};
+    incoming.dcid = Cid{header.dcid};
+    incoming.original_dcid = proven ? *proven : incoming.dcid;
+    incoming.after_retry = proven.has_value();
+    incoming.version = header.version;
+    if (proven) incoming.token = {engine::token_of(header), engine::token_size(header)};
+    return incoming;
+}
+
+void Gatekeeper::refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t code, std::string_view reason,
+                        TimePoint now) {
+    if (!may_answer(now)) return;
+    Bytes packet(256 + reason.size());
+    const auto out = writable(packet);
+    const ngtcp2_ssize size =
+        ngtcp2_crypto_write_connection_close(out.data(), out.size(), header.version, &header.scid,
+                                             &header.dcid, code, engine::octets(reason), reason.size());
+    if (size > 0) answer(path, shortened(std::move(packet), size));
+}
+
+void Gatekeeper::send_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now) {
+    if (!may_answer(now)) return;
+    const SyntheticPath addresses{SyntheticPath::Side::server, path};
+    const auto* remote = reinterpret_cast<const ngtcp2_sockaddr*>(&addresses.remote());
+    const ngtcp2_cid scid = Cid::random(shared_.random, kCidSize).to_ngtcp2();
+    std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
+    const ngtcp2_ssize token_size = ngtcp2_crypto_generate_retry_token(
+        token.data(), octets(shared_.retry_secret), shared_.retry_secret.size(), header.version, remote,
+        sizeof addresses.remote(), &scid, &header.dcid, to_ngtcp2(now));
+    if (token_size < 0) return;
+    Bytes packet(512);
+    const auto out = writable(packet);
+    const ngtcp2_ssize size =
+        ngtcp2_crypto_write_retry(out.data(), out.size(), header.version, &header.scid, &scid, &header.dcid,
+                                  token.data(), static_cast<std::size_t>(token_size));
+    if (size > 0) answer(path, shortened(std::move(packet), size));
+}
+
+std::optional<Cid> Gatekeeper::verify_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now) const {
+    const std::uint8_t* token = engine::token_of(header);
+    const std::size_t size = engine::token_size(header);
+    if (size == 0 || token[0] != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY) return std::nullopt;
+    const SyntheticPath addresses{SyntheticPath::Side::server, path};
+    ngtcp2_cid original;
+    const int rv = ngtcp2_crypto_verify_retry_token(
+        &original, token, size, octets(shared_.retry_secret), shared_.retry_secret.size(), header.version,
+        reinterpret_cast<const ngtcp2_sockaddr*>(&addresses.remote()), sizeof addresses.remote(),
+        &header.dcid, duration_of(kRetryLifetime), to_ngtcp2(now));
+    if (rv != 0) return std::nullopt;
+    return Cid{original};
+}
+
+void Gatekeeper::on_unknown_version(PathId path, ByteView packet, const ngtcp2_version_cid& header,
+                                    TimePoint now) {
+    if (!accepts_ || packet.size() < kSmallestInitialDatagram || !may_answer(now)) return;
+    constexpr std::array<std::uint32_t, 1> kVersions{NGTCP2_PROTO_VER_V1};
+    Bytes answer_packet(128);
+    const auto out = writable(answer_packet);
+    const ngtcp2_ssize size = ngtcp2_pkt_write_version_negotiation(
+        out.data(), out.size(), static_cast<std::uint8_t>(shared_.random.next()), header.scid, header.scidlen,
+        header.dcid, header.dcidlen, kVersions.data(), kVersions.size());
+    if (size > 0) answer(path, shortened(std::move(answer_packet), size));
+}
+
+void Gatekeeper::on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now) {
+    if (packet.size() <= kSmallestReset || !may_answer(now)) return;
+    const std::size_t size = std::min(kResetSize, packet.size() - 1);
+    std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> token;
+    shared_.reset_token(cid, token.data());
+    std::array<std::uint8_t, kResetSize> noise;
+    shared_.random.fill(std::as_writable_bytes(std::span{noise}));
+    Bytes reset(size);
+    const auto out = writable(reset);
+    const ngtcp2_ssize written = ngtcp2_pkt_write_stateless_reset(out.data(), out.size(), token.data(),
+                                                                  noise.data(), size - token.size());
+    if (written > 0) answer(path, shortened(std::move(reset), written));
+}
+
+// Answers the 1st, 2nd, 4th, 8th ... late packet, so that two sides that have both closed fall silent.
+void Gatekeeper::on_late_packet(PathId path, Tombstone& tombstone, TimePoint now) {
+    ++tombstone.heard;
+    const bool power_of_two = (tombstone.heard & (tombstone.heard - 1)) == 0;
+    if (tombstone.close_packet.empty() || !power_of_two || !may_answer(now)) return;
+    answer(path, tombstone.close_packet);
+}
+
+void Gatekeeper::flush(Wire& wire) {
+    for (const Answer& entry : answers_) wire.send({entry.path, entry.packet, entry.packet.size(), 0});
+    answers_.clear();
+}
+
+}  // namespace muster::quic

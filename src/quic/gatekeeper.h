@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "quic/connection_impl.h"
+
+namespace muster::quic {
+
+/// Answers packets that belong to no connection, and decides which of them may found one, at little cost and
+/// at a limited rate: whoever sends them has not proved where he is.
+class Gatekeeper {
+public:
+    Gatekeeper(Shared& shared, bool accepts) : shared_(shared), accepts_(accepts) {}
+
+    /// A packet with a long header for no known connection: what to found a connection with, if it may.
+    std::optional<Incoming> admit(PathId path, ByteView packet, TimePoint now);
+    void on_unknown_version(PathId path, ByteView packet, const ngtcp2_version_cid& header, TimePoint now);
+    /// A packet with a short header for no known connection: RFC 9000 section 10.3.
+    void on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now);
+    /// A packet for a connection that has ended.
+    void on_late_packet(PathId path, Tombstone& tombstone, TimePoint now);
+
+    void flush(Wire& wire);
+    bool has_answers() const { return !answers_.empty(); }
+
+private:
+    struct Answer {
+        PathId path;
+        Bytes packet;
+    };
+
+    bool may_answer(TimePoint now);
+    void answer(PathId path, Bytes packet) { answers_.push_back({path, std::move(packet)}); }
+    void refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t code, std::string_view reason,
+                TimePoint now);
+    void send_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now);
+    /// The client's first choice of id if the token is a fresh one of ours for this path.
+    std::optional<Cid> verify_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now) const;
+
+    Shared& shared_;
+    const bool accepts_;
+    std::vector<Answer> answers_;
+    double tokens_ = 0;
+    TimePoint tokens_at_{};
+    bool started_ = false;
+};
+
+}  // namespace muster::quic
