@@ -88,3 +88,16 @@ function(muster_fuzz name)
         set_tests_properties(fuzz_corpus_${name} PROPERTIES TIMEOUT 120 LABELS fuzz)
     endif()
 endfunction()
+
+# muster_bench(name SOURCES x_bench.cpp [DEPS ...]): a program that measures and prints one JSON document; script/bench
+# runs it and keeps the document as bench/out/<name>.json. Only with MUSTER_BENCH.
+function(muster_bench name)
+    if(NOT MUSTER_BENCH)
+        return()
+    endif()
+    cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+    add_executable(bench_${name} ${ARG_SOURCES})
+    target_link_libraries(bench_${name} PRIVATE ${ARG_DEPS})
+    set_target_properties(bench_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+    muster_common(bench_${name})
+endfunction()
