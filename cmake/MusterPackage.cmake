@@ -1,5 +1,5 @@
-# The one library that applications link: the objects of all floors but the simulator, as Muster::muster in the build
-# tree and, installed, through find_package(Muster).
+# The one library that applications link: the objects of all floors but the simulator. Its target is libmuster (muster
+# is the program); applications call it Muster::muster, in the build tree as through find_package(Muster).
 include(CMakePackageConfigHelpers)
 
 get_property(folders GLOBAL PROPERTY MUSTER_FOLDERS)
@@ -17,24 +17,23 @@ endforeach()
 list(FILTER outside EXCLUDE REGEX "^muster_")
 list(REMOVE_DUPLICATES outside)
 
-add_library(muster ${objects})  # static; shared with BUILD_SHARED_LIBS
-add_library(Muster::muster ALIAS muster)
-set_target_properties(muster PROPERTIES LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION}
-                      SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
-target_include_directories(muster PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+add_library(libmuster ${objects})  # static; shared with BUILD_SHARED_LIBS
+add_library(Muster::muster ALIAS libmuster)
+set_target_properties(libmuster PROPERTIES OUTPUT_NAME muster EXPORT_NAME muster LINKER_LANGUAGE CXX
+                      VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+target_include_directories(libmuster PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_compile_definitions(muster PUBLIC BOOST_ASIO_NO_DEPRECATED)
 # Public headers name Boost only; the rest is needed for linking, and not at all with a shared library.
-target_link_libraries(muster PUBLIC Boost::headers Threads::Threads PRIVATE ${outside})
-muster_common(muster)
+target_link_libraries(libmuster PUBLIC Boost::headers Threads::Threads PRIVATE ${outside})
+muster_common(libmuster)
 
-install(TARGETS muster EXPORT MusterTargets
+install(TARGETS libmuster EXPORT MusterTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/muster DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Muster)
-get_target_property(MUSTER_LIBRARY_TYPE muster TYPE)
+get_target_property(MUSTER_LIBRARY_TYPE libmuster TYPE)
 configure_package_config_file(cmake/MusterConfig.cmake.in ${PROJECT_BINARY_DIR}/MusterConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/MusterConfigVersion.cmake COMPATIBILITY SameMinorVersion)
