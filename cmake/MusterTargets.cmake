@@ -53,7 +53,7 @@ function(muster_test name)
         set(ARG_LABELS unit)
     endif()
     muster_test_properties_of("${ARG_LABELS}" properties)
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 ${properties})
+    gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 ${properties})
 endfunction()
 
 # muster_script_test(name COMMAND program arg ... LABELS lab [TIMEOUT seconds]): a test that is a script or another
