@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "muster/bytes.h"
+#include "muster/error.h"
+
+namespace muster::os {
+
+/// Returns a whole small file. Errors: storage, too_large above `limit` octets.
+/// A missing file is Errc::bad_input, so that callers can tell "not there" from "cannot read".
+Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
+
+enum class IfPresent { replace, keep };
+
+/// Writes a small file of mode 0600 so that after a crash it is there whole or not at all: temporary file,
+/// fsync, rename or link, fsync of the directory. With IfPresent::keep a file that is there already stays and
+/// the answer is false; two processes may try at once. Errors: storage.
+Result<bool> write_file(const std::string& path, std::string_view content, IfPresent if_present);
+
+/// Removes a file; false if there was none. Errors: storage.
+Result<bool> remove_file(const std::string& path);
+
+/// Makes a directory of mode 0700 with its parents, if it is not there. Errors: storage.
+Result<void> make_private_directory(const std::string& path);
+
+/// Where this user's Muster state lives, made if needed: $MUSTER_HOME, else $XDG_STATE_HOME/muster, else
+/// ~/.local/state/muster. Errors: storage (no home, not writable).
+Result<std::string> state_directory();
+
+}  // namespace muster::os
