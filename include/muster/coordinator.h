@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "muster/identity.h"
+#include "muster/profile.h"
+#include "muster/session.h"
+
+namespace muster {
+
+/// The answer to a join request.
+struct Admission {
+    static Admission accept() { return {}; }
+    static Admission refuse(std::string why) { return Admission{false, std::move(why)}; }
+
+    bool accepted = true;
+    std::string reason;
+};
+
+/// How to host a group.
+struct HostOptions {
+    HostOptions() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
+
+    std::string group =
+        "muster";      ///< What members look for; 1 to 64 octets of UTF-8 without control characters.
+    std::string name;  ///< For people; empty: the host name.
+    InfoMap info;      ///< Told to every member.
+    std::optional<Identity> identity;  ///< Empty: Identity::load().
+    TrustPolicy trust;                 ///< Who may join: everyone, or listed devices only.
+    /// Decides about devices that the trust policy lets through. Called on the session's strand. Empty:
+    /// accept.
+    std::function<Admission(const JoinRequest&)> admit;
+    /// Instead of `admit`: JoinRequest comes as an event, answered by Coordinator::accept or refuse within 25
+    /// s.
+    bool ask = false;
+    Profile profile = Profile::balanced;
+    std::uint16_t port = 0;  ///< UDP; 0: any.
+    bool advertise = true;   ///< Announce by mDNS; without it members need the address.
+    SessionLimits limits;
+};
+
+/// The device that the others join.
+class Coordinator : public Session {
+public:
+    using Session::Session;
+    using Handler = boost::asio::any_completion_handler<void(Result<Coordinator>)>;
+
+    /// The UDP port that members reach.
+    std::uint16_t port() const;
+    /// Answers a JoinRequest event by its ticket. Ignored if the device has gone.
+    void accept(std::uint64_t ticket);
+    void refuse(std::uint64_t ticket, std::string reason);
+    /// Removes one member: it sees closed{code, reason}, the others see it leave.
+    void remove(const DeviceId& member, CloseCode code, std::string reason);
+};
+
+namespace detail {
+void start_host(boost::asio::any_io_executor executor, HostOptions options, Coordinator::Handler handler);
+}
+
+/// Starts hosting: opens the sockets, announces the group. Completes as soon as members can join, which takes
+/// no network round trip. If another coordinator holds the group on this network and nobody has joined yet,
+/// the session ends with name_in_use; later than that the event GroupContested tells it. Errors: bad_name,
+/// bad_input, too_large, storage (identity), already_exists (port taken), system.
+template <class Token = boost::asio::use_awaitable_t<>>
+auto host(boost::asio::any_io_executor executor, HostOptions options = {}, Token&& token = {}) {
+    return boost::asio::async_initiate<Token, void(Result<Coordinator>)>(
+        [](auto handler, boost::asio::any_io_executor where, HostOptions how) {
+            detail::start_host(std::move(where), std::move(how), std::move(handler));
+        },
+        token, std::move(executor), std::move(options));
+}
+
+}  // namespace muster

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/identity.h"
+#include "muster/profile.h"
+#include "muster/session.h"
+
+namespace muster {
+
+/// How to join a group.
+struct JoinOptions {
+    JoinOptions() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
+
+    std::string group = "muster";
+    std::string name;                  ///< For people; empty: the host name.
+    InfoMap info;                      ///< Told to everyone in the session.
+    Bytes context;                     ///< For the coordinator's decision only: a token, a wish.
+    std::optional<Identity> identity;  ///< Empty: Identity::load().
+    /// Only this coordinator will do. Empty: the one pinned for the group if there is one, else whoever
+    /// answers first, who is pinned from then on (trust on first use).
+    std::optional<DeviceId> coordinator;
+    bool pin = true;  ///< Remember the coordinator's key for the group; needs a stored identity.
+    std::vector<std::string>
+        at;  ///< Known addresses, "192.0.2.1:4711" or "[fe80::1%eth0]:4711", tried besides discovery.
+    bool discover = true;                          ///< Look for the group by mDNS.
+    Duration patience = std::chrono::seconds{10};  ///< Until an encrypted link stands.
+    Profile profile = Profile::balanced;
+    SessionLimits limits;
+};
+
+/// A device that has joined.
+class Member : public Session {
+public:
+    using Session::Session;
+    using Handler = boost::asio::any_completion_handler<void(Result<Member>)>;
+
+    /// Who was joined.
+    const PeerInfo& coordinator() const;
+    /// Start to the first answer of the coordinator, to the encrypted link, to the membership.
+    Duration found_after() const;
+    Duration connected_after() const;
+    Duration joined_after() const;
+};
+
+namespace detail {
+void start_join(boost::asio::any_io_executor executor, JoinOptions options, Member::Handler handler);
+}
+
+/// Finds the coordinator of a group, connects over the first path that works, and asks to join.
+/// Errors: no_coordinator, unreachable, refused, untrusted, name_in_use, full, version_mismatch,
+/// handshake_failed, timed_out, bad_name, bad_input, too_large, storage, system; each with what was tried.
+/// Cancellation: terminal; nothing stays behind.
+template <class Token = boost::asio::use_awaitable_t<>>
+auto join(boost::asio::any_io_executor executor, JoinOptions options = {}, Token&& token = {}) {
+    return boost::asio::async_initiate<Token, void(Result<Member>)>(
+        [](auto handler, boost::asio::any_io_executor where, JoinOptions how) {
+            detail::start_join(std::move(where), std::move(how), std::move(handler));
+        },
+        token, std::move(executor), std::move(options));
+}
+
+}  // namespace muster

@@ -1,0 +1,177 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "muster/byte_stream.h"
+#include "muster/error.h"
+#include "muster/file_handles.h"
+#include "muster/file_transfer.h"
+#include "muster/session_types.h"
+#include "muster/time.h"
+
+namespace muster {
+
+namespace detail {
+class SessionNode;
+}
+
+/// A device has joined, or was there already when this end joined.
+struct PeerJoined {
+    PeerInfo peer;
+};
+
+/// A device has left: closed with its own code and reason, or lost with the cause.
+struct PeerLeft {
+    PeerInfo peer;
+    Departure how;
+};
+
+/// A peer has opened a byte stream to this end.
+struct StreamOpened {
+    ByteStream stream;
+};
+
+/// A peer offers a file.
+struct FileOffered {
+    IncomingFile file;
+};
+
+/// Another coordinator claims the same group on the network (coordinators only). This one goes on, but
+/// newcomers may find the other.
+struct GroupContested {
+    std::string holder;  ///< For people: its name, id and address as far as they are known.
+};
+
+/// The session is over; no further event comes.
+struct SessionEnded {
+    Departure how;
+};
+
+/// What happens in a session, in the order in which it happened.
+using Event = std::variant<Message, PeerJoined, PeerLeft, StreamOpened, FileOffered, JoinRequest, Undelivered,
+                           GroupContested, SessionEnded>;
+
+/// How one peer is reached right now.
+struct PeerPath {
+    std::string path;                  ///< "udp [fe80::1%2]:4711"
+    std::string interface;             ///< "eth0"; empty if unknown
+    Duration round_trip{};             ///< Smoothed.
+    Duration found_after{};            ///< Members: start to the first answer of the coordinator.
+    Duration connected_after{};        ///< Members: start to the encrypted link.
+    std::vector<Evidence> candidates;  ///< What was tried on the way, and what came of it.
+};
+
+/// What a coordinator and its members share: events in, messages, streams and files out.
+/// A resource; movable. Its destructor aborts what still runs; prefer close(). Any thread; completions run on
+/// the handler's associated executor. Every operation takes any Asio completion token: a callback,
+/// use_future, use_awaitable (the default).
+class Session {
+public:
+    using executor_type = boost::asio::any_io_executor;
+    using EventHandler = boost::asio::any_completion_handler<void(Result<Event>)>;
+    using DoneHandler = boost::asio::any_completion_handler<void(Result<void>)>;
+    using StreamHandler = boost::asio::any_completion_handler<void(Result<ByteStream>)>;
+
+    explicit Session(std::shared_ptr<detail::SessionNode> node) : node_(std::move(node)) {}
+    Session(Session&&) noexcept = default;
+    Session& operator=(Session&&) noexcept;
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+    ~Session();
+
+    /// The strand on which the session lives.
+    executor_type get_executor() const;
+    /// This device.
+    const DeviceId& id() const;
+    /// Everyone in the session, as last told by the coordinator. A snapshot.
+    Roster roster() const;
+
+    /// Waits for the next event. One at a time. Whoever does not call it holds the senders back: at most
+    /// SessionLimits::receive_queue octets of messages per peer wait here. After SessionEnded was delivered
+    /// it answers with Errc::closed, so that `while (auto event = co_await session.next_event())` ends.
+    /// Cancellation: total; no event is lost.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto next_event(Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(Result<Event>)>(
+            [this](auto handler) { start_next_event(std::move(handler)); }, token);
+    }
+    /// Returns an event that is already there, without waiting. Only on get_executor()'s strand.
+    std::optional<Event> try_next_event();
+
+    /// Sends a message. Completes when every recipient's queue has taken it; then it arrives as `options`
+    /// promises unless the recipient's session ends. Waits while a queue is full. Errors: too_large,
+    /// unknown_peer, not_connected, closed, queue_full (1024 sends wait already). Cancellation: total while
+    /// it waits; then nothing was sent.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto send(Recipients to, Bytes payload, SendOptions options = {}, Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(Result<void>)>(
+            [this](auto handler, Recipients recipients, Bytes octets, SendOptions how) {
+                start_send(std::move(recipients), std::move(octets), how, std::move(handler));
+            },
+            token, std::move(to), std::move(payload), options);
+    }
+    /// Queues a message if there is room, without waiting: queue_full otherwise. The fast way for many small
+    /// messages. Only on get_executor()'s strand.
+    Result<void> try_send(const Recipients& to, ByteView payload, const SendOptions& options = {});
+
+    /// Opens a byte stream to a peer. Errors: unknown_peer, not_connected, queue_full, too_large (name over
+    /// 255 octets).
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto open_stream(DeviceId to, std::string name, Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(Result<ByteStream>)>(
+            [this](auto handler, DeviceId peer, std::string label) {
+                start_open_stream(peer, std::move(label), std::move(handler));
+            },
+            token, to, std::move(name));
+    }
+
+    /// Offers a file to a peer and returns at once; what becomes of it is told by the handle.
+    OutgoingFile send_file(const DeviceId& to, std::string path, SendFileOptions options = {});
+
+    /// How a peer is reached; nullopt for one without a link of its own. Members know only the coordinator's.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto path_to(DeviceId peer, Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(std::optional<PeerPath>)>(
+            [this](auto handler, DeviceId id) { start_path_to(id, std::move(handler)); }, token, peer);
+    }
+
+    /// Leaves, or ends the session for everyone: stops accepting, delivers what was accepted, tells code and
+    /// reason, waits for the other side's word, at most until `deadline`. SessionEnded follows. Idempotent;
+    /// may be called from inside handlers.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto close(CloseCode code = 0, std::string reason = {}, Duration deadline = std::chrono::seconds{1},
+               Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(Result<void>)>(
+            [this](auto handler, CloseCode number, std::string text, Duration limit) {
+                start_close(number, std::move(text), limit, std::move(handler));
+            },
+            token, code, std::move(reason), deadline);
+    }
+    /// Drops everything at once, without goodbye; the others see `lost`. SessionEnded follows.
+    void abort();
+
+protected:
+    std::shared_ptr<detail::SessionNode> node_;  // owners: this handle and the operations under way
+
+private:
+    using PathHandler = boost::asio::any_completion_handler<void(std::optional<PeerPath>)>;
+
+    void start_next_event(EventHandler handler);
+    void start_send(Recipients to, Bytes payload, SendOptions options, DoneHandler handler);
+    void start_open_stream(const DeviceId& to, std::string name, StreamHandler handler);
+    void start_path_to(const DeviceId& peer, PathHandler handler);
+    void start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler);
+};
+
+}  // namespace muster

@@ -1,0 +1,198 @@
+#include "node/coordinator_node.h"
+
+#include <boost/asio/ip/host_name.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+
+#include "base/log.h"
+#include "node/completion.h"
+#include "node/group_names.h"
+
+namespace muster::detail {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::string told(const discovery::NameHolder& holder) {
+    const auto name = holder.txt.get("name");
+    const auto id = holder.txt.get("id");
+    std::string text = name ? "'" + std::string{*name} + "'" : std::string{"another coordinator"};
+    if (id) text += " (" + std::string{id->substr(0, 8)} + "...)";
+    return text + " at " + holder.source.to_string();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<CoordinatorNode>> CoordinatorNode::create(const asio::any_io_executor& executor,
+                                                                 HostOptions options) {
+    if (auto fine = node::check_group(options.group); !fine) return fine.error();
+    if (options.name.empty()) options.name = asio::ip::host_name();
+    auto identity = options.identity ? Result<Identity>{*options.identity} : Identity::load();
+    if (!identity) return identity.error();
+    const asio::any_io_executor strand = asio::make_strand(executor);
+    auto runner = node::Runner::open(strand, options.port);
+    if (!runner) return Error{runner.error()}.during("hosting '" + options.group + "'");
+    auto made = std::make_shared<CoordinatorNode>(strand, *identity, std::move(*runner), std::move(options));
+    if (auto core = made->make_core(); !core) return core.error();
+    return made;
+}
+
+CoordinatorNode::CoordinatorNode(asio::any_io_executor strand, Identity identity,
+                                 std::shared_ptr<node::Runner> runner, HostOptions options)
+    : StreamForwarder(std::move(strand), std::move(identity), std::move(runner)),
+      options_(std::move(options)) {}
+
+CoordinatorNode::~CoordinatorNode() { runner_->stop(); }
+
+Result<void> CoordinatorNode::make_core() {
+    link::LinkOptions links{identity_.key()};
+    links.group = link::group_tag(options_.group);
+    links.profile = options_.profile;
+    session::CoordinatorOptions session;
+    session.name = options_.name;
+    session.info = options_.info;
+    session.limits = options_.limits;
+    session.trust = options_.trust;
+    const bool asks = options_.ask || options_.admit;
+    session.admission = asks ? session::CoordinatorOptions::Admission::ask
+                             : session::CoordinatorOptions::Admission::automatic;
+    auto core = node::CoordinatorCore::create(std::move(links), std::move(session), random_,
+                                              runner_->medium(), *this);
+    if (!core) return core.error();
+    core_ = std::move(*core);
+    const auto v6 = runner_->port(os::IpFamily::v6);
+    port_ = v6 ? v6 : runner_->port(os::IpFamily::v4);
+    set_roster(core_->session().roster());
+    return {};
+}
+
+void CoordinatorNode::start() {
+    runner_->start(*core_, [this] { after_flush(); });
+    if (options_.advertise) advertise();
+}
+
+// --- discovery
+// ---------------------------------------------------------------------------------------------------------
+
+void CoordinatorNode::advertise() {
+    discovery::MdnsServiceOptions service;
+    service.host = node::host_label(id());
+    mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
+    discovery::Registration own;
+    own.instance = id().to_string();
+    own.type = node::kServiceType;
+    own.subtypes = {node::group_subtype(options_.group)};
+    own.port = port_;
+    own.txt = node::coordinator_txt(options_.group, options_.name, id());
+    own.uniqueness = discovery::Uniqueness::known_unique;
+    own.on_conflict = discovery::OnConflict::report;
+    discovery::Registration group = own;
+    group.instance = node::coordinator_instance(options_.group);
+    group.subtypes.clear();
+    group.uniqueness = discovery::Uniqueness::probe;
+    group.listing = discovery::Listing::unlisted;
+    for (auto& registration : {own, group}) {
+        auto running = mdns_->advertise(registration, [this](const auto& event) { on_conflict(event); });
+        if (running) advertisements_.push_back(std::move(*running));
+    }
+    if (const auto started = mdns_->start(); !started)
+        log_line(LogLevel::warning,
+                 "not announced by mDNS, members need the address: " + started.error().explain());
+}
+
+void CoordinatorNode::on_conflict(const discovery::AdvertiseEvent& event) {
+    if (event.kind != discovery::AdvertiseEvent::Kind::conflict || ending_) return;
+    const std::string holder = told(event.holder);
+    if (core_->session().roster().peers.size() > 1) return push(GroupContested{holder});
+    ending_ =
+        Error{Errc::name_in_use, "the group '" + options_.group + "' is hosted already by " + holder}
+            .saw({"announce", interface_name(event.holder.source.interface), "the name is held by " + holder})
+            .cure("join that coordinator, or host another group");
+    core_->session().abort(SteadyClock::now());
+    runner_->poke();
+}
+
+void CoordinatorNode::on_closing() {
+    advertisements_.clear();  // says goodbye
+    if (mdns_) mdns_->stop();
+}
+
+// --- verbs
+// -------------------------------------------------------------------------------------------------------------
+
+void CoordinatorNode::accept(std::uint64_t ticket) {
+    core_->session().accept(ticket);
+    runner_->poke();
+}
+
+void CoordinatorNode::refuse(std::uint64_t ticket, std::string_view reason) {
+    core_->session().refuse(ticket, Errc::refused, reason);
+    runner_->poke();
+}
+
+void CoordinatorNode::remove(const DeviceId& member, CloseCode code, std::string_view reason) {
+    (void)core_->session().close_member(member, code, reason, std::chrono::seconds{1}, SteadyClock::now());
+    runner_->poke();
+}
+
+std::optional<PeerPath> CoordinatorNode::path_to(const DeviceId& peer) {
+    const link::LinkPort* port = core_->link_of(peer);
+    if (!port) return std::nullopt;
+    return SessionNode::describe(core_->links(), *port);
+}
+
+Result<void> CoordinatorNode::engine_send(const Recipients& to, const SendOptions& options,
+                                          ByteView payload) {
+    return core_->session().send(to, options, payload);
+}
+
+void CoordinatorNode::engine_consume(const DeviceId& from, std::size_t octets) {
+    core_->session().consume_messages(from, octets);
+}
+
+void CoordinatorNode::engine_close(CloseCode code, std::string_view reason, Duration deadline) {
+    if (!ending_) ending_ = Closed{Closed::By::this_end, code, std::string{reason}};
+    core_->session().close(code, reason, deadline, SteadyClock::now());
+}
+
+void CoordinatorNode::engine_abort() {
+    if (!ending_) ending_ = Error{Errc::cancelled, "this end gave up without goodbye"};
+    core_->session().abort(SteadyClock::now());
+}
+
+// --- events
+// ------------------------------------------------------------------------------------------------------------
+
+void CoordinatorNode::on_join_request(const JoinRequest& request) {
+    if (!options_.admit) return push(request);
+    const Admission answer = options_.admit(request);
+    if (answer.accepted) return core_->session().accept(request.ticket);
+    core_->session().refuse(request.ticket, Errc::refused, answer.reason);
+}
+
+void CoordinatorNode::on_member_joined(const PeerInfo& member) {
+    set_roster(core_->session().roster());
+    push(PeerJoined{member});
+}
+
+void CoordinatorNode::on_member_left(const PeerInfo& member, const Departure& how) {
+    set_roster(core_->session().roster());
+    push(PeerLeft{member, how});
+}
+
+void CoordinatorNode::on_closed() {
+    ended(ending_.value_or(Departure{Error{Errc::cancelled, "the coordinator stopped"}}));
+}
+
+void start_host(asio::any_io_executor executor, HostOptions options, Coordinator::Handler handler) {
+    auto made = CoordinatorNode::create(executor, std::move(options));
+    if (!made) return node::complete(executor, std::move(handler), Result<Coordinator>{made.error()});
+    asio::post((*made)->strand(), [node = *made, handler = std::move(handler)]() mutable {
+        node->start();
+        const auto strand = node->strand();
+        node::complete(strand, std::move(handler), Result<Coordinator>{Coordinator{std::move(node)}});
+    });
+}
+
+}  // namespace muster::detail

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "discovery/mdns_service.h"
+#include "node/coordinator_core.h"
+#include "node/session_node.h"
+
+#include "muster/coordinator.h"
+
+namespace muster::detail {
+
+/// A coordinator on the real network. All calls on its strand unless said otherwise.
+class CoordinatorNode final : public StreamForwarder<session::CoordinatorListener> {
+public:
+    static Result<std::shared_ptr<CoordinatorNode>> create(const boost::asio::any_io_executor& executor,
+                                                           HostOptions options);
+    CoordinatorNode(boost::asio::any_io_executor strand, Identity identity,
+                    std::shared_ptr<node::Runner> runner, HostOptions options);
+    ~CoordinatorNode() override;
+
+    void start();
+    std::uint16_t port() const { return port_; }  // any thread
+    void accept(std::uint64_t ticket);
+    void refuse(std::uint64_t ticket, std::string_view reason);
+    void remove(const DeviceId& member, CloseCode code, std::string_view reason);
+    std::optional<PeerPath> path_to(const DeviceId& peer) override;
+
+private:
+    Result<void> make_core();
+    void advertise();
+    void on_conflict(const discovery::AdvertiseEvent& event);
+
+    // SessionNode
+    session::StreamPort& streams() override { return core_->session(); }
+    Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) override;
+    void engine_consume(const DeviceId& from, std::size_t octets) override;
+    void engine_close(CloseCode code, std::string_view reason, Duration deadline) override;
+    void engine_abort() override;
+    void on_closing() override;
+    bool is_quiet() const override { return core_->links().links() == 0; }
+
+    // session::CoordinatorListener
+    void on_join_request(const JoinRequest& request) override;
+    void on_member_joined(const PeerInfo& member) override;
+    void on_member_left(const PeerInfo& member, const Departure& how) override;
+    void on_writable(const DeviceId&) override { SessionNode::on_writable(); }
+    void on_interrupted(const DeviceId&, const Error&) override {
+    }  // no grace yet: a lost link ends the session
+    void on_resumed(const DeviceId&) override {}
+    void on_closed() override;
+
+    HostOptions options_;
+    std::uint16_t port_ = 0;
+    std::optional<Departure> ending_;  // what will be said in SessionEnded
+    std::unique_ptr<node::CoordinatorCore> core_;
+    std::unique_ptr<discovery::MdnsService> mdns_;
+    std::vector<discovery::Advertisement> advertisements_;
+};
+
+}  // namespace muster::detail

@@ -1,0 +1,44 @@
+#include "node/group_names.h"
+
+#include "base/crypto.h"
+#include "session/text_rules.h"
+
+namespace muster::node {
+namespace {
+
+std::string group_hash(std::string_view group, std::size_t octets) {
+    const Sha256Digest digest = sha256(as_bytes(group));
+    return base32(std::as_bytes(std::span{digest}).first(octets));
+}
+
+}  // namespace
+
+std::string coordinator_instance(std::string_view group) { return "coord-" + group_hash(group, 10); }
+
+std::string group_subtype(std::string_view group) { return "_g" + group_hash(group, 10); }
+
+std::string host_label(const DeviceId& id) { return "m-" + id.to_string().substr(0, 16); }
+
+TxtRecord coordinator_txt(std::string_view group, std::string_view name, const DeviceId& id) {
+    TxtRecord txt;
+    (void)txt.set("txtvers", "1");  // these keys and sizes always fit: group and name have at most 64 octets
+    (void)txt.set("group", group);
+    (void)txt.set("name", name);
+    (void)txt.set("id", id.to_string());
+    return txt;
+}
+
+std::optional<DeviceId> coordinator_id(const TxtRecord& txt, std::string_view group) {
+    const auto id = txt.get("id");
+    if (!id || txt.get("group") != group) return std::nullopt;
+    return DeviceId::parse(*id);
+}
+
+Result<void> check_group(std::string_view group) {
+    if (auto fine = session::check_name(group); !fine)
+        return Error{fine.error()}.during("group").cure(
+            "a group is 1 to 64 octets of text without control characters");
+    return {};
+}
+
+}  // namespace muster::node

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "muster/error.h"
+#include "muster/ids.h"
+#include "muster/service.h"
+
+namespace muster::node {
+
+// How a group shows in DNS-SD. Docs: docs/PROTOCOL.md, "Discovery".
+
+inline constexpr char kServiceType[] = "_muster._udp";
+
+/// "coord-" and 16 base32 characters of the group's hash: the one name that members ask for.
+std::string coordinator_instance(std::string_view group);
+/// The subtype under which all coordinators of a group are listed.
+std::string group_subtype(std::string_view group);
+/// The first label of a device's host name: unique by its key.
+std::string host_label(const DeviceId& id);
+/// What a coordinator tells about itself.
+TxtRecord coordinator_txt(std::string_view group, std::string_view name, const DeviceId& id);
+/// The device id in a coordinator's TXT record; nullopt if it has none or names another group.
+std::optional<DeviceId> coordinator_id(const TxtRecord& txt, std::string_view group);
+/// Checks what a user wrote. Errors: bad_name.
+Result<void> check_group(std::string_view group);
+
+}  // namespace muster::node

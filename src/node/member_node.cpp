@@ -1,0 +1,214 @@
+#include "node/member_node.h"
+
+#include <boost/asio/ip/host_name.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+
+#include "base/log.h"
+#include "node/completion.h"
+#include "node/group_names.h"
+#include "os/endpoint_names.h"
+
+namespace muster::detail {
+
+namespace asio = boost::asio;
+
+namespace {
+
+Result<std::vector<Endpoint>> parse_all(const std::vector<std::string>& texts) {
+    std::vector<Endpoint> endpoints;
+    for (const std::string& text : texts) {
+        auto endpoint = os::parse_endpoint(text);
+        if (!endpoint) return endpoint.error();
+        endpoints.push_back(*endpoint);
+    }
+    return endpoints;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<MemberNode>> MemberNode::create(const asio::any_io_executor& executor,
+                                                       JoinOptions options) {
+    if (auto fine = node::check_group(options.group); !fine) return fine.error();
+    auto at = parse_all(options.at);
+    if (!at) return at.error();
+    if (options.name.empty()) options.name = asio::ip::host_name();
+    auto identity = options.identity ? Result<Identity>{*options.identity} : Identity::load();
+    if (!identity) return identity.error();
+    const asio::any_io_executor strand = asio::make_strand(executor);
+    auto runner = node::Runner::open(strand, 0);
+    if (!runner) return Error{runner.error()}.during("joining '" + options.group + "'");
+    auto made = std::make_shared<MemberNode>(strand, *identity, std::move(*runner), std::move(options),
+                                             std::move(*at));
+    if (auto core = made->make_core(); !core) return core.error();
+    return made;
+}
+
+MemberNode::MemberNode(asio::any_io_executor strand, Identity identity, std::shared_ptr<node::Runner> runner,
+                       JoinOptions options, std::vector<Endpoint> at)
+    : StreamForwarder(std::move(strand), std::move(identity), std::move(runner)),
+      options_(std::move(options)),
+      at_(std::move(at)),
+      known_(options_.pin ? identity_.directory() : std::string{}) {}
+
+MemberNode::~MemberNode() { runner_->stop(); }
+
+Result<void> MemberNode::make_core() {
+    auto pinned = known_.find(options_.group);
+    if (!pinned) return pinned.error();
+    pinned_ = *pinned;
+    node::MemberCoreOptions core;
+    core.group = options_.group;
+    core.expected = options_.coordinator;
+    core.pinned = !options_.coordinator && pinned_;
+    if (core.pinned) core.expected = pinned_->id;
+    core.patience = options_.patience;
+    link::LinkOptions links{identity_.key()};
+    links.profile = options_.profile;
+    session::MemberOptions session;
+    session.name = options_.name;
+    session.info = options_.info;
+    session.context = options_.context;
+    session.limits = options_.limits;
+    auto made = node::MemberCore::create(std::move(core), std::move(links), std::move(session), random_,
+                                         runner_->medium(), *this);
+    if (!made) return made.error();
+    core_ = std::move(*made);
+    return {};
+}
+
+void MemberNode::start(Member::Handler handler) {
+    keep_alive_ = std::static_pointer_cast<MemberNode>(shared_from_this());
+    node::on_cancel(strand_, handler, [weak = weak_from_this()] {
+        const auto self = std::static_pointer_cast<MemberNode>(weak.lock());
+        if (self) self->fail(Error{Errc::cancelled, "joining was cancelled"});
+    });
+    joining_ = std::move(handler);
+    started_ = SteadyClock::now();
+    core_->start(started_);
+    runner_->start(*core_, [this] { after_flush(); });
+    if (!at_.empty()) core_->on_found(options_.coordinator, at_, started_);
+    if (pinned_ && !options_.coordinator) core_->on_found(pinned_->id, pinned_->endpoints, started_);
+    if (options_.discover) discover();
+    runner_->poke();
+}
+
+// --- discovery
+// ---------------------------------------------------------------------------------------------------------
+
+void MemberNode::discover() {
+    discovery::MdnsServiceOptions service;
+    service.host = node::host_label(id());
+    mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
+    const auto handler = [this](const ServiceEvent& event) { on_service(event); };
+    discovery::ResolveRequest unique;
+    unique.instance = node::coordinator_instance(options_.group);
+    unique.type = node::kServiceType;
+    if (pinned_) unique.hints = pinned_->endpoints;
+    discovery::BrowseRequest listed;
+    listed.type = node::kServiceType;
+    listed.subtype = node::group_subtype(options_.group);
+    if (auto running = mdns_->resolve_unique(unique, handler)) subscriptions_.push_back(std::move(*running));
+    if (auto running = mdns_->browse(listed, handler)) subscriptions_.push_back(std::move(*running));
+    if (const auto started = mdns_->start(); !started)
+        log_line(LogLevel::warning,
+                 "mDNS does not run, only known addresses are tried: " + started.error().explain());
+}
+
+void MemberNode::on_service(const ServiceEvent& event) {
+    if (event.kind == ServiceEvent::Kind::left) return;
+    const auto id = node::coordinator_id(event.instance.txt, options_.group);
+    if (!id && !event.instance.txt.empty()) return;  // it says that it is something else
+    core_->on_found(id, event.instance.endpoints, SteadyClock::now());
+    runner_->poke();
+}
+
+// An ongoing browse costs air time and harms the connection on some radios: stop as soon as the choice is
+// made.
+void MemberNode::stop_discovery() {
+    subscriptions_.clear();
+    if (mdns_) mdns_->stop();
+}
+
+void MemberNode::remember() {
+    if (!options_.pin || options_.coordinator) return;
+    node::KnownCoordinator now{.id = coordinator_.id, .endpoints = {facts_.path.remote}};
+    if (pinned_ && pinned_->id == now.id && pinned_->endpoints == now.endpoints) return;
+    if (const auto saved = known_.remember(options_.group, now); !saved)
+        log_line(LogLevel::warning, "the coordinator's key could not be pinned: " + saved.error().explain());
+}
+
+// --- events
+// ------------------------------------------------------------------------------------------------------------
+
+void MemberNode::on_connected(const DeviceId&, const link::LinkFacts& facts) {
+    connected_after_ = SteadyClock::now() - started_;
+    found_after_ = connected_after_ - facts.handshake_took;
+    facts_ = facts;
+    asio::post(strand_, [weak = weak_from_this()] {
+        if (const auto self = std::static_pointer_cast<MemberNode>(weak.lock())) self->stop_discovery();
+    });
+}
+
+void MemberNode::on_roster(const Roster& roster) {
+    set_roster(roster);
+    if (!joining_) return;
+    joined_after_ = SteadyClock::now() - started_;
+    auto self = std::exchange(keep_alive_, nullptr);
+    node::complete(strand_, std::exchange(joining_, {}), Result<Member>{Member{std::move(self)}});
+    remember();
+}
+
+void MemberNode::on_ended(const Departure& how) {
+    if (!joining_) return ended(how);
+    if (how.is_lost()) return fail(how.cause());
+    fail(Error{Errc::closed, "the coordinator closed: " + how.closed().reason});
+}
+
+void MemberNode::fail(Error why) {
+    if (!joining_) return;
+    node::complete(strand_, std::exchange(joining_, {}),
+                   Result<Member>{std::move(why.during("joining '" + options_.group + "'"))});
+    asio::post(strand_, [self = std::exchange(keep_alive_, nullptr)] {  // not from inside an engine's event
+        self->stop_discovery();
+        self->core_->session().abort(SteadyClock::now());
+        self->runner_->turn();
+        self->runner_->stop();
+    });
+}
+
+// --- verbs
+// -------------------------------------------------------------------------------------------------------------
+
+std::optional<PeerPath> MemberNode::path_to(const DeviceId& peer) {
+    const link::LinkPort* port = core_->current_link();
+    if (!port || port->peer() != peer) return std::nullopt;
+    PeerPath path = describe(core_->links(), *port);
+    path.found_after = found_after_;
+    path.connected_after = connected_after_;
+    path.candidates = facts_.candidates;
+    return path;
+}
+
+Result<void> MemberNode::engine_send(const Recipients& to, const SendOptions& options, ByteView payload) {
+    return core_->session().send(to, options, payload);
+}
+
+void MemberNode::engine_consume(const DeviceId&, std::size_t octets) {
+    core_->session().consume_messages(octets);
+}
+
+void MemberNode::engine_close(CloseCode code, std::string_view reason, Duration deadline) {
+    core_->session().close(code, reason, deadline, SteadyClock::now());
+}
+
+void MemberNode::engine_abort() { core_->session().abort(SteadyClock::now()); }
+
+void start_join(asio::any_io_executor executor, JoinOptions options, Member::Handler handler) {
+    auto made = MemberNode::create(executor, std::move(options));
+    if (!made) return node::complete(executor, std::move(handler), Result<Member>{made.error()});
+    asio::post((*made)->strand(),
+               [node = *made, handler = std::move(handler)]() mutable { node->start(std::move(handler)); });
+}
+
+}  // namespace muster::detail

@@ -1,0 +1,208 @@
+// The public handles: they carry calls to the strand of what they stand for.
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+
+#include "node/completion.h"
+#include "node/coordinator_node.h"
+#include "node/member_node.h"
+#include "node/session_node.h"
+#include "node/stream_node.h"
+#include "node/transfer_node.h"
+
+namespace muster {
+
+namespace asio = boost::asio;
+
+namespace {
+
+template <class Node, class Work>
+void on_strand(const std::shared_ptr<Node>& node, const asio::any_io_executor& strand, Work work) {
+    asio::dispatch(strand, [node, work = std::move(work)]() mutable { work(*node); });
+}
+
+template <class Work>
+void on_strand(const std::shared_ptr<detail::SessionNode>& node, Work work) {
+    on_strand(node, node->strand(), std::move(work));
+}
+
+detail::CoordinatorNode& coordinator_of(const std::shared_ptr<detail::SessionNode>& node) {
+    return static_cast<detail::CoordinatorNode&>(*node);
+}
+
+const detail::MemberNode& member_of(const std::shared_ptr<detail::SessionNode>& node) {
+    return static_cast<const detail::MemberNode&>(*node);
+}
+
+void drop(std::shared_ptr<detail::SessionNode> node) {
+    if (!node) return;
+    const auto strand = node->strand();
+    asio::post(strand, [node = std::move(node)] { node->abandon(); });
+}
+
+void drop(std::shared_ptr<detail::StreamNode> node) {
+    if (!node) return;
+    const auto strand = node->executor();
+    asio::post(strand, [node = std::move(node)] { node->abandon(); });
+}
+
+void drop(std::shared_ptr<detail::TransferNode> node) {
+    if (!node) return;
+    const auto strand = node->strand();
+    asio::post(strand, [node = std::move(node)] { node->cancel("the application dropped the transfer"); });
+}
+
+}  // namespace
+
+// --- Session
+// -----------------------------------------------------------------------------------------------------------
+
+Session::~Session() { drop(std::move(node_)); }
+
+Session& Session::operator=(Session&& other) noexcept {
+    if (this != &other) drop(std::exchange(node_, std::move(other.node_)));
+    return *this;
+}
+
+Session::executor_type Session::get_executor() const { return node_->strand(); }
+const DeviceId& Session::id() const { return node_->id(); }
+Roster Session::roster() const { return node_->roster(); }
+std::optional<Event> Session::try_next_event() { return node_->try_next_event(); }
+
+Result<void> Session::try_send(const Recipients& to, ByteView payload, const SendOptions& options) {
+    return node_->try_send(to, payload, options);
+}
+
+OutgoingFile Session::send_file(const DeviceId& to, std::string path, SendFileOptions options) {
+    return OutgoingFile{node_->make_outgoing(to, std::move(path), std::move(options))};
+}
+
+void Session::abort() {
+    on_strand(node_, [](auto& node) { node.abort(); });
+}
+
+void Session::start_next_event(EventHandler handler) {
+    on_strand(node_,
+              [handler = std::move(handler)](auto& node) mutable { node.next_event(std::move(handler)); });
+}
+
+void Session::start_send(Recipients to, Bytes payload, SendOptions options, DoneHandler handler) {
+    on_strand(node_, [to = std::move(to), payload = std::move(payload), options,
+                      handler = std::move(handler)](auto& node) mutable {
+        node.send(std::move(to), std::move(payload), options, std::move(handler));
+    });
+}
+
+void Session::start_open_stream(const DeviceId& to, std::string name, StreamHandler handler) {
+    on_strand(node_, [to, name = std::move(name), handler = std::move(handler)](auto& node) mutable {
+        node.open_stream(to, std::move(name), std::move(handler));
+    });
+}
+
+void Session::start_path_to(const DeviceId& peer, PathHandler handler) {
+    on_strand(node_, [peer, handler = std::move(handler)](auto& node) mutable {
+        node::complete(node.strand(), std::move(handler), node.path_to(peer));
+    });
+}
+
+void Session::start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler) {
+    on_strand(node_, [code, reason = std::move(reason), deadline, handler = std::move(handler)](
+                         auto& node) mutable { node.close(code, reason, deadline, std::move(handler)); });
+}
+
+// --- Coordinator and Member
+// --------------------------------------------------------------------------------------------
+
+std::uint16_t Coordinator::port() const { return coordinator_of(node_).port(); }
+
+void Coordinator::accept(std::uint64_t ticket) {
+    on_strand(node_, [ticket](auto& node) { static_cast<detail::CoordinatorNode&>(node).accept(ticket); });
+}
+
+void Coordinator::refuse(std::uint64_t ticket, std::string reason) {
+    on_strand(node_, [ticket, reason = std::move(reason)](auto& node) {
+        static_cast<detail::CoordinatorNode&>(node).refuse(ticket, reason);
+    });
+}
+
+void Coordinator::remove(const DeviceId& member, CloseCode code, std::string reason) {
+    on_strand(node_, [member, code, reason = std::move(reason)](auto& node) {
+        static_cast<detail::CoordinatorNode&>(node).remove(member, code, reason);
+    });
+}
+
+const PeerInfo& Member::coordinator() const { return member_of(node_).coordinator(); }
+Duration Member::found_after() const { return member_of(node_).found_after(); }
+Duration Member::connected_after() const { return member_of(node_).connected_after(); }
+Duration Member::joined_after() const { return member_of(node_).joined_after(); }
+
+// --- ByteStream
+// --------------------------------------------------------------------------------------------------------
+
+ByteStream::~ByteStream() { drop(std::move(node_)); }
+
+ByteStream& ByteStream::operator=(ByteStream&& other) noexcept {
+    if (this != &other) drop(std::exchange(node_, std::move(other.node_)));
+    return *this;
+}
+
+ByteStream::executor_type ByteStream::get_executor() const { return node_->executor(); }
+const DeviceId& ByteStream::peer() const { return node_->peer(); }
+const std::string& ByteStream::name() const { return node_->name(); }
+
+void ByteStream::start_read(asio::mutable_buffer buffer, Handler handler) {
+    on_strand(node_, node_->executor(), [buffer, handler = std::move(handler)](auto& node) mutable {
+        node.read(buffer, std::move(handler));
+    });
+}
+
+void ByteStream::start_write(asio::const_buffer buffer, Handler handler) {
+    on_strand(node_, node_->executor(), [buffer, handler = std::move(handler)](auto& node) mutable {
+        node.write(buffer, std::move(handler));
+    });
+}
+
+void ByteStream::shutdown_send() {
+    on_strand(node_, node_->executor(), [](auto& node) { node.shutdown_send(); });
+}
+
+void ByteStream::reset(std::string_view reason) {
+    on_strand(node_, node_->executor(), [reason = std::string{reason}](auto& node) { node.reset(reason); });
+}
+
+// --- file transfers
+// ----------------------------------------------------------------------------------------------------
+
+FileTransfer::~FileTransfer() { drop(std::move(node_)); }
+
+FileTransfer& FileTransfer::operator=(FileTransfer&& other) noexcept {
+    if (this != &other) drop(std::exchange(node_, std::move(other.node_)));
+    return *this;
+}
+
+FileProgress FileTransfer::progress() const { return node_->progress(); }
+
+void FileTransfer::start_progress(ProgressHandler handler) {
+    on_strand(node_, node_->strand(),
+              [handler = std::move(handler)](auto& node) mutable { node.next_progress(std::move(handler)); });
+}
+
+void FileTransfer::start_finished(ResultHandler handler) {
+    on_strand(node_, node_->strand(),
+              [handler = std::move(handler)](auto& node) mutable { node.finished(std::move(handler)); });
+}
+
+void FileTransfer::cancel(std::string_view reason) {
+    on_strand(node_, node_->strand(), [reason = std::string{reason}](auto& node) { node.cancel(reason); });
+}
+
+const FileOffer& IncomingFile::offer() const { return node_->offer(); }
+
+void IncomingFile::accept(ReceiveFileOptions options) {
+    on_strand(node_, node_->strand(), [options = std::move(options)](auto& node) { node.accept(options); });
+}
+
+void IncomingFile::decline(std::string_view reason) {
+    on_strand(node_, node_->strand(), [reason = std::string{reason}](auto& node) { node.decline(reason); });
+}
+
+}  // namespace muster

@@ -1,0 +1,90 @@
+#include "node/runner.h"
+
+#include <boost/asio/post.hpp>
+
+namespace muster::node {
+
+namespace asio = boost::asio;
+
+Runner::Runner(asio::any_io_executor strand) : strand_(std::move(strand)), timer_(strand_) {}
+
+Result<std::shared_ptr<Runner>> Runner::open(asio::any_io_executor strand, std::uint16_t port) {
+    auto runner = std::make_shared<Runner>(strand);
+    runner->self_ = runner;
+    auto media = UdpMedia::open(strand, port);
+    if (!media) return media.error();
+    runner->media_ = std::move(*media);
+    const std::weak_ptr<Runner> weak = runner;
+    auto monitor = net::InterfaceMonitor::open(strand, [weak](const auto&, const auto&) {
+        if (const auto self = weak.lock()) self->on_change();
+    });
+    if (!monitor) return monitor.error();
+    runner->monitor_ = std::move(*monitor);
+    return runner;
+}
+
+void Runner::start(Core& core, std::function<void()> after_flush) {
+    core_ = &core;
+    after_flush_ = std::move(after_flush);
+    core_->on_interfaces(interfaces(), SteadyClock::now());
+    media_->start(
+        [this](const link::Path& from, ByteView datagram, std::uint8_t ecn) {
+            if (core_) core_->on_datagram(from, datagram, ecn, SteadyClock::now());
+        },
+        [this] { turn(); });
+    turn();
+}
+
+void Runner::poke() {
+    if (std::exchange(poked_, true)) return;
+    asio::post(strand_, [weak = self_] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->poked_ = false;
+        self->turn();
+    });
+}
+
+void Runner::turn() {
+    if (!core_) return;
+    const auto alive = self_.lock();  // after_flush_ may drop the last owner
+    if (core_->flush(SteadyClock::now())) poke();
+    after_flush_();
+    if (core_) arm();
+}
+
+void Runner::on_change() {
+    if (!core_) return;
+    core_->on_interfaces(interfaces(), SteadyClock::now());
+    turn();
+}
+
+// A deadline that moved back is left to fire early once: cheaper than setting the timer with every packet.
+void Runner::arm() {
+    const TimePoint next = core_->next_wakeup();
+    if (next >= armed_) return;
+    armed_ = next;
+    timer_.expires_at(next);
+    timer_.async_wait([weak = self_](boost::system::error_code ec) {
+        if (ec) return;
+        if (const auto self = weak.lock()) self->on_timer();
+    });
+}
+
+void Runner::on_timer() {
+    armed_ = kNever;
+    if (!core_) return;
+    const TimePoint now = SteadyClock::now();
+    if (now >= core_->next_wakeup()) core_->on_timer(now);
+    turn();
+}
+
+void Runner::stop() {
+    if (!core_) return;
+    core_ = nullptr;
+    media_->stop();
+    timer_.cancel();
+    monitor_.reset();
+}
+
+}  // namespace muster::node

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "net/interface_monitor.h"
+#include "node/core.h"
+#include "node/udp_media.h"
+
+#include "muster/error.h"
+#include "muster/interface.h"
+
+namespace muster::node {
+
+/// Turns a Core on the real network: sockets, kernel events and a timer, all on one strand.
+class Runner {
+public:
+    using OnInterfaces = std::function<void(const std::vector<Interface>&)>;
+
+    /// Opens what the core will need. Errors: already_exists (port taken), system.
+    static Result<std::shared_ptr<Runner>> open(boost::asio::any_io_executor strand, std::uint16_t port);
+    explicit Runner(boost::asio::any_io_executor strand);
+
+    link::Medium& medium() { return *media_; }
+    std::uint16_t port(os::IpFamily family) const { return media_->port(family); }
+    const std::vector<Interface>& interfaces() const { return monitor_->snapshot().interfaces; }
+
+    /// From here on `core` is turned; it must outlive stop(). `after_flush` runs after every turn.
+    void start(Core& core, std::function<void()> after_flush);
+    /// The application did something: turn the core soon. Many calls cost one turn.
+    void poke();
+    /// Turns the core at once: for a goodbye that must leave before the process does.
+    void turn();
+    /// The core is not touched any more. Idempotent.
+    void stop();
+
+private:
+    void on_change();
+    void arm();
+    void on_timer();
+
+    boost::asio::any_io_executor strand_;
+    std::unique_ptr<UdpMedia> media_;
+    std::unique_ptr<net::InterfaceMonitor> monitor_;
+    boost::asio::steady_timer timer_;
+    TimePoint armed_ = kNever;
+    bool poked_ = false;
+    Core* core_ = nullptr;
+    std::function<void()> after_flush_;
+    std::weak_ptr<Runner> self_;
+};
+
+}  // namespace muster::node

@@ -1,0 +1,269 @@
+#include "node/session_node.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <boost/asio/post.hpp>
+
+#include "base/log.h"
+#include "base/writer.h"
+#include "node/completion.h"
+#include "node/stream_node.h"
+#include "node/transfer_node.h"
+#include "os/file_store.h"
+
+namespace muster::detail {
+
+namespace asio = boost::asio;
+using node::complete;
+
+namespace {
+
+constexpr std::size_t kMaxStreamName = 255;
+constexpr unsigned kFileThreads = 2;
+
+// The first octet of a stream's header says who takes it.
+constexpr std::byte kApplicationStream{'s'};
+constexpr std::byte kFileStream{'f'};
+
+Bytes header_of(std::byte kind, std::string_view name) {
+    Bytes header{kind};
+    Writer{header}.write(as_bytes(name));
+    return header;
+}
+
+Errc errc_of_reset(std::uint64_t code) {
+    using session::ResetCode;
+    switch (static_cast<ResetCode>(code)) {
+        case ResetCode::unknown_peer: return Errc::unknown_peer;
+        case ResetCode::peer_gone: return Errc::lost;
+        case ResetCode::too_many: return Errc::queue_full;
+    }
+    return Errc::cancelled_by_peer;
+}
+
+}  // namespace
+
+SessionNode::SessionNode(asio::any_io_executor strand, Identity identity,
+                         std::shared_ptr<node::Runner> runner)
+    : strand_(strand),
+      identity_(std::move(identity)),
+      runner_(std::move(runner)),
+      events_(strand,
+              [this](const Event& event) {
+                  const auto* message = std::get_if<Message>(&event);
+                  if (!message || message->delivery == Delivery::unreliable || has_ended_) return;
+                  engine_consume(message->from, message->payload.size());
+                  runner_->poke();
+              }),
+      storage_(std::make_shared<os::FileStore>()),
+      waits_(strand, [this](const Recipients& to, const SendOptions& options, ByteView payload) {
+          auto outcome = engine_send(to, options, payload);
+          runner_->poke();
+          return outcome;
+      }) {}
+
+SessionNode::~SessionNode() {
+    runner_->stop();
+    for (auto& [handle, sink] : std::exchange(sinks_, {}))
+        sink->on_reset(Errc::closed, "the session is gone");
+    if (file_threads_) file_threads_->join();
+}
+
+Roster SessionNode::roster() const {
+    const std::lock_guard lock(roster_mutex_);
+    return roster_;
+}
+
+void SessionNode::set_roster(const Roster& roster) {
+    const std::lock_guard lock(roster_mutex_);
+    roster_ = roster;
+}
+
+void SessionNode::next_event(Session::EventHandler handler) {
+    node::on_cancel(strand_, handler, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->events_.cancel_wait();
+    });
+    events_.wait(std::move(handler));
+}
+
+void SessionNode::send(Recipients to, Bytes payload, const SendOptions& options,
+                       Session::DoneHandler handler) {
+    waits_.send(std::move(to), std::move(payload), options, std::move(handler));
+}
+
+Result<void> SessionNode::try_send(const Recipients& to, ByteView payload, const SendOptions& options) {
+    if (waits_.must_wait(to)) return Error{Errc::queue_full, "earlier sends to the same peer wait for room"};
+    auto outcome = engine_send(to, options, payload);
+    runner_->poke();
+    return outcome;
+}
+
+// --- streams and files
+// -------------------------------------------------------------------------------------------------
+
+std::function<void()> SessionNode::poker() {
+    return [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->sweep_ = true;
+        self->runner_->poke();
+    };
+}
+
+void SessionNode::open_stream(const DeviceId& to, std::string name, Session::StreamHandler handler) {
+    if (name.size() > kMaxStreamName) {
+        const Error error{Errc::too_large,
+                          "a stream's name has at most 255 octets, not " + std::to_string(name.size())};
+        return complete(strand_, std::move(handler), Result<ByteStream>{error});
+    }
+    const auto handle = streams().open_stream(to, header_of(kApplicationStream, name));
+    if (!handle) return complete(strand_, std::move(handler), Result<ByteStream>{handle.error()});
+    auto node = std::make_shared<StreamNode>(strand_, streams(), *handle, to, std::move(name), poker());
+    sinks_.emplace(*handle, node);
+    runner_->poke();
+    complete(strand_, std::move(handler), Result<ByteStream>{ByteStream{std::move(node)}});
+}
+
+asio::any_io_executor SessionNode::file_threads() {
+    if (!file_threads_) file_threads_ = std::make_unique<asio::thread_pool>(kFileThreads);
+    return file_threads_->get_executor();
+}
+
+std::shared_ptr<TransferNode> SessionNode::make_outgoing(const DeviceId& to, std::string path,
+                                                         SendFileOptions options) {
+    session::ResourceSender::Options sender;
+    SystemRandomness{}.fill(std::as_writable_bytes(std::span{sender.id}));
+    FileOffer about;
+    about.id = sender.id;
+    about.from = id();
+    about.name = options.name.empty() ? std::filesystem::path{path}.filename().string() : options.name;
+    sender.path = std::move(path);
+    sender.send = std::move(options);
+    auto node =
+        TransferNode::send({.strand = strand_, .storage = storage_, .poke = poker(), .on_offer = nullptr},
+                           std::move(sender), std::move(about));
+    asio::post(strand_, [self = shared_from_this(), node, to] { self->begin_outgoing(node, to); });
+    return node;
+}
+
+void SessionNode::begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to) {
+    if (has_ended_) return node->fail_at_once(Error{Errc::closed, "the session is over"});
+    const auto handle = streams().open_stream(to, header_of(kFileStream, {}));
+    if (!handle)
+        return node->fail_at_once(Error{handle.error()}.during("offering '" + node->offer().name + "'"));
+    sinks_.emplace(*handle, node);
+    node->attach(file_threads(), streams(), *handle);
+    runner_->poke();
+}
+
+void SessionNode::add_incoming_file(StreamHandle stream, const DeviceId& from) {
+    session::ResourceReceiver::Options receiver;
+    receiver.from = from;
+    auto node = TransferNode::receive({.strand = strand_,
+                                       .storage = storage_,
+                                       .poke = poker(),
+                                       .on_offer =
+                                           [weak = weak_from_this()](std::shared_ptr<TransferNode> offered) {
+                                               const auto self = weak.lock();
+                                               if (self)
+                                                   self->push(FileOffered{IncomingFile{std::move(offered)}});
+                                           }},
+                                      std::move(receiver));
+    sinks_.emplace(stream, node);
+    node->attach(file_threads(), streams(), stream);
+}
+
+void SessionNode::on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) {
+    if (!header.empty() && header[0] == kFileStream) return add_incoming_file(stream, from);
+    if (header.empty() || header[0] != kApplicationStream || header.size() > kMaxStreamName + 1)
+        return streams().reset(stream, 0, "this end knows no such kind of stream");
+    auto node = std::make_shared<StreamNode>(strand_, streams(), stream, from,
+                                             std::string{as_text(header.subspan(1))}, poker());
+    sinks_.emplace(stream, node);
+    push(StreamOpened{ByteStream{std::move(node)}});
+}
+
+void SessionNode::on_stream_data(StreamHandle stream, ByteView data, bool fin) {
+    const auto found = sinks_.find(stream);
+    if (found == sinks_.end()) return;
+    const auto sink = found->second;
+    sink->on_data(data, fin);
+    sweep_ = sweep_ || fin;
+}
+
+void SessionNode::on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) {
+    const auto found = sinks_.find(stream);
+    if (found == sinks_.end()) return;
+    const auto sink = std::move(found->second);
+    sinks_.erase(found);
+    sink->on_reset(errc_of_reset(code), reason);
+}
+
+void SessionNode::on_stream_writable(StreamHandle stream) {
+    const auto found = sinks_.find(stream);
+    if (found == sinks_.end()) return;
+    const auto sink = found->second;
+    sink->on_writable();
+}
+
+// --- the end
+// -----------------------------------------------------------------------------------------------------------
+
+void SessionNode::close(CloseCode code, std::string_view reason, Duration deadline,
+                        Session::DoneHandler handler) {
+    if (has_ended_) return complete(strand_, std::move(handler), Result<void>{});
+    closers_.push_back(std::move(handler));
+    on_closing();
+    engine_close(code, reason, deadline);
+    runner_->poke();
+}
+
+void SessionNode::abort() {
+    if (has_ended_) return;
+    on_closing();
+    engine_abort();
+    runner_->poke();
+}
+
+void SessionNode::abandon() {
+    if (has_ended_) return;
+    log_line(LogLevel::warning, "a session was dropped without close(): the others see it as lost");
+    abort();
+}
+
+void SessionNode::ended(const Departure& how) {
+    if (std::exchange(has_ended_, true)) return;
+    on_closing();
+    const Errc code = how.is_lost() ? how.cause().code() : Errc::closed;
+    const std::string why =
+        how.is_lost() ? how.cause().message() : "the session was closed: " + how.closed().reason;
+    for (auto& [handle, sink] : std::exchange(sinks_, {}))
+        sink->on_reset(how.is_lost() ? Errc::lost : Errc::closed, why);
+    waits_.fail_all(Error{code, why});
+    for (auto& closer : std::exchange(closers_, {})) complete(strand_, std::move(closer), Result<void>{});
+    events_.push(SessionEnded{how});
+    events_.finish();
+}
+
+void SessionNode::after_flush() {
+    if (std::exchange(sweep_, false))
+        std::erase_if(sinks_, [](const auto& entry) { return entry.second->is_done(); });
+    if (has_ended_ && is_quiet()) runner_->stop();
+}
+
+PeerPath SessionNode::describe(const link::LinkEngine& links, const link::LinkPort& port) const {
+    PeerPath told;
+    const link::Path path = links.path(port);
+    told.path = path.to_string();
+    told.interface = interface_name(path.remote.interface);
+    told.round_trip = links.rtt(port);
+    return told;
+}
+
+std::string SessionNode::interface_name(InterfaceIndex index) const {
+    const Interface* found = net::find_interface(runner_->interfaces(), index);
+    return found ? found->name : std::string{};
+}
+
+}  // namespace muster::detail

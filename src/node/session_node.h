@@ -1,0 +1,137 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "base/file_storage.h"
+#include "base/random.h"
+#include "link/link_engine.h"
+#include "node/event_queue.h"
+#include "node/runner.h"
+#include "node/send_waits.h"
+#include "node/stream_sink.h"
+#include "session/events.h"
+#include "session/stream_port.h"
+
+#include "muster/identity.h"
+#include "muster/session.h"
+
+namespace muster::discovery {
+class MdnsService;
+}
+
+namespace muster::detail {
+
+class StreamNode;
+class TransferNode;
+
+/// What the running coordinator and the running member share: the strand, the sockets, and the application's
+/// side of events, messages, streams and files. All calls on strand() unless said otherwise.
+class SessionNode : public std::enable_shared_from_this<SessionNode> {
+public:
+    SessionNode(const SessionNode&) = delete;
+    SessionNode& operator=(const SessionNode&) = delete;
+    virtual ~SessionNode();
+
+    // Any thread.
+    const boost::asio::any_io_executor& strand() const { return strand_; }
+    const DeviceId& id() const { return identity_.id(); }
+    Roster roster() const;
+
+    void next_event(Session::EventHandler handler);
+    std::optional<Event> try_next_event() { return events_.try_pop(); }
+    void send(Recipients to, Bytes payload, const SendOptions& options, Session::DoneHandler handler);
+    Result<void> try_send(const Recipients& to, ByteView payload, const SendOptions& options);
+    void open_stream(const DeviceId& to, std::string name, Session::StreamHandler handler);
+    std::shared_ptr<TransferNode> make_outgoing(const DeviceId& to, std::string path,
+                                                SendFileOptions options);
+    void close(CloseCode code, std::string_view reason, Duration deadline, Session::DoneHandler handler);
+    void abort();
+    /// The application dropped its handle.
+    void abandon();
+    virtual std::optional<PeerPath> path_to(const DeviceId& peer) = 0;
+
+protected:
+    SessionNode(boost::asio::any_io_executor strand, Identity identity, std::shared_ptr<node::Runner> runner);
+
+    virtual session::StreamPort& streams() = 0;
+    virtual Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) = 0;
+    virtual void engine_consume(const DeviceId& from, std::size_t octets) = 0;
+    virtual void engine_close(CloseCode code, std::string_view reason, Duration deadline) = 0;
+    virtual void engine_abort() = 0;
+    /// Begins the end of discovery: the goodbye goes out while the sessions still flush.
+    virtual void on_closing() = 0;
+    /// True when no link is left that has something to say.
+    virtual bool is_quiet() const = 0;
+
+    // what the engines' listeners tell
+    void on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header);
+    void on_stream_data(StreamHandle stream, ByteView data, bool fin);
+    void on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason);
+    void on_stream_writable(StreamHandle stream);
+    void on_message(const session::MessageView& message) { push(message.copy()); }
+    void on_writable() { waits_.retry(); }
+    void push(Event event) { events_.push(std::move(event)); }
+    void set_roster(const Roster& roster);
+    /// SessionEnded, and nothing after it.
+    void ended(const Departure& how);
+    bool has_ended() const { return has_ended_; }
+
+    /// Run by the runner after every turn: frees what is over.
+    void after_flush();
+    PeerPath describe(const link::LinkEngine& links, const link::LinkPort& port) const;
+    std::string interface_name(InterfaceIndex index) const;
+
+    boost::asio::any_io_executor strand_;
+    Identity identity_;
+    SystemRandomness random_;
+    std::shared_ptr<node::Runner> runner_;
+
+private:
+    boost::asio::any_io_executor file_threads();
+    void begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
+    void add_incoming_file(StreamHandle stream, const DeviceId& from);
+    std::function<void()> poker();
+
+    mutable std::mutex
+        roster_mutex_;  // guards roster_ for roster() from other threads; no engine is behind it
+    Roster roster_;
+    node::EventQueue events_;
+    std::shared_ptr<FileStorage> storage_;  // owners: the session and its transfers
+    node::SendWaits waits_;
+    std::unordered_map<StreamHandle, std::shared_ptr<node::StreamSink>> sinks_;
+    std::vector<Session::DoneHandler> closers_;
+    std::unique_ptr<boost::asio::thread_pool> file_threads_;  // made with the first file
+    bool has_ended_ = false;
+    bool sweep_ = false;
+};
+
+/// Forwards the stream events of an engine's listener to the SessionNode it is mixed into.
+template <class Listener>
+class StreamForwarder : public SessionNode, public Listener {
+protected:
+    using SessionNode::SessionNode;
+
+private:
+    void on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) final {
+        SessionNode::on_stream_opened(stream, from, header);
+    }
+    void on_stream_data(StreamHandle stream, ByteView data, bool fin) final {
+        SessionNode::on_stream_data(stream, data, fin);
+    }
+    void on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) final {
+        SessionNode::on_stream_reset(stream, code, reason);
+    }
+    void on_stream_writable(StreamHandle stream) final { SessionNode::on_stream_writable(stream); }
+    void on_stream_delivered(StreamHandle) final {}
+    void on_message(const session::MessageView& message) final { SessionNode::on_message(message); }
+    void on_undelivered(const Undelivered& what) final { push(what); }
+};
+
+}  // namespace muster::detail

@@ -1,0 +1,138 @@
+#include "node/stream_node.h"
+
+#include <algorithm>
+
+#include <boost/asio/error.hpp>
+
+#include "node/completion.h"
+
+namespace muster::detail {
+
+namespace asio = boost::asio;
+using node::complete;
+using node::on_cancel;
+
+namespace {
+
+constexpr std::size_t kMaxWrite = 256 * 1024;  // one copy that the session takes whole
+
+}  // namespace
+
+StreamNode::StreamNode(ByteStream::executor_type executor, session::StreamPort& port, StreamHandle handle,
+                       DeviceId peer, std::string name, std::function<void()> poke)
+    : executor_(std::move(executor)),
+      port_(&port),
+      handle_(handle),
+      peer_(peer),
+      name_(std::move(name)),
+      poke_(std::move(poke)) {}
+
+void StreamNode::read(asio::mutable_buffer into, ByteStream::Handler handler) {
+    if (into.size() == 0)
+        return complete(executor_, std::move(handler), boost::system::error_code{}, std::size_t{0});
+    on_cancel(executor_, handler, [self = shared_from_this()] { self->cancel_read(); });
+    read_into_ = into;
+    reader_ = std::move(handler);
+    serve_read();
+}
+
+void StreamNode::serve_read() {
+    if (!reader_) return;
+    if (!received_.empty()) {
+        const std::size_t size = std::min(received_.size(), read_into_.size());
+        const auto end = received_.begin() + static_cast<std::ptrdiff_t>(size);
+        std::copy(received_.begin(), end, static_cast<std::byte*>(read_into_.data()));
+        received_.erase(received_.begin(), end);
+        if (port_) port_->consume(handle_, size);
+        let_go();
+        poke_();
+        return complete(executor_, std::exchange(reader_, {}), boost::system::error_code{}, size);
+    }
+    if (failed_) return complete(executor_, std::exchange(reader_, {}), failure_, std::size_t{0});
+    if (read_end_)
+        complete(executor_, std::exchange(reader_, {}), boost::system::error_code{asio::error::eof},
+                 std::size_t{0});
+}
+
+void StreamNode::write(asio::const_buffer from, ByteStream::Handler handler) {
+    if (from.size() == 0)
+        return complete(executor_, std::move(handler), boost::system::error_code{}, std::size_t{0});
+    on_cancel(executor_, handler, [self = shared_from_this()] { self->cancel_write(); });
+    write_from_ = from;
+    writer_ = std::move(handler);
+    serve_write();
+}
+
+void StreamNode::serve_write() {
+    if (!writer_) return;
+    if (failed_ || sent_fin_ || !port_) {
+        const auto why = failed_ ? failure_ : boost::system::error_code{asio::error::shut_down};
+        return complete(executor_, std::exchange(writer_, {}), why, std::size_t{0});
+    }
+    const std::size_t size = std::min(write_from_.size(), kMaxWrite);
+    const auto* data = static_cast<const std::byte*>(write_from_.data());
+    const auto outcome = port_->write(handle_, Slice::copy_of({data, size}));
+    if (!outcome && outcome.error().code() == Errc::queue_full) return;  // on_writable comes
+    poke_();
+    const auto ec = outcome ? boost::system::error_code{} : make_error_code(outcome.error().code());
+    complete(executor_, std::exchange(writer_, {}), ec, outcome ? size : std::size_t{0});
+}
+
+void StreamNode::shutdown_send() {
+    if (failed_ || std::exchange(sent_fin_, true) || !port_) return;
+    port_->finish(handle_);
+    let_go();
+    poke_();
+}
+
+void StreamNode::reset(std::string_view reason) {
+    if (failed_ || !port_) return;
+    port_->reset(handle_, 0, reason);
+    poke_();
+    fail(Errc::cancelled);
+}
+
+void StreamNode::abandon() {
+    reader_ = {};
+    writer_ = {};
+    if (!is_done()) reset("the application dropped the stream");
+}
+
+void StreamNode::on_data(ByteView data, bool fin) {
+    received_.insert(received_.end(), data.begin(), data.end());
+    read_end_ = read_end_ || fin;
+    let_go();
+    serve_read();
+}
+
+void StreamNode::on_reset(Errc why, std::string_view) { fail(why); }
+
+void StreamNode::on_writable() { serve_write(); }
+
+void StreamNode::fail(Errc why) {
+    if (failed_) return;
+    failed_ = true;
+    failure_ = make_error_code(why);
+    port_ = nullptr;
+    serve_read();
+    serve_write();
+}
+
+// A finished stream may outlive its session in the application's hands.
+void StreamNode::let_go() {
+    if (is_done()) port_ = nullptr;
+}
+
+void StreamNode::cancel_read() {
+    if (reader_)
+        complete(executor_, std::exchange(reader_, {}),
+                 boost::system::error_code{asio::error::operation_aborted}, std::size_t{0});
+}
+
+void StreamNode::cancel_write() {
+    if (writer_)
+        complete(executor_, std::exchange(writer_, {}),
+                 boost::system::error_code{asio::error::operation_aborted}, std::size_t{0});
+}
+
+}  // namespace muster::detail

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "node/stream_sink.h"
+#include "session/stream_port.h"
+
+#include "muster/byte_stream.h"
+#include "muster/error.h"
+
+namespace muster::detail {
+
+/// One open byte stream between the session's strand and the application's ByteStream. All calls on the
+/// strand.
+class StreamNode final : public node::StreamSink, public std::enable_shared_from_this<StreamNode> {
+public:
+    /// `port` is null once the session is gone; `poke` asks the session's driver to flush.
+    StreamNode(ByteStream::executor_type executor, session::StreamPort& port, StreamHandle handle,
+               DeviceId peer, std::string name, std::function<void()> poke);
+
+    const ByteStream::executor_type& executor() const { return executor_; }
+    const DeviceId& peer() const { return peer_; }
+    const std::string& name() const { return name_; }
+
+    // from the application
+    void read(boost::asio::mutable_buffer into, ByteStream::Handler handler);
+    void write(boost::asio::const_buffer from, ByteStream::Handler handler);
+    void shutdown_send();
+    void reset(std::string_view reason);
+    /// The application dropped its handle.
+    void abandon();
+
+    // node::StreamSink: from the session
+    void on_data(ByteView data, bool fin) override;
+    void on_reset(Errc why, std::string_view reason) override;
+    void on_writable() override;
+    bool is_done() const override { return (read_end_ && sent_fin_ && received_.empty()) || failed_; }
+
+private:
+    void serve_read();
+    void serve_write();
+    void cancel_read();
+    void cancel_write();
+    void fail(Errc why);
+    void let_go();
+
+    ByteStream::executor_type executor_;
+    session::StreamPort* port_;
+    StreamHandle handle_;
+    DeviceId peer_;
+    std::string name_;
+    std::function<void()> poke_;
+
+    std::deque<std::byte>
+        received_;  // bounded by the stream's credit: consumed when the application has read
+    bool read_end_ = false;
+    bool sent_fin_ = false;
+    bool failed_ = false;
+    boost::system::error_code failure_;
+
+    ByteStream::Handler reader_;
+    boost::asio::mutable_buffer read_into_;
+    ByteStream::Handler writer_;
+    boost::asio::const_buffer write_from_;
+};
+
+}  // namespace muster::detail

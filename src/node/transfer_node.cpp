@@ -1,0 +1,251 @@
+#include "node/transfer_node.h"
+
+#include <algorithm>
+
+#include <boost/asio/post.hpp>
+
+#include "node/completion.h"
+
+namespace muster::detail {
+
+namespace asio = boost::asio;
+using node::complete;
+using node::on_cancel;
+
+TransferNode::TransferNode(Wiring wiring) : wiring_(std::move(wiring)) {}
+
+FileProgress TransferNode::progress() const {
+    const std::lock_guard lock(mutex_);
+    return progress_;
+}
+
+void TransferNode::next_progress(FileTransfer::ProgressHandler handler) {
+    on_cancel(wiring_.strand, handler, [self = shared_from_this()] {
+        if (!self->progress_waiter_) return;
+        const Error why{Errc::cancelled, "waiting for progress was cancelled"};
+        complete(self->wiring_.strand, std::exchange(self->progress_waiter_, {}), Result<FileProgress>{why});
+    });
+    progress_waiter_ = std::move(handler);
+    serve_progress();
+}
+
+void TransferNode::finished(FileTransfer::ResultHandler handler) {
+    on_cancel(wiring_.strand, handler, [self = shared_from_this()] {
+        if (!self->result_waiter_) return;
+        const Error why{Errc::cancelled, "waiting for the end of the transfer was cancelled"};
+        complete(self->wiring_.strand, std::exchange(self->result_waiter_, {}), Result<FileReceipt>{why});
+    });
+    result_waiter_ = std::move(handler);
+    serve_result();
+}
+
+void TransferNode::attach(asio::any_io_executor files, session::StreamPort& port, StreamHandle stream) {
+    files_ = std::move(files);
+    port_ = &port;
+    stream_ = stream;
+    begin();
+}
+
+void TransferNode::fail_at_once(Error why) { tell_result(Result<FileReceipt>{std::move(why)}); }
+
+void TransferNode::tell_progress(const FileProgress& progress) {
+    {
+        const std::lock_guard lock(mutex_);
+        progress_ = progress;
+    }
+    progress_news_ = true;
+    serve_progress();
+}
+
+void TransferNode::tell_result(Result<FileReceipt> result) {
+    result_ = std::move(result);
+    over_ = true;
+    serve_progress();
+    serve_result();
+}
+
+void TransferNode::tell_offer(FileOffer offer) {
+    offer_ = std::move(offer);
+    if (auto told = std::exchange(wiring_.on_offer, nullptr)) told(shared_from_this());
+}
+
+void TransferNode::serve_progress() {
+    if (!progress_waiter_ || (!progress_news_ && !over_)) return;
+    auto told = progress_news_ ? Result<FileProgress>{progress()}
+                               : Result<FileProgress>{Error{Errc::closed, "the transfer is over"}};
+    progress_news_ = false;
+    complete(wiring_.strand, std::exchange(progress_waiter_, {}), std::move(told));
+}
+
+void TransferNode::serve_result() {
+    if (!result_waiter_ || !result_) return;
+    complete(wiring_.strand, std::exchange(result_waiter_, {}), *result_);
+}
+
+namespace {
+
+constexpr std::size_t kMaxPiece = 256 * 1024;
+
+/// Runs one of the two engines; Request is what it asks of its Worker.
+template <class Engine, class Worker, class Request>
+class TransferDriver final : public TransferNode {
+public:
+    TransferDriver(Wiring wiring, typename Engine::Options options, Worker worker)
+        : TransferNode(std::move(wiring)),
+          engine_(std::move(options), SteadyClock::now()),
+          worker_(std::make_shared<Worker>(std::move(worker))),
+          timer_(wiring_.strand) {}
+
+    void about(FileOffer offer) { offer_ = std::move(offer); }
+    void on_data(ByteView data, bool fin) override {
+        held_.insert(held_.end(), data.begin(), data.end());
+        fin_ = fin_ || fin;
+        turn();
+    }
+    void on_reset(Errc why, std::string_view reason) override {
+        port_ = nullptr;
+        held_.clear();
+        engine_.on_stream_reset(why, reason, SteadyClock::now());
+        turn();
+    }
+    void on_writable() override { turn(); }
+    bool is_done() const override { return engine_.done(); }
+
+    void accept(const ReceiveFileOptions& options) override {
+        if constexpr (requires { engine_.accept(options, TimePoint{}); }) {
+            if (auto taken = engine_.accept(options, SteadyClock::now()); !taken) {
+                engine_.decline(taken.error().message(), SteadyClock::now());
+                tell_result(Result<FileReceipt>{taken.error()});
+            }
+            turn();
+        }
+    }
+    void decline(std::string_view reason) override {
+        if constexpr (requires { engine_.decline(reason, TimePoint{}); }) {
+            engine_.decline(reason, SteadyClock::now());
+            turn();
+        }
+    }
+    void cancel(std::string_view reason) override {
+        engine_.cancel(reason, SteadyClock::now());
+        turn();
+    }
+
+private:
+    void begin() override { turn(); }
+    auto self() { return std::static_pointer_cast<TransferDriver>(shared_from_this()); }
+
+    void turn() {
+        const TimePoint now = SteadyClock::now();
+        feed(now);
+        ask_storage(now);
+        write(now);
+        tell();
+        if (engine_.done()) return end();
+        arm();
+    }
+
+    void feed(TimePoint now) {
+        while (!held_.empty()) {
+            const std::size_t taken = engine_.on_stream_bytes(held_, now);
+            if (taken == 0) return;
+            held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(taken));
+            if (port_) port_->consume(stream_, taken);
+            wiring_.poke();
+        }
+        if (fin_ && !std::exchange(told_end_, true)) engine_.on_stream_end(now);
+    }
+
+    // One request at a time per transfer, in order: the workers say so.
+    void ask_storage(TimePoint now) {
+        if (at_storage_ || !files_) return;
+        auto request = engine_.next_request(now);
+        if (!request) return;
+        at_storage_ = true;
+        asio::post(files_, [self = self(), worker = worker_, request = std::move(*request)]() mutable {
+            auto reply = worker->run(request);
+            asio::post(self->wiring_.strand, [self, reply = std::move(reply)]() mutable {
+                self->at_storage_ = false;
+                self->engine_.on_storage(std::move(reply), SteadyClock::now());
+                self->turn();
+            });
+        });
+    }
+
+    void write(TimePoint now) {
+        if (!port_) return;
+        while (engine_.want_write()) {
+            const std::size_t room = std::min(port_->writable(stream_), kMaxPiece);
+            if (room == 0) return;
+            if (!port_->write(stream_, engine_.next_output(room, now))) return;
+            wiring_.poke();
+        }
+        if (!engine_.output_finished() || std::exchange(finished_, true)) return;
+        port_->finish(stream_);
+        wiring_.poke();
+    }
+
+    void tell() {
+        while (auto event = engine_.next_event()) {
+            if (auto* progress = std::get_if<FileProgress>(&*event)) tell_progress(*progress);
+            if (auto* over = std::get_if<session::ResourceFinished>(&*event))
+                tell_result(std::move(over->result));
+            if constexpr (std::is_same_v<Engine, session::ResourceReceiver>)
+                if (auto* offer = std::get_if<FileOffer>(&*event)) tell_offer(std::move(*offer));
+        }
+    }
+
+    void end() {
+        timer_.cancel();
+        const bool peer_still_open = port_ && !fin_;
+        if (peer_still_open) port_->reset(stream_, 0, "the transfer is over");
+        port_ = nullptr;
+        wiring_.poke();
+    }
+
+    void arm() {
+        const TimePoint next = engine_.next_wakeup();
+        if (next == armed_) return;
+        armed_ = next;
+        timer_.expires_at(next);
+        timer_.async_wait(
+            [weak = std::weak_ptr<TransferNode>(shared_from_this()), this](boost::system::error_code ec) {
+                const auto alive = weak.lock();
+                if (ec || !alive) return;
+                armed_ = kNever;
+                engine_.on_timer(SteadyClock::now());
+                turn();
+            });
+    }
+
+    Engine engine_;
+    std::shared_ptr<Worker> worker_;  // owners: this node and the request that runs
+    asio::steady_timer timer_;
+    TimePoint armed_{};
+    Bytes held_;  // octets that the engine did not take yet; bounded by the stream's credit
+    bool fin_ = false;
+    bool told_end_ = false;
+    bool finished_ = false;
+    bool at_storage_ = false;
+};
+
+using SendDriver = TransferDriver<session::ResourceSender, session::SourceWorker, session::SourceRequest>;
+using ReceiveDriver = TransferDriver<session::ResourceReceiver, session::SinkWorker, session::SinkRequest>;
+
+}  // namespace
+
+std::shared_ptr<TransferNode> TransferNode::send(Wiring wiring, session::ResourceSender::Options options,
+                                                 FileOffer about) {
+    session::SourceWorker worker{*wiring.storage, options.path};
+    auto node = std::make_shared<SendDriver>(std::move(wiring), std::move(options), std::move(worker));
+    node->about(std::move(about));
+    return node;
+}
+
+std::shared_ptr<TransferNode> TransferNode::receive(Wiring wiring,
+                                                    session::ResourceReceiver::Options options) {
+    session::SinkWorker worker{*wiring.storage};
+    return std::make_shared<ReceiveDriver>(std::move(wiring), std::move(options), std::move(worker));
+}
+
+}  // namespace muster::detail
