@@ -5,7 +5,8 @@ Three tables, each after a comment `<!-- table: name -->`:
   arrows   folder | floor | may include (folders of this project; its own always)
   outside  headers (globs) | allowed in (globs of files)      for <...> includes other than the C++ standard library
   rim      files (globs) that do I/O. Every other file under src/ is an engine or a value type: neither it nor
-           what it includes from this project may reach a header that the outside table marks `I/O`.
+           what it includes from this project may reach a header that the outside table marks `I/O`, and it asks
+           no clock for the time.
 """
 import argparse
 import fnmatch
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+CLOCK = re.compile(r"\b(\w*[Cc]lock::now|std::random_device)\b")
 SOURCE_SUFFIXES = {".h", ".cpp"}
 SCANNED = ["include", "src", "cli", "examples", "bench"]
 
@@ -53,11 +55,14 @@ class Tree:
     def __init__(self, root):
         self.root = root
         self.files = {}
+        self.clocks = {}
         for folder in SCANNED:
             for path in sorted((root / folder).rglob("*")):
                 if path.suffix in SOURCE_SUFFIXES:
                     text = path.read_text(encoding="utf-8")
-                    self.files[path.relative_to(root).as_posix()] = INCLUDE.findall(text)
+                    name = path.relative_to(root).as_posix()
+                    self.files[name] = INCLUDE.findall(text)
+                    self.clocks[name] = CLOCK.findall(text)
 
     def resolve(self, includer, name):
         """The project's file that `#include "name"` means, or None."""
@@ -81,9 +86,9 @@ def arrow_complaint(rules, source, target):
 
 
 def outside_complaint(rules, source, name):
-    if is_standard(name):
-        return None
     allowed = [files for headers, files, _ in rules.outside if matches(name, headers)]
+    if not allowed and is_standard(name):
+        return None
     if not allowed:
         return f"{source} includes <{name}>, which no row of the outside table names"
     if any(matches(source, files) for files in allowed):
@@ -125,6 +130,8 @@ def complaints(rules, tree):
             elif "muster/" in name or (tree.root / "src" / name.split("/")[0]).is_dir():
                 found.append(f'{source} includes "{name}", which does not exist')
         is_engine = source.startswith("src/") and not source.endswith("_test.cpp") and not matches(source, rules.rim)
+        if is_engine and tree.clocks[source]:
+            found.append(f"{source} is an engine but calls {tree.clocks[source][0]}: time and chance are arguments")
         chain = io_chain(rules, tree, source) if is_engine else None
         if chain:
             found.append(f"{source} is an engine but reaches I/O: {' -> '.join(chain)}")

@@ -67,6 +67,11 @@ class Arrows(unittest.TestCase):
         for header in ("sys/socket.h", "netinet/in.h", "linux/if.h", "unistd.h"):
             self.assert_found({"src/link/race.cpp": f"#include <{header}>\n"}, "src/link/race.cpp", header)
 
+    def test_an_engine_with_a_clock_or_a_thread_is_found(self):
+        self.assert_found({"src/link/race.cpp": "auto now = SteadyClock::now();\n"}, "race.cpp", "SteadyClock::now")
+        self.assert_found({"src/link/race.cpp": "#include <mutex>\n"}, "race.cpp", "<mutex>")
+        self.assertEqual(check({"src/node/runner.cpp": "auto now = SteadyClock::now();\n#include <mutex>\n"}), [])
+
     def test_kernel_headers_belong_to_os(self):
         self.assertEqual(check({"src/os/udp_socket.cpp": "#include <sys/socket.h>\n#include <linux/rtnetlink.h>\n"}), [])
         self.assert_found({"cli/main.cpp": "#include <linux/rtnetlink.h>\n"}, "cli/main.cpp", "linux/rtnetlink.h")
