@@ -56,7 +56,7 @@ struct ReceiveFileOptions {
 };
 
 /// What a sender offers. Name and hints come from the other device: the name is checked (one path component,
-/// valid UTF-8, no control characters), the hints are not.
+/// valid UTF-8, no control characters); the hints are fit to be shown, but may be lies.
 struct FileOffer {
     TransferId id{};
     DeviceId from{};

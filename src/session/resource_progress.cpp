@@ -15,6 +15,21 @@ double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 }  // namespace
 
+Error offer_unanswered() { return Error{Errc::timed_out, "nobody answered the offer in time"}; }
+
+Error peer_stalled(Duration unheard, Duration stall) {
+    if (unheard < stall)
+        return Error{Errc::timed_out,
+                     "the other device is there, but the transfer did not get on for an hour"};
+    const auto silence = std::chrono::duration_cast<std::chrono::seconds>(unheard).count();
+    return Error{Errc::timed_out, "the other device has been silent for " + std::to_string(silence) + " s"};
+}
+
+Error storage_stalled() {
+    return Error{Errc::storage, "the storage has not answered for 10 minutes"}.cure(
+        "check the disk or the network file system that holds the file");
+}
+
 void ProgressMeter::start(std::uint64_t done, std::uint64_t total, TimePoint now) {
     progress_ = FileProgress{};
     progress_.octets_done = done;

@@ -8,7 +8,7 @@
 
 namespace muster::session {
 
-// Timings that both ends of a transfer share.
+// What both ends of a transfer share: timings, deadlines, progress.
 
 /// Progress reaches the application at most this often: ten times a second is what a progress bar can show.
 inline constexpr Duration kProgressInterval = std::chrono::milliseconds{100};
@@ -20,8 +20,18 @@ inline constexpr Duration kResourceLinger = std::chrono::seconds{5};
 /// How long one storage request may take. Syncing gigabytes to a slow stick takes minutes; a dead NFS server
 /// takes for ever.
 inline constexpr Duration kStoragePatience = std::chrono::minutes{10};
+/// How long a transfer may be kept alive without one octet getting on. An honest end gives up on its storage
+/// after kStoragePatience; this is for the others, and leaves time to hash what an earlier transfer brought.
+inline constexpr Duration kNoProgressPatience = std::chrono::hours{1};
 /// Storage requests of one transfer that may be under way at once.
 inline constexpr std::size_t kMaxStorageRequests = 4;
+
+// The errors of their deadlines.
+
+Error offer_unanswered();
+/// `unheard`: how long the other end has said nothing; below `stall` it talks, but the file does not get on.
+Error peer_stalled(Duration unheard, Duration stall);
+Error storage_stalled();
 
 /// The application accepted the offer: octets flow from here on.
 struct ResourceAccepted {

@@ -21,11 +21,6 @@ std::string part_name(const DeviceId& from, const TransferId& id) {
     return ".muster-" + base32(std::as_bytes(std::span{digest}).first(15)) + ".part";
 }
 
-Error storage_silent() {
-    return Error{Errc::storage, "the storage has not answered for 10 minutes"}.cure(
-        "check the disk or the network file system that the file goes to");
-}
-
 }  // namespace
 
 ResourceReceiver::ResourceReceiver(Options options, TimePoint now)
@@ -77,7 +72,8 @@ void ResourceReceiver::on_offer(ByteView body, TimePoint now) {
     offer_ = FileOffer{.id = offer->id, .from = options_.from, .name = std::move(offer->name)};
     offer_.size = offer->size;
     offer_.modified = offer->modified;
-    offer_.hints = std::move(offer->hints);
+    for (const auto& [key, value] : offer->hints)
+        offer_.hints.push_back({printable(key, kMaxHintKey), printable(value, kMaxHintValue)});
     if (const auto fit = check_file_name(offer_.name); !fit)
         return fail(ResourceFrame::decline, fit.error(), now);
     if (offer_.size > options_.size_limit)
@@ -97,6 +93,7 @@ void ResourceReceiver::on_data(ByteView octets, TimePoint now) {
     if (octets.size() > offer_.size - received_) return violation("sent more octets than it offered", now);
     chunk_.insert(chunk_.end(), octets.begin(), octets.end());
     received_ += octets.size();
+    moved_at_ = now;
     const bool idle = at_storage_ + requests_.size() == 0;
     if (chunk_.size() == options_.chunk || (idle && chunk_.size() >= kEarlyWrite)) write_chunk();
 }
@@ -167,7 +164,7 @@ std::optional<SinkRequest> ResourceReceiver::next_request(TimePoint now) {
 
 void ResourceReceiver::on_storage(SinkReply reply, TimePoint now) {
     if (at_storage_ > 0) --at_storage_;
-    storage_since_ = heard_at_ = now;  // until now it was this end that did not listen
+    storage_since_ = heard_at_ = moved_at_ = now;  // until now it was this end that did not listen
     using enum SinkRequest::Kind;
     if (reply.kind == discard) {
         state_ = State::finished;
@@ -192,7 +189,7 @@ void ResourceReceiver::on_storage(SinkReply reply, TimePoint now) {
 
 void ResourceReceiver::on_created(TimePoint now) {
     state_ = State::receiving;
-    since_ = accepted_at_ = now;
+    since_ = accepted_at_ = moved_at_ = now;
     meter_.start(0, offer_.size, now);
     out_.push(encode(ResourceFrame::accept, std::uint64_t{0}));
 }
@@ -227,7 +224,9 @@ TimePoint ResourceReceiver::deadline() const {
     switch (state_) {
         case State::waiting: return since_ + options_.stall;
         case State::offered: return since_ + options_.patience;
-        case State::receiving: return want_bytes() ? heard_at_ + options_.stall : kNever;
+        case State::receiving:
+            return want_bytes() ? std::min(heard_at_ + options_.stall, moved_at_ + kNoProgressPatience)
+                                : kNever;
         case State::creating:
         case State::publishing:
         case State::cleaning: return kNever;  // the storage's own deadline
@@ -254,14 +253,11 @@ void ResourceReceiver::on_timer(TimePoint now) {
         return;
     }
     if (now >= deadline()) {
-        if (state_ == State::offered)
-            return fail(ResourceFrame::decline, Error{Errc::timed_out, "nobody answered the offer in time"},
-                        now);
-        return fail(ResourceFrame::cancel,
-                    Error{Errc::timed_out, "the other device fell silent during the transfer"}, now);
+        if (state_ == State::offered) return fail(ResourceFrame::decline, offer_unanswered(), now);
+        return fail(ResourceFrame::cancel, peer_stalled(now - heard_at_, options_.stall), now);
     }
     if (at_storage_ > 0 && now >= storage_since_ + kStoragePatience) {
-        if (state_ != State::cleaning) return fail(ResourceFrame::cancel, storage_silent(), now);
+        if (state_ != State::cleaning) return fail(ResourceFrame::cancel, storage_stalled(), now);
         state_ = State::finished;  // the worker removes the part file when its storage lets it
         since_ = now;
         return;
@@ -271,7 +267,7 @@ void ResourceReceiver::on_timer(TimePoint now) {
 
 void ResourceReceiver::on_resumed(TimePoint now) {
     interrupted_ = false;
-    heard_at_ = spoke_at_ = storage_since_ = now;
+    heard_at_ = spoke_at_ = moved_at_ = storage_since_ = now;
     if (state_ != State::receiving && state_ != State::publishing) since_ = now;
 }
 

@@ -33,6 +33,9 @@ public:
     using Event = std::variant<FileOffer, FileProgress, ResourceFinished>;
 
     ResourceReceiver(Options options, TimePoint now);
+    ResourceReceiver(ResourceReceiver&&) = default;  // only before its driver holds a reference
+    ResourceReceiver(const ResourceReceiver&) = delete;
+    ResourceReceiver& operator=(const ResourceReceiver&) = delete;
 
     // The stream; as ResourceSender.
     /// Takes octets from the front and returns how many.
@@ -116,6 +119,7 @@ private:
     TimePoint accepted_at_{};
     TimePoint heard_at_;
     TimePoint spoke_at_;
+    TimePoint moved_at_{};  // when octets of the file last got on
     bool interrupted_ = false;
     bool peer_ended_ = false;
     bool stream_gone_ = false;

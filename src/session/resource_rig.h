@@ -31,7 +31,7 @@ public:
     };
 
     explicit TransferRig(Options options) : options_(std::move(options)), random_(options_.seed) {
-        options_.receive.directory = "in";
+        if (options_.receive.directory == ".") options_.receive.directory = "in";
     }
 
     /// Builds the engines; files must be in `source_files` by now.
@@ -43,12 +43,12 @@ public:
         send.chunk = options_.chunk;
         send.read_ahead = options_.read_ahead;
         sender.emplace(send, now);
-        source_.emplace(source_files, path);
+        source_.emplace(*source_storage, path);
         ResourceReceiver::Options receive;
         receive.from.bytes.fill(7);
         receive.chunk = options_.chunk;
         receiver.emplace(receive, now);
-        sink_.emplace(sink_files);
+        sink_.emplace(*sink_storage);
     }
 
     /// Runs until both ends are done; `before_step` may meddle. Time jumps when nothing else can happen.
@@ -85,6 +85,9 @@ public:
     }
 
     MemoryStorage source_files, sink_files;
+    FileStorage* source_storage =
+        &source_files;  ///< What the engines really use; may be changed before start().
+    FileStorage* sink_storage = &sink_files;
     std::optional<ResourceSender> sender;
     std::optional<ResourceReceiver> receiver;
     TimePoint now{};
@@ -214,6 +217,19 @@ private:
     std::size_t read_ = 0, handed_out_ = 0;
     bool receiver_heard_end_ = false, sender_heard_end_ = false;
 };
+
+inline TransferRig::Options seeded(std::uint64_t seed) {
+    TransferRig::Options options;
+    options.seed = seed;
+    return options;
+}
+
+/// Empty if there is no such file.
+inline const Bytes& content_of(const MemoryStorage& storage, const std::string& path) {
+    static const Bytes none;
+    const auto file = storage.files().find(path);
+    return file == storage.files().end() ? none : file->second->octets;
+}
 
 inline Bytes some_octets(std::size_t size, std::uint64_t seed = 42) {
     Bytes octets(size);

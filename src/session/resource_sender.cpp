@@ -12,11 +12,6 @@ constexpr std::size_t kLargestChunk = kMaxDataBody;
 constexpr std::size_t kLargestHeader = 1 + 8;  // type and varint
 constexpr std::size_t kEndFrameSize = 2 + std::tuple_size_v<Sha256Digest>;
 
-Error storage_silent() {
-    return Error{Errc::storage, "the storage has not answered for 10 minutes"}.cure(
-        "check the disk or the network file system that holds the file");
-}
-
 }  // namespace
 
 ResourceSender::ResourceSender(Options options, TimePoint now)
@@ -69,7 +64,7 @@ void ResourceSender::on_accept(ByteView body, TimePoint now) {
         return violation("accepted something that was not offered", now);
     resume_at_ = *offset;
     state_ = State::sending;
-    since_ = accepted_at_ = now;
+    since_ = accepted_at_ = moved_at_ = now;
     meter_.start(resume_at_, opened_as_.size, now);
     accepted_event_ = true;
     read_more();
@@ -81,6 +76,7 @@ void ResourceSender::on_progress(ByteView body, TimePoint now) {
     if (!active || !stored || *stored < meter_.progress().octets_done ||
         *stored > std::max(queued_, resume_at_))
         return violation("reports progress that cannot be", now);
+    if (*stored > meter_.progress().octets_done) moved_at_ = now;
     meter_.advance(*stored, now);
     if (meter_.due(now)) progress_event_ = true;
 }
@@ -214,7 +210,8 @@ TimePoint ResourceSender::deadline() const {
         case State::opening: return kNever;  // the storage's own deadline
         case State::offered: return since_ + options_.send.patience;
         case State::sending:
-        case State::confirming: return heard_at_ + options_.send.stall;
+        case State::confirming:
+            return std::min(heard_at_ + options_.send.stall, moved_at_ + kNoProgressPatience);
         case State::finished: return peer_ended_ && out_.empty() ? kNever : since_ + kResourceLinger;
     }
     return kNever;
@@ -238,18 +235,16 @@ void ResourceSender::on_timer(TimePoint now) {
     }
     if (now >= deadline()) {
         if (cancel_reason_) return finish(Error{Errc::cancelled, *cancel_reason_}, now);
-        const bool waiting = state_ == State::offered;
-        return fail(Error{Errc::timed_out, waiting ? "nobody answered the offer in time"
-                                                   : "the other device fell silent during the transfer"},
-                    now);
+        if (state_ == State::offered) return fail(offer_unanswered(), now);
+        return fail(peer_stalled(now - heard_at_, options_.send.stall), now);
     }
-    if (at_storage_ > 0 && now >= storage_since_ + kStoragePatience) return fail(storage_silent(), now);
+    if (at_storage_ > 0 && now >= storage_since_ + kStoragePatience) return fail(storage_stalled(), now);
     out_.push(encode_keep_alive());
 }
 
 void ResourceSender::on_resumed(TimePoint now) {
     interrupted_ = false;
-    heard_at_ = spoke_at_ = now;
+    heard_at_ = spoke_at_ = moved_at_ = now;
     if (state_ == State::offered || state_ == State::finished) since_ = now;
     storage_since_ = now;
 }

@@ -39,6 +39,9 @@ public:
     using Event = std::variant<ResourceAccepted, FileProgress, ResourceFinished>;
 
     ResourceSender(Options options, TimePoint now);
+    ResourceSender(ResourceSender&&) = default;  // only before its driver holds a reference
+    ResourceSender(const ResourceSender&) = delete;
+    ResourceSender& operator=(const ResourceSender&) = delete;
 
     // The stream.
     /// Takes what the peer sent; all of it, always.
@@ -113,6 +116,7 @@ private:
     TimePoint accepted_at_{};
     TimePoint heard_at_;
     TimePoint spoke_at_;
+    TimePoint moved_at_{};  // when octets of the file last got on
     bool interrupted_ = false;
     bool peer_ended_ = false;
     std::optional<std::string> cancel_reason_;  // cancelled too late to be sure: the verdict decides
