@@ -1,0 +1,84 @@
+#include "link/candidates.h"
+
+#include <gtest/gtest.h>
+
+namespace muster::link {
+namespace {
+
+IpAddress address(const char* text) { return IpAddress::parse(text).value(); }
+
+Interface interface(std::uint32_t index, std::string name, std::vector<InterfaceAddress> addresses) {
+    return {.index = InterfaceIndex{index},
+            .name = std::move(name),
+            .up = true,
+            .carrier = true,
+            .multicast = true,
+            .mtu = 1500,
+            .addresses = std::move(addresses)};
+}
+
+Endpoint remote(const char* text, std::uint32_t index = 0) {
+    return {address(text), 4711, InterfaceIndex{index}};
+}
+
+TEST(Candidates, AScopedEndpointIsTriedOverItsInterfaceOnly) {
+    const std::vector<Interface> both{interface(1, "eth0", {{address("fe80::1"), 64}}),
+                                      interface(2, "eth1", {{address("fe80::2"), 64}})};
+    const Candidates found = gather(remote("fe80::9", 2), both);
+    ASSERT_EQ(found.paths.size(), 1u);
+    EXPECT_EQ(found.paths[0].remote.interface, InterfaceIndex{2});
+}
+
+TEST(Candidates, ALinkLocalEndpointWithoutScopeIsTriedEverywhereButNeverWithoutScope) {
+    const std::vector<Interface> both{interface(1, "eth0", {{address("fe80::1"), 64}}),
+                                      interface(2, "eth1", {{address("fe80::2"), 64}})};
+    const Candidates found = gather(remote("fe80::9"), both);
+    ASSERT_EQ(found.paths.size(), 2u);
+    for (const Path& path : found.paths) EXPECT_NE(path.remote.interface, InterfaceIndex::none);
+}
+
+TEST(Candidates, ARoutedEndpointIsLeftToTheKernelAndTriedOnItsSubnet) {
+    const std::vector<Interface> both{interface(1, "eth0", {{address("192.168.4.2"), 24}}),
+                                      interface(2, "cell0", {{address("10.9.0.2"), 24}})};
+    const Candidates near = gather(remote("192.168.4.1"), both);
+    ASSERT_EQ(near.paths.size(), 2u);
+    EXPECT_EQ(near.paths[0].remote.interface, InterfaceIndex{1}) << "the wrong default route must not win";
+    EXPECT_EQ(near.paths[1].remote.interface, InterfaceIndex::none);
+    EXPECT_EQ(gather(remote("198.51.100.7"), both).paths.size(), 1u);
+}
+
+TEST(Candidates, SaysWhyAnInterfaceCannotBeUsed) {
+    auto off = interface(1, "eth0", {{address("fe80::1"), 64}});
+    off.up = false;
+    auto cut = interface(2, "eth1", {{address("fe80::2"), 64}});
+    cut.carrier = false;
+    const auto bare = interface(3, "eth2", {});
+    const auto young = interface(4, "eth3", {{address("fe80::4"), 64, true}});
+    const std::vector<Interface> all{off, cut, bare, young};
+    const char* reasons[] = {"eth0 is switched off", "eth1 has no carrier", "eth2 has no own IPv6 address",
+                             "eth3 still checks its IPv6 address for duplicates"};
+    for (std::uint32_t i = 1; i <= 4; ++i) {
+        const Candidates found = gather(remote("fe80::9", i), all);
+        EXPECT_TRUE(found.paths.empty());
+        ASSERT_EQ(found.ruled_out.size(), 1u);
+        EXPECT_EQ(found.ruled_out[0].second, reasons[i - 1]);
+    }
+    EXPECT_EQ(gather(remote("fe80::9", 7), all).ruled_out[0].second, "there is no such interface");
+}
+
+TEST(Candidates, AGlobalIpv6AddressIsNoSourceForALinkLocalOne) {
+    const std::vector<Interface> one{interface(1, "eth0", {{address("2001:db8::1"), 64}})};
+    EXPECT_TRUE(gather(remote("fe80::9", 1), one).paths.empty());
+    EXPECT_FALSE(gather(remote("2001:db8::9", 1), one).paths.empty());
+}
+
+TEST(Candidates, SubnetsAreComparedBitByBit) {
+    EXPECT_TRUE(in_subnet({address("10.0.0.129"), 25}, address("10.0.0.200")));
+    EXPECT_FALSE(in_subnet({address("10.0.0.129"), 25}, address("10.0.0.100")));
+    EXPECT_TRUE(in_subnet({address("10.0.0.1"), 0}, address("1.2.3.4")));
+    EXPECT_FALSE(in_subnet({address("10.0.0.1"), 8}, address("::1")));
+    EXPECT_TRUE(in_subnet({address("::1"), 128}, address("::1")));
+}
+
+}  // namespace
+}  // namespace muster::link

@@ -1,0 +1,64 @@
+#include "link/probe.h"
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+
+namespace muster::link {
+namespace {
+
+HeartbeatKeys keys_for(bool is_dialer) {
+    Bytes material(HeartbeatKeys::kMaterial);
+    SeededRandomness{7}.fill(material);
+    return HeartbeatKeys::from(material, is_dialer);
+}
+
+TEST(Probe, RequestAndReplyRoundTrip) {
+    const ProbeRequest request{.nonce = 0x1122334455667788, .group = group_tag("stage")};
+    const auto parsed = parse_probe_request(encode(request));
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->nonce, request.nonce);
+    EXPECT_EQ(parsed->group, request.group);
+    const ProbeReply reply{.nonce = 5, .responder = DeviceKey::generate().id()};
+    const auto answered = parse_probe_reply(encode(reply));
+    ASSERT_TRUE(answered);
+    EXPECT_EQ(answered->responder, reply.responder);
+}
+
+TEST(Probe, NeverLooksLikeQuicAndNeverAmplifies) {
+    const Bytes request = encode(ProbeRequest{.nonce = 1});
+    const Bytes reply = encode(ProbeReply{.nonce = 1, .responder = {}});
+    EXPECT_FALSE(is_quic(request));
+    EXPECT_FALSE(is_quic(reply));
+    EXPECT_FALSE(is_quic(encode(Heartbeat{.counter = 1}, keys_for(true))));
+    EXPECT_EQ(request.size(), kProbeSize);
+    EXPECT_LE(reply.size(), request.size());
+    EXPECT_FALSE(parse_probe_request(ByteView{request}.first(kProbeSize - 1)))
+        << "a short request would be answered with more than it cost";
+}
+
+TEST(Probe, GroupsDoNotShareATag) { EXPECT_NE(group_tag("stage"), group_tag("stagE")); }
+
+TEST(Heartbeat, OpensOnlyWithTheOtherEndsKeys) {
+    const HeartbeatKeys dialer = keys_for(true), acceptor = keys_for(false);
+    const Bytes sent = encode(Heartbeat{.counter = 9, .echo = 4}, dialer);
+    const auto opened = open_heartbeat(sent, acceptor);
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(opened->counter, 9u);
+    EXPECT_EQ(opened->echo, 4u);
+    EXPECT_FALSE(open_heartbeat(sent, dialer)) << "a reflected heartbeat is no proof of the peer's life";
+    EXPECT_EQ(heartbeat_tag(sent), dialer.tag);
+}
+
+TEST(Heartbeat, EveryChangedBitIsNoticed) {
+    const HeartbeatKeys dialer = keys_for(true), acceptor = keys_for(false);
+    const Bytes sent = encode(Heartbeat{.counter = 9}, dialer);
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+        Bytes forged = sent;
+        forged[i] ^= std::byte{1};
+        EXPECT_FALSE(open_heartbeat(forged, acceptor)) << "octet " << i;
+    }
+}
+
+}  // namespace
+}  // namespace muster::link

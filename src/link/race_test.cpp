@@ -1,0 +1,154 @@
+#include "link/race.h"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "base/crypto.h"
+
+namespace muster::link {
+namespace {
+
+using namespace std::chrono_literals;
+
+Path path(std::uint8_t host, std::uint32_t interface) {
+    return {.remote = {IpAddress{IpAddress::V4{10, 0, 0, host}}, 4711, InterfaceIndex{interface}},
+            .local = {}};
+}
+
+class RaceTest : public testing::Test {
+protected:
+    Race race(std::optional<DeviceId> expected = {}) {
+        RaceOptions options;
+        options.expected = expected;
+        return Race{options, random_, now_};
+    }
+    std::uint64_t nonce_of(Race& race, const Path& path) {
+        for (const auto& probe : race.due_probes(now_)) nonces_[probe.path] = probe.nonce;
+        return nonces_.at(path);
+    }
+    SeededRandomness random_{1};
+    TimePoint now_{1s};
+    DeviceId coordinator_ = DeviceKey::from_seed(Bytes(32)).value().id();
+    std::map<Path, std::uint64_t> nonces_;
+};
+
+TEST_F(RaceTest, ProbesAllCandidatesAtOnce) {
+    Race race = this->race();
+    for (std::uint8_t i = 1; i <= 16; ++i) race.add(path(i, i), now_);
+    EXPECT_EQ(race.due_probes(now_).size(), 16u);
+    EXPECT_TRUE(race.due_probes(now_).empty());
+    EXPECT_EQ(race.due_probes(now_ + 20ms).size(), 16u);
+}
+
+TEST_F(RaceTest, FirstAnswerGetsTheHandshakeAtOnce) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.add(path(2, 2), now_);
+    const auto nonce = nonce_of(race, path(2, 2));
+    EXPECT_FALSE(race.next_handshake(now_));
+    now_ += 1ms;
+    ASSERT_TRUE(race.on_reply(nonce, path(2, 2), coordinator_, now_));
+    const auto winner = race.next_handshake(now_);
+    ASSERT_TRUE(winner);
+    EXPECT_EQ(race.path(*winner), path(2, 2));
+}
+
+TEST_F(RaceTest, ADeadCandidateDelaysNobody) {
+    Race race = this->race();
+    for (std::uint8_t i = 1; i <= 8; ++i) race.add(path(i, i), now_);
+    const auto nonce = nonce_of(race, path(8, 8));
+    now_ += 300us;
+    ASSERT_TRUE(race.on_reply(nonce, path(8, 8), coordinator_, now_));
+    EXPECT_TRUE(race.next_handshake(now_));
+}
+
+TEST_F(RaceTest, TheNextBestStartsBesideAHandshakeThatHangs) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.add(path(2, 2), now_);
+    const auto first = nonce_of(race, path(1, 1)), second = nonces_.at(path(2, 2));
+    race.on_reply(first, path(1, 1), coordinator_, now_ + 1ms);
+    race.on_reply(second, path(2, 2), coordinator_, now_ + 2ms);
+    ASSERT_TRUE(race.next_handshake(now_ + 2ms));
+    EXPECT_FALSE(race.next_handshake(now_ + 3ms)) << "the first one needs its chance";
+    EXPECT_TRUE(race.next_handshake(now_ + 62ms));
+}
+
+TEST_F(RaceTest, AFailedHandshakeGivesTheNextOneItsTurnAtOnce) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.add(path(2, 2), now_);
+    const auto first = nonce_of(race, path(1, 1)), second = nonces_.at(path(2, 2));
+    race.on_reply(first, path(1, 1), coordinator_, now_ + 1ms);
+    race.on_reply(second, path(2, 2), coordinator_, now_ + 2ms);
+    const auto tried = race.next_handshake(now_ + 2ms);
+    race.on_handshake_failed(*tried, "handshake: alert 42", now_ + 3ms);
+    EXPECT_TRUE(race.next_handshake(now_ + 3ms));
+}
+
+TEST_F(RaceTest, BelievesNoReplyFromElsewhereOrFromAnotherDevice) {
+    Race race = this->race(coordinator_);
+    race.add(path(1, 1), now_);
+    const auto nonce = nonce_of(race, path(1, 1));
+    EXPECT_FALSE(race.on_reply(nonce + 1, path(1, 1), coordinator_, now_)) << "nonce";
+    EXPECT_FALSE(race.on_reply(nonce, path(9, 1), coordinator_, now_)) << "address";
+    EXPECT_FALSE(race.on_reply(nonce, path(1, 1), DeviceId{}, now_)) << "device";
+    EXPECT_FALSE(race.next_handshake(now_));
+    EXPECT_NE(race.evidence(now_)[0].finding.find("another device"), std::string::npos);
+}
+
+TEST_F(RaceTest, ProbesSlowDownButDoNotStop) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    int probes = 0;
+    const TimePoint end = now_ + 5s;
+    while (!race.is_over(now_)) {
+        probes += static_cast<int>(race.due_probes(now_).size());
+        now_ = race.next_wakeup();
+    }
+    EXPECT_EQ(now_, end);
+    EXPECT_GE(probes, 9);
+    EXPECT_LE(probes, 12);
+}
+
+TEST_F(RaceTest, ExplainsEveryCandidate) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.rule_out(path(2, 2), "eth1 has no carrier");
+    (void)race.due_probes(now_);
+    const Error error = race.failure(now_ + 5s);
+    EXPECT_EQ(error.code(), Errc::unreachable);
+    ASSERT_EQ(error.evidence().size(), 2u);
+    EXPECT_EQ(error.evidence()[0].finding, "no answer to 1 probes in 5000 ms");
+    EXPECT_EQ(error.evidence()[1].finding, "eth1 has no carrier");
+    EXPECT_FALSE(error.cure().empty());
+}
+
+TEST_F(RaceTest, ARuledOutPathMayComeBack) {
+    Race race = this->race();
+    race.rule_out(path(1, 1), "eth0 still checks its IPv6 address for duplicates");
+    EXPECT_TRUE(race.due_probes(now_).empty());
+    race.add(path(1, 1), now_);
+    race.add(path(1, 1), now_);
+    EXPECT_EQ(race.due_probes(now_).size(), 1u);
+}
+
+TEST_F(RaceTest, EndsEarlyWhenAllHaveFailedAndNothingMoreComes) {
+    Race race = this->race(coordinator_);
+    race.add(path(1, 1), now_);
+    race.on_reply(nonce_of(race, path(1, 1)), path(1, 1), DeviceId{}, now_);
+    EXPECT_FALSE(race.is_over(now_));
+    race.no_more_coming();
+    EXPECT_TRUE(race.is_over(now_));
+}
+
+TEST_F(RaceTest, HoldsAtMost64Candidates) {
+    Race race = this->race();
+    for (std::uint32_t i = 1; i <= 1000; ++i) race.add(path(1, i), now_);
+    for (std::uint32_t i = 1; i <= 1000; ++i) race.rule_out(path(2, i), "no");
+    EXPECT_EQ(race.due_probes(now_).size(), 64u);
+}
+
+}  // namespace
+}  // namespace muster::link
