@@ -92,14 +92,16 @@ int error_of(const nlmsghdr& message) {
 
 InterfaceTable::Outcome InterfaceTable::apply(ByteView messages, std::uint32_t sequence) {
     Outcome outcome;
-    const auto* message = reinterpret_cast<const nlmsghdr*>(messages.data());
-    int rest = static_cast<int>(messages.size());
-    for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+    // Not mnl_nlmsg_ok: it takes a length above 2^31 for a negative one, which fits everywhere.
+    while (messages.size() >= sizeof(nlmsghdr)) {
+        const auto* message = reinterpret_cast<const nlmsghdr*>(messages.data());
+        if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > messages.size()) break;
         const bool ours = sequence != 0 && message->nlmsg_seq == sequence;
         if (ours && (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) outcome.interrupted = true;
         if (ours && message->nlmsg_type == NLMSG_DONE) outcome.dump_done = true;
         if (ours && message->nlmsg_type == NLMSG_ERROR) outcome.error = error_of(*message);
         if (apply_message(*message)) outcome.changed = true;
+        messages = messages.subspan(std::min<std::size_t>(MNL_ALIGN(message->nlmsg_len), messages.size()));
     }
     return outcome;
 }

@@ -169,6 +169,15 @@ TEST(InterfaceTable, SkipsWhatIsCutAnywhere) {
     }
 }
 
+TEST(InterfaceTable, RefusesALengthThatIsNegativeForAnInt) {
+    auto message = Message{RTM_NEWLINK}.link(3, kUsable);
+    const std::uint32_t length = 0xb0b0b0b0;
+    Bytes octets = to_bytes(message.view());
+    std::memcpy(octets.data(), &length, sizeof length);
+    InterfaceTable table;
+    EXPECT_FALSE(table.apply(octets, 0).changed);
+}
+
 TEST(InterfaceTable, KeepsItsLimits) {
     auto table = with_eth0();
     for (unsigned i = 0; i < InterfaceTable::kMaxAddresses + 5; ++i) {
