@@ -1,5 +1,7 @@
 #include "os/endpoint_names.h"
 
+#include <array>
+
 #include <net/if.h>
 
 namespace muster::os {
@@ -10,6 +12,11 @@ Error bad(std::string_view text, const std::string& why) {
         "write 192.0.2.1:4711, 192.0.2.1%eth0:4711, [2001:db8::1]:4711 or [fe80::1%eth0]:4711");
 }
 
+std::string name_of(InterfaceIndex index) {
+    std::array<char, IF_NAMESIZE> name{};
+    return ::if_indextoname(static_cast<std::uint32_t>(index), name.data()) ? name.data() : "";
+}
+
 }  // namespace
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
@@ -17,6 +24,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     if (percent == std::string_view::npos) {
         const auto endpoint = Endpoint::parse(text);
         if (!endpoint) return bad(text, "an address and a port are needed");
+        if (endpoint->address.is_v6() && endpoint->address.is_link_local())
+            return bad(text, "a link-local address means something only together with its interface");
         return *endpoint;
     }
     const auto end = text.find_first_of(!text.empty() && text.front() == '[' ? "]" : ":", percent);
@@ -30,6 +39,19 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     if (index == 0 && is_number && scope.size() < 9) index = static_cast<unsigned>(std::stoul(scope));
     if (index == 0) return Error{Errc::no_interface, "there is no interface '" + scope + "'"};
     return Endpoint{endpoint->address, endpoint->port, InterfaceIndex{index}};
+}
+
+std::string to_text(const Endpoint& endpoint) {
+    if (endpoint.interface == InterfaceIndex::none) return endpoint.to_string();
+    std::string scope = name_of(endpoint.interface);
+    if (scope.empty()) scope = std::to_string(static_cast<std::uint32_t>(endpoint.interface));
+    const std::string inside = endpoint.address.to_string() + "%" + scope;
+    return (endpoint.address.is_v6() ? "[" + inside + "]" : inside) + ":" + std::to_string(endpoint.port);
+}
+
+std::string interface_name(InterfaceIndex index) {
+    const std::string name = name_of(index);
+    return name.empty() ? "interface " + std::to_string(static_cast<std::uint32_t>(index)) : name;
 }
 
 }  // namespace muster::os

@@ -60,9 +60,14 @@ void sync_directory(const std::string& path) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
-    const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (!file.is_open() && errno == ENOENT) return Error{Errc::bad_input, "there is no file " + path};
-    if (!file.is_open()) return storage_error("open " + path, errno);
+    // Nonblocking, for a FIFO in this place would otherwise be waited for until somebody writes to it.
+    const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    const int error = file.is_open() ? 0 : errno;
+    if (error == ENOENT) return Error{Errc::bad_input, "there is no file " + path};
+    if (error != 0) return storage_error("open " + path, error);
+    struct stat facts{};
+    if (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
+        return Error{Errc::storage, path + " is not a regular file"};
     std::string content;
     char piece[4096];
     while (true) {
@@ -99,8 +104,8 @@ Result<bool> remove_file(const std::string& path) {
 Result<void> make_private_directory(const std::string& path) {
     struct stat facts{};
     if (::stat(path.c_str(), &facts) == 0) {
-        if (S_ISDIR(facts.st_mode)) return {};
-        return storage_error("make directory " + path, ENOTDIR);
+        if (!S_ISDIR(facts.st_mode)) return storage_error("make directory " + path, ENOTDIR);
+        return {};
     }
     const std::string parent = directory_of(path);
     if (parent != path && parent != ".")
@@ -109,19 +114,33 @@ Result<void> make_private_directory(const std::string& path) {
     return storage_error("make directory " + path, errno);
 }
 
+namespace {
+
+/// Whoever may write to the directory may exchange the device key.
+Result<void> refuse_public(const std::string& path) {
+    struct stat facts{};
+    if (::stat(path.c_str(), &facts) != 0 || (facts.st_mode & S_IWOTH) == 0) return {};
+    return Error{Errc::storage, "anybody may write to the state directory " + path}.cure("chmod o-w " + path);
+}
+
+}  // namespace
+
 Result<std::string> state_directory() {
     const auto variable = [](const char* name) -> std::string {
         const char* value = std::getenv(name);
         return value ? value : "";
     };
     std::string path = variable("MUSTER_HOME");
-    if (path.empty() && !variable("XDG_STATE_HOME").empty()) path = variable("XDG_STATE_HOME") + "/muster";
+    // A relative XDG_STATE_HOME is to be ignored (XDG Base Directory Specification).
+    if (path.empty() && variable("XDG_STATE_HOME").starts_with('/'))
+        path = variable("XDG_STATE_HOME") + "/muster";
     if (path.empty() && !variable("HOME").empty()) path = variable("HOME") + "/.local/state/muster";
     if (path.empty())
         return Error{Errc::storage,
                      "no place for the device key: none of MUSTER_HOME, XDG_STATE_HOME, HOME is set"}
             .cure("set MUSTER_HOME to a directory of this user");
     if (auto made = make_private_directory(path); !made) return made.error();
+    if (auto safe = refuse_public(path); !safe) return safe.error();
     return path;
 }
 

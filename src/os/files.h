@@ -8,7 +8,7 @@
 
 namespace muster::os {
 
-/// Returns a whole small file. Errors: storage, too_large above `limit` octets.
+/// Returns a whole small regular file. Errors: storage, too_large above `limit` octets.
 /// A missing file is Errc::bad_input, so that callers can tell "not there" from "cannot read".
 Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
 
@@ -26,7 +26,7 @@ Result<bool> remove_file(const std::string& path);
 Result<void> make_private_directory(const std::string& path);
 
 /// Where this user's Muster state lives, made if needed: $MUSTER_HOME, else $XDG_STATE_HOME/muster, else
-/// ~/.local/state/muster. Errors: storage (no home, not writable).
+/// ~/.local/state/muster. Errors: storage (no home, not writable, writable by everybody).
 Result<std::string> state_directory();
 
 }  // namespace muster::os
