@@ -15,8 +15,8 @@ struct AnswerTiming {
     TimePoint due{};
 };
 
-/// Multicast answers of one link that wait for their time; keeps the rule of section 6 that a record is multicast at
-/// most once in a second.
+/// Multicast answers of one link that wait for their time; keeps the rule of section 6 that a record is
+/// multicast at most once in a second.
 class AnswerQueue {
 public:
     /// Queues `record`, or moves it forward if it waits already. Not sent within `gap` of its last multicast.
@@ -37,8 +37,8 @@ private:
     };
     static std::uint64_t key_of(const names::Record& record);
 
-    std::vector<Waiting> waiting_;                        // own records only, each once: bounded by them
-    std::unordered_map<std::uint64_t, TimePoint> sent_;   // when each was last multicast
+    std::vector<Waiting> waiting_;                       // own records only, each once: bounded by them
+    std::unordered_map<std::uint64_t, TimePoint> sent_;  // when each was last multicast
 };
 
 }  // namespace muster::discovery

@@ -5,10 +5,10 @@
 namespace muster::discovery {
 namespace {
 
-constexpr std::size_t kHeaders = 48;             // IPv6 and UDP
-constexpr std::uint32_t kEthernet = 1500;        // larger frames may not reach everybody on the link
+constexpr std::size_t kHeaders = 48;       // IPv6 and UDP
+constexpr std::uint32_t kEthernet = 1500;  // larger frames may not reach everybody on the link
 constexpr std::uint32_t kSmallestMtu = 576;
-constexpr std::size_t kMaxAddresses = 32;        // of one interface; more would not fit a packet together
+constexpr std::size_t kMaxAddresses = 32;  // of one interface; more would not fit a packet together
 
 bool within(const InterfaceAddress& ours, const IpAddress& other) {
     if (ours.address.is_v6() != other.is_v6()) return false;
@@ -52,8 +52,8 @@ LinkChanges LinkTable::update(std::span<const Interface> interfaces, TimePoint n
         link.since = now;
         if (link.v4 || link.v6) (interface.loopback ? loopbacks : next).push_back(std::move(link));
     }
-    const bool use_loopback =
-        policy_.loopback == LoopbackUse::always || (policy_.loopback == LoopbackUse::when_alone && next.empty());
+    const bool use_loopback = policy_.loopback == LoopbackUse::always ||
+                              (policy_.loopback == LoopbackUse::when_alone && next.empty());
     if (use_loopback) next.insert(next.end(), loopbacks.begin(), loopbacks.end());
 
     LinkChanges changes;
@@ -93,7 +93,9 @@ std::vector<LinkId> LinkTable::ids(InterfaceIndex index) const {
     return out;
 }
 
-bool LinkTable::is_own(const IpAddress& address) const { return std::ranges::find(own_, address) != own_.end(); }
+bool LinkTable::is_own(const IpAddress& address) const {
+    return std::ranges::find(own_, address) != own_.end();
+}
 
 bool LinkTable::on_link(InterfaceIndex index, const IpAddress& address) const {
     if (address.is_link_local()) return true;
@@ -106,8 +108,8 @@ bool LinkTable::named_in(const std::vector<std::string>& names, const std::strin
     return std::ranges::find(names, name) != names.end();
 }
 
-// Loopback lacks the multicast flag on Linux and carries multicast nevertheless. Point-to-point links are tunnels to
-// somewhere else: not a place to look for neighbours, unless they are named.
+// Loopback lacks the multicast flag on Linux and carries multicast nevertheless. Point-to-point links are
+// tunnels to somewhere else: not a place to look for neighbours, unless they are named.
 bool LinkTable::may_take_part(const Interface& interface) const {
     if (interface.index == InterfaceIndex::none || !interface.up || !interface.carrier) return false;
     if (named_in(policy_.except, interface.name)) return false;

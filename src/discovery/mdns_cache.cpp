@@ -9,15 +9,17 @@ namespace {
 using namespace std::chrono_literals;
 using names::DnsType;
 
-constexpr Duration kRescueTime = 1s;       // RFC 6762 section 10.1: a goodbye sets the TTL to one second
-constexpr Duration kDoubtTime = 10s;       // sections 10.4 and 10.5
-constexpr std::uint8_t kDoubtQuestions = 2;  // section 10.5: "two or more of these queries"
+constexpr Duration kRescueTime = 1s;          // RFC 6762 section 10.1: a goodbye sets the TTL to one second
+constexpr Duration kDoubtTime = 10s;          // sections 10.4 and 10.5
+constexpr std::uint8_t kDoubtQuestions = 2;   // section 10.5: "two or more of these queries"
 constexpr std::uint32_t kMaxTtl = 24 * 3600;  // nobody needs more; keeps clock arithmetic far from its ends
 constexpr std::array kRefreshPercent{80, 85, 90, 95};  // section 5.2
 // One owner of a name can have so many records of one type at most: an attacker must not make lookups slow.
 constexpr std::size_t kMaxPerName = 2048;
 
-std::chrono::seconds ttl_of(const names::Record& record) { return std::chrono::seconds{std::min(record.ttl, kMaxTtl)}; }
+std::chrono::seconds ttl_of(const names::Record& record) {
+    return std::chrono::seconds{std::min(record.ttl, kMaxTtl)};
+}
 
 bool lists(const std::vector<names::Record>& records, const names::Record& wanted) {
     return std::ranges::any_of(records, [&](const auto& record) { return record.same_as(wanted); });
@@ -37,7 +39,8 @@ bool MdnsCache::put(const names::Record& record, InterfaceIndex interface, TimeP
         renew(*known, record, now);
         return true;
     }
-    if (size_ >= kMaxCacheRecords || (place != names_.end() && place->second.size() >= kMaxPerName)) return false;
+    if (size_ >= kMaxCacheRecords || (place != names_.end() && place->second.size() >= kMaxPerName))
+        return false;
     auto& records = place == names_.end() ? names_[record.name] : place->second;
     auto& entry = records.emplace_back();
     entry.record = record;
@@ -49,8 +52,9 @@ bool MdnsCache::put(const names::Record& record, InterfaceIndex interface, TimeP
 }
 
 CachedRecord* MdnsCache::find(Records& records, const names::Record& record, InterfaceIndex interface) {
-    const auto found = std::ranges::find_if(
-        records, [&](const auto& entry) { return entry.interface == interface && entry.record.same_as(record); });
+    const auto found = std::ranges::find_if(records, [&](const auto& entry) {
+        return entry.interface == interface && entry.record.same_as(record);
+    });
     return found == records.end() ? nullptr : &*found;
 }
 
@@ -79,7 +83,8 @@ void MdnsCache::say_goodbye(CachedRecord& entry, TimePoint now) {
 }
 
 // RFC 6762 section 10.2: what the flushing packet itself brought, or came within the last second, stays.
-void MdnsCache::flush_others(Records& records, const names::Record& record, InterfaceIndex interface, TimePoint now) {
+void MdnsCache::flush_others(Records& records, const names::Record& record, InterfaceIndex interface,
+                             TimePoint now) {
     for (auto& entry : records) {
         if (entry.interface != interface || entry.record.type != record.type ||
             entry.record.record_class != record.record_class)
@@ -100,7 +105,8 @@ void MdnsCache::plan(CachedRecord& entry) {
         const Duration jitter = uniform(random_, Duration::zero(), life / 50);
         entry.next = entry.received + life / 100 * kRefreshPercent[entry.refreshes] + jitter;
     }
-    if (entry.unanswered >= kDoubtQuestions) entry.next = std::min(entry.next, entry.unanswered_since + kDoubtTime);
+    if (entry.unanswered >= kDoubtQuestions)
+        entry.next = std::min(entry.next, entry.unanswered_since + kDoubtTime);
     next_ = std::min(next_, entry.next);
 }
 
@@ -114,19 +120,21 @@ void MdnsCache::each(const names::DnsName& name, DnsType type, InterfaceIndex in
     }
 }
 
-bool MdnsCache::answers(const names::DnsName& name, DnsType type, InterfaceIndex interface, TimePoint now) const {
+bool MdnsCache::answers(const names::DnsName& name, DnsType type, InterfaceIndex interface,
+                        TimePoint now) const {
     bool found = false;
     each(name, type, interface, [&](const auto& entry) { found |= entry.expires > now; });
     if (found) return true;
     each(name, DnsType::nsec, interface, [&](const auto& entry) {
         const auto* nsec = std::get_if<names::NsecData>(&entry.record.data);
-        found |= nsec != nullptr && entry.expires > now && std::ranges::find(nsec->types, type) == nsec->types.end();
+        found |= nsec != nullptr && entry.expires > now &&
+                 std::ranges::find(nsec->types, type) == nsec->types.end();
     });
     return found;
 }
 
-std::vector<names::Record> MdnsCache::known_answers(const names::DnsName& name, DnsType type, InterfaceIndex interface,
-                                                    TimePoint now) const {
+std::vector<names::Record> MdnsCache::known_answers(const names::DnsName& name, DnsType type,
+                                                    InterfaceIndex interface, TimePoint now) const {
     std::vector<names::Record> out;
     each(name, type, interface, [&](const auto& entry) {
         const auto left = std::chrono::duration_cast<std::chrono::seconds>(entry.expires - now);

@@ -1,4 +1,5 @@
-// The part of MdnsResponder that deals with others who want the same name: RFC 6762 sections 8.1, 8.2, 9, 10.1.
+// The part of MdnsResponder that deals with others who want the same name: RFC 6762 sections 8.1, 8.2,
+// 9, 10.1.
 #include <algorithm>
 #include <tuple>
 
@@ -66,8 +67,8 @@ void MdnsResponder::on_probe(const names::Message& query, InterfaceIndex interfa
     });
 }
 
-void MdnsResponder::on_response(const names::Message& response, const PacketInfo& info, const LinkTable& links,
-                                TimePoint now) {
+void MdnsResponder::on_response(const names::Message& response, const PacketInfo& info,
+                                const LinkTable& links, TimePoint now) {
     const auto look = [&](const std::vector<names::Record>& records) {
         for (const auto& record : records) {
             std::vector<AdvertisementId> entries;  // a conflict renames, and that rebuilds the index
@@ -87,7 +88,8 @@ void MdnsResponder::check(Entry& entry, const names::Record& theirs, const names
                           const PacketInfo& info, const LinkTable& links, TimePoint now) {
     const auto place = std::ranges::find(entry.presences, info.interface, &Presence::interface);
     if (place == entry.presences.end() || place->phase == Phase::conflicted) return;
-    const auto own = std::ranges::find_if(place->records, [&](const auto& each) { return each.record.same_as(theirs); });
+    const auto own =
+        std::ranges::find_if(place->records, [&](const auto& each) { return each.record.same_as(theirs); });
     if (own != place->records.end()) {
         // Sections 6.6 and 10.1: another says the same with too short a life, or takes it back: say it again.
         const bool too_short = std::uint64_t{theirs.ttl} * 2 < own->record.ttl;
@@ -115,10 +117,10 @@ bool MdnsResponder::is_conflict(const Entry& entry, const Presence& presence, co
                                [&](const auto& own) { return own.unique && own.record.type == theirs.type; });
 }
 
-// Section 9: whoever has announced goes back to probing, and only what a probe finds takes the name away. The holder
-// defends it in that probe, or there is no holder and the name stays ours.
-void MdnsResponder::on_conflict(Entry& entry, Presence& presence, const NameHolder& holder, const LinkTable& links,
-                                TimePoint now) {
+// Section 9: whoever has announced goes back to probing, and only what a probe finds takes the name away. The
+// holder defends it in that probe, or there is no holder and the name stays ours.
+void MdnsResponder::on_conflict(Entry& entry, Presence& presence, const NameHolder& holder,
+                                const LinkTable& links, TimePoint now) {
     ++conflicts_;
     if (presence.answers()) return start_probing(presence, retry_time(entry, now));
     const bool has_asked = presence.step > 0;
@@ -136,17 +138,20 @@ TimePoint MdnsResponder::retry_time(Entry& entry, TimePoint now) {
 
 void MdnsResponder::lose_name(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now) {
     if (!entry.registration) return rename_host(links, now);
-    if (entry.registration->on_conflict == OnConflict::rename) return rename_service(entry, holder, links, now);
+    if (entry.registration->on_conflict == OnConflict::rename)
+        return rename_service(entry, holder, links, now);
     say_goodbye(entry);
     for (auto& presence : entry.presences) {
         presence.phase = Phase::conflicted;
         presence.next = kNever;
     }
-    events_.emplace_back(entry.id, AdvertiseEvent{AdvertiseEvent::Kind::conflict, entry.registration->instance,
-                                                  holder.source.interface, holder});
+    events_.emplace_back(entry.id,
+                         AdvertiseEvent{AdvertiseEvent::Kind::conflict, entry.registration->instance,
+                                        holder.source.interface, holder});
 }
 
-void MdnsResponder::rename_service(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now) {
+void MdnsResponder::rename_service(Entry& entry, const NameHolder& holder, const LinkTable& links,
+                                   TimePoint now) {
     say_goodbye(entry);
     auto& registration = *entry.registration;
     const auto taken = [&](const names::DnsName& name) {

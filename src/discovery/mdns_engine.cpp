@@ -11,8 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using names::DnsType;
 
-// RFC 6762 section 5.4: at start-up and when a link appears, unicast answers spare everybody else. Half a second covers
-// the first questions of a program that starts.
+// RFC 6762 section 5.4: at start-up and when a link appears, unicast answers spare everybody else. Half a
+// second covers the first questions of a program that starts.
 constexpr Duration kJustAppeared = 500ms;
 
 bool wakes_at_once(TimePoint next, TimePoint now) { return next <= now; }
@@ -33,7 +33,8 @@ MdnsEngine::MdnsEngine(MdnsEngineOptions options, MdnsWire& wire, Randomness& ra
 void MdnsEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     if (closed_) return;
     const auto changes = links_.update(interfaces, now);
-    for (const auto gone : changes.gone) cache_.drop_interface(gone);  // section 10.3: what it said went with it
+    for (const auto gone : changes.gone)
+        cache_.drop_interface(gone);  // section 10.3: what it said went with it
     std::erase_if(answers_, [&](const auto& each) { return !links_.active(each.first); });
     std::erase_if(replies_, [&](const auto& each) { return !links_.active(each.link); });
     std::erase_if(deferred_, [&](const auto& each) { return !links_.active(each.info.link()); });
@@ -68,7 +69,10 @@ Result<WatchId> MdnsEngine::resolve_unique(const ResolveRequest& request, TimePo
     const auto id = watch_.resolve(*name, links_, now);
     const names::Question question{*name, DnsType::srv, names::kClassInternet, false};
     if (watch_.is_open(id)) {
-        one_shots_.ask(question, request.hints, now);
+        // Section 15.1: no unicast answers to a shared port; they come to an ephemeral one instead.
+        const auto first =
+            options_.sole_on_port ? OneShots::FirstStep::hints_only : OneShots::FirstStep::group;
+        one_shots_.ask(question, request.hints, first, now);
         open_resolves_[id] = question;
     }
     return id;
@@ -132,7 +136,8 @@ void MdnsEngine::on_timer(TimePoint now) {
 
 std::optional<EngineEvent> MdnsEngine::poll_event() {
     if (auto event = watch_.poll_event()) return EngineServiceEvent{event->first, std::move(event->second)};
-    if (auto event = responder_.poll_event()) return EngineAdvertiseEvent{event->first, std::move(event->second)};
+    if (auto event = responder_.poll_event())
+        return EngineAdvertiseEvent{event->first, std::move(event->second)};
     return std::nullopt;
 }
 
@@ -162,9 +167,11 @@ void MdnsEngine::send_probes(const ResponderOutput& output) {
     if (output.probes.empty()) return;
     std::vector<ProbeItem> items;
     for (const auto& probe : output.probes)
-        items.push_back({{probe.name, DnsType::any, names::kClassInternet, options_.sole_on_port}, probe.proposed});
+        items.push_back(
+            {{probe.name, DnsType::any, names::kClassInternet, options_.sole_on_port}, probe.proposed});
     for (const auto link : links_.ids(output.interface))
-        for (const auto& packet : probe_packets(items, packet_limit(link))) multicast(link, SendFrom::mdns_port, packet);
+        for (const auto& packet : probe_packets(items, packet_limit(link)))
+            multicast(link, SendFrom::mdns_port, packet);
 }
 
 void MdnsEngine::run_cache(TimePoint now) {
@@ -217,8 +224,9 @@ void MdnsEngine::run_replies(TimePoint now) {
         const auto additionals = responder_.additionals(reply.answers, reply.link.interface);
         const auto limit = packet_limit(reply.link);
         if (reply.one_shot_id) {
-            unicast(reply.to, SendFrom::mdns_port,
-                    one_shot_response(*reply.one_shot_id, reply.questions, reply.answers, additionals, limit));
+            unicast(
+                reply.to, SendFrom::mdns_port,
+                one_shot_response(*reply.one_shot_id, reply.questions, reply.answers, additionals, limit));
             continue;
         }
         std::vector<names::Record> sent;
@@ -244,7 +252,8 @@ void MdnsEngine::run_one_shots(TimePoint now) {
 }
 
 // A program sees its own services as everybody else's, without asking the network.
-void MdnsEngine::tell_ourselves(const std::vector<names::Record>& records, InterfaceIndex interface, TimePoint now) {
+void MdnsEngine::tell_ourselves(const std::vector<names::Record>& records, InterfaceIndex interface,
+                                TimePoint now) {
     std::vector<const names::Record*> all;
     for (const auto& record : records) all.push_back(&record);
     const auto additionals = responder_.additionals(records, interface);

@@ -34,9 +34,9 @@ struct EngineAdvertiseEvent {
 };
 using EngineEvent = std::variant<EngineServiceEvent, EngineAdvertiseEvent>;
 
-/// mDNS and DNS-SD (RFC 6762, RFC 6763) without I/O: packets, interfaces and time go in; packets leave through the
-/// wire, events are polled. Verbs only take note: call on_timer when next_wakeup() has come, which may be at once; so
-/// what was asked in one turn of the caller shares packets.
+/// mDNS and DNS-SD (RFC 6762, RFC 6763) without I/O: packets, interfaces and time go in; packets leave
+/// through the wire, events are polled. Verbs only take note: call on_timer when next_wakeup() has come,
+/// which may be at once; so what was asked in one turn of the caller shares packets.
 class MdnsEngine {
 public:
     /// `wire` and `random` must outlive the engine.

@@ -18,7 +18,8 @@ names::Header response_header() {
     return header;
 }
 
-// A record alone may exceed the usual size up to the largest packet (section 17); beyond that it cannot be sent.
+// A record alone may exceed the usual size up to the largest packet (section 17); beyond that it cannot be
+// sent.
 bool add_alone(std::vector<Bytes>& out, const Record& record) {
     MessageWriter writer{response_header(), kMaxPacket};
     if (!writer.add(Section::answer, record)) return false;
@@ -28,8 +29,8 @@ bool add_alone(std::vector<Bytes>& out, const Record& record) {
 
 }  // namespace
 
-std::vector<Bytes> query_packets(const std::vector<names::Question>& questions, const std::vector<Record>& known,
-                                 std::size_t limit) {
+std::vector<Bytes> query_packets(const std::vector<names::Question>& questions,
+                                 const std::vector<Record>& known, std::size_t limit) {
     std::vector<Bytes> out;
     MessageWriter writer{names::Header{}, limit};
     const auto next_packet = [&] {
@@ -82,8 +83,9 @@ std::vector<Bytes> probe_packets(const std::vector<ProbeItem>& probes, std::size
     return out;
 }
 
-std::vector<Bytes> response_packets(const std::vector<Record>& answers, const std::vector<Record>& additionals,
-                                    std::size_t limit, std::vector<Record>& sent) {
+std::vector<Bytes> response_packets(const std::vector<Record>& answers,
+                                    const std::vector<Record>& additionals, std::size_t limit,
+                                    std::vector<Record>& sent) {
     std::vector<Bytes> out;
     MessageWriter writer{response_header(), limit};
     const auto next_packet = [&] {

@@ -7,8 +7,8 @@
 
 namespace muster::discovery {
 
-/// Questions with what is known already; what does not fit goes into further packets, announced by the TC bit (RFC 6762
-/// section 7.2).
+/// Questions with what is known already; what does not fit goes into further packets, announced by the TC bit
+/// (RFC 6762 section 7.2).
 std::vector<Bytes> query_packets(const std::vector<names::Question>& questions,
                                  const std::vector<names::Record>& known, std::size_t limit);
 
@@ -19,8 +19,9 @@ struct ProbeItem {
 };
 std::vector<Bytes> probe_packets(const std::vector<ProbeItem>& probes, std::size_t limit);
 
-/// Answers, in as few packets as possible; additional records ride along, and those without room become answers of
-/// the next packet rather than questions of everybody who got the first. `sent` gets what is in them.
+/// Answers, in as few packets as possible; additional records ride along, and those without room become
+/// answers of the next packet rather than questions of everybody who got the first. `sent` gets what is in
+/// them.
 std::vector<Bytes> response_packets(const std::vector<names::Record>& answers,
                                     const std::vector<names::Record>& additionals, std::size_t limit,
                                     std::vector<names::Record>& sent);
@@ -28,7 +29,7 @@ std::vector<Bytes> response_packets(const std::vector<names::Record>& answers,
 /// The one packet that answers a one-shot query (section 6.7): its id and questions repeated, short lives, no
 /// cache-flush bits.
 Bytes one_shot_response(std::uint16_t id, const std::vector<names::Question>& questions,
-                        const std::vector<names::Record>& answers, const std::vector<names::Record>& additionals,
-                        std::size_t limit);
+                        const std::vector<names::Record>& answers,
+                        const std::vector<names::Record>& additionals, std::size_t limit);
 
 }  // namespace muster::discovery

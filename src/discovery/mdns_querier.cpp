@@ -22,13 +22,16 @@ void MdnsQuerier::want(const QuestionKey& key, Packing packing, TimePoint first,
     auto& asked = asked_[key];
     ++interests_[key.name];
     if (asked.users++ > 0) {
-        // A second user starts now what rests in a long interval, at most once a second per link (section 5.2).
+        // A second user starts now what rests in a long interval, at most once a second per link
+        // (section 5.2).
         for (auto& schedule : asked.links)
-            if (schedule.sent > 1 && schedule.next != kNever) schedule.next = std::min(schedule.next, first + kFirstInterval);
+            if (schedule.sent > 1 && schedule.next != kNever)
+                schedule.next = std::min(schedule.next, first + kFirstInterval);
         return;
     }
     asked.packing = packing;
-    for (const auto link : links.ids(key.interface)) asked.links.push_back({link, first, kFirstInterval, 0, false});
+    for (const auto link : links.ids(key.interface))
+        asked.links.push_back({link, first, kFirstInterval, 0, false});
 }
 
 void MdnsQuerier::unwant(const QuestionKey& key) {
@@ -45,14 +48,16 @@ void MdnsQuerier::on_links(const LinkTable& links, TimePoint now) {
         for (const auto link : links.ids(key.interface)) {
             if (std::ranges::find(asked.links, link, &Schedule::link) != asked.links.end()) continue;
             const bool alone = asked.packing == Packing::alone;
-            const Duration jitter = alone ? Duration::zero() : uniform(random_, Duration{kJitterLow}, Duration{kJitterHigh});
+            const Duration jitter =
+                alone ? Duration::zero() : uniform(random_, Duration{kJitterLow}, Duration{kJitterHigh});
             asked.links.push_back({link, now + jitter, kFirstInterval, 0, false});
         }
     }
 }
 
 template <class Visit>
-void MdnsQuerier::each_schedule(const names::DnsName& name, DnsType type, InterfaceIndex interface, Visit visit) {
+void MdnsQuerier::each_schedule(const names::DnsName& name, DnsType type, InterfaceIndex interface,
+                                Visit visit) {
     const QuestionKey first{name, type, InterfaceIndex::none};
     for (auto place = asked_.lower_bound(first); place != asked_.end(); ++place) {
         if (place->first.name != name || place->first.type != type) return;
@@ -61,7 +66,8 @@ void MdnsQuerier::each_schedule(const names::DnsName& name, DnsType type, Interf
     }
 }
 
-void MdnsQuerier::restart(const names::DnsName& name, DnsType type, InterfaceIndex interface, TimePoint when) {
+void MdnsQuerier::restart(const names::DnsName& name, DnsType type, InterfaceIndex interface,
+                          TimePoint when) {
     each_schedule(name, type, interface, [&](Schedule& schedule) {
         schedule.next = std::min(schedule.next, when);
         schedule.interval = kFirstInterval;
@@ -89,7 +95,9 @@ void MdnsQuerier::on_others_question(const names::Question& question, const std:
         const auto listed = [&](const auto& theirs) {
             return std::ranges::any_of(ours, [&](const auto& record) { return record.same_as(theirs); });
         };
-        const auto concerns = [&](const auto& record) { return record.name == question.name && record.type == question.type; };
+        const auto concerns = [&](const auto& record) {
+            return record.name == question.name && record.type == question.type;
+        };
         if (std::ranges::all_of(known, [&](const auto& each) { return !concerns(each) || listed(each); }))
             sent(*schedule, now);
     }
@@ -124,7 +132,8 @@ std::vector<OutgoingQuery> MdnsQuerier::on_timer(const MdnsCache& cache, TimePoi
     return out;
 }
 
-// A question for a unique record rests when the cache knows the answer; the cache wakes it by refresh or restart.
+// A question for a unique record rests when the cache knows the answer; the cache wakes it by refresh or
+// restart.
 bool MdnsQuerier::due(const QuestionKey& key, Schedule& schedule, const MdnsCache& cache, TimePoint now) {
     if (schedule.next > now + kTogether) return false;
     const bool rests = key.type != DnsType::ptr && !schedule.refresh &&

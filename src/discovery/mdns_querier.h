@@ -31,9 +31,9 @@ struct OutgoingQuery {
     std::vector<names::Question> questions;
 };
 
-/// Decides when to ask what on which link: continuous querying (RFC 6762 section 5.2), refresh, suppression of questions
-/// that others have just asked (7.3). A question is asked as long as it is wanted; those for unique records rest while
-/// the cache has the answer.
+/// Decides when to ask what on which link: continuous querying (RFC 6762 section 5.2), refresh, suppression
+/// of questions that others have just asked (7.3). A question is asked as long as it is wanted; those for
+/// unique records rest while the cache has the answer.
 class MdnsQuerier {
 public:
     explicit MdnsQuerier(Randomness& random) : random_(random) {}
@@ -50,8 +50,8 @@ public:
     /// Asks once now to keep an answer alive.
     void refresh(const DueRefresh& due, TimePoint now);
     /// Somebody else asked the same on this link and listed nothing as known that we would not list.
-    void on_others_question(const names::Question& question, const std::vector<names::Record>& known, LinkId link,
-                            const MdnsCache& cache, TimePoint now);
+    void on_others_question(const names::Question& question, const std::vector<names::Record>& known,
+                            LinkId link, const MdnsCache& cache, TimePoint now);
 
     TimePoint next_wakeup() const;
     std::vector<OutgoingQuery> on_timer(const MdnsCache& cache, TimePoint now);
@@ -71,7 +71,8 @@ private:
     };
 
     template <class Visit>
-    void each_schedule(const names::DnsName& name, names::DnsType type, InterfaceIndex interface, Visit visit);
+    void each_schedule(const names::DnsName& name, names::DnsType type, InterfaceIndex interface,
+                       Visit visit);
     bool due(const QuestionKey& key, Schedule& schedule, const MdnsCache& cache, TimePoint now);
     void sent(Schedule& schedule, TimePoint now);
 

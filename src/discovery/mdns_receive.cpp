@@ -33,7 +33,8 @@ bool is_known(const names::Message& query, const names::Record& ours) {
 
 bool is_kept(const names::Record& record) {
     if (record.record_class != names::kClassInternet) return false;
-    constexpr std::array kKept{DnsType::ptr, DnsType::srv, DnsType::txt, DnsType::a, DnsType::aaaa, DnsType::nsec};
+    constexpr std::array kKept{DnsType::ptr, DnsType::srv,  DnsType::txt,
+                               DnsType::a,   DnsType::aaaa, DnsType::nsec};
     return std::ranges::find(kKept, record.type) != kKept.end();
 }
 
@@ -69,12 +70,13 @@ void MdnsEngine::on_packet(const PacketInfo& info, ByteView packet, TimePoint no
     on_timer(now);
 }
 
-// Section 11: what comes to the group is from this link; what comes by unicast must be from one of its subnets. Section
-// 6: responses come from port 5353, or are not believed.
+// Section 11: what comes to the group is from this link; what comes by unicast must be from one of its
+// subnets. Section 6: responses come from port 5353, or are not believed.
 bool MdnsEngine::accept(const PacketInfo& info, const names::Message& message) const {
     if (info.source.port == 0) return false;
     const bool by_group = info.arrival == Arrival::multicast;
-    if (!by_group && !links_.on_link(info.interface, info.source.address) && !links_.is_own(info.source.address))
+    if (!by_group && !links_.on_link(info.interface, info.source.address) &&
+        !links_.is_own(info.source.address))
         return false;
     if (!message.header.response) return info.arrival != Arrival::one_shot;
     if (info.source.port != kMdnsPort) return false;
@@ -151,8 +153,8 @@ void MdnsEngine::respond(const PacketInfo& info, const names::Message& query, De
     queue_answers(info, query, timing, is_probe(query) ? kDefenceGap : kUsualGap, now);
 }
 
-void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& query, AnswerTiming timing, Duration gap,
-                               TimePoint now) {
+void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& query, AnswerTiming timing,
+                               Duration gap, TimePoint now) {
     auto& queue = answers_[info.link()];
     UnicastReply reply;
     const bool one_shot = is_one_shot(info);
@@ -165,8 +167,10 @@ void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& que
         for (auto& answer : answers) {
             if (is_known(query, answer.record)) continue;
             // Section 5.4: by unicast only if all others have heard it within a quarter of its life.
-            const bool heard = queue.sent_within(answer.record, std::chrono::seconds{answer.record.ttl} / 4, now);
-            const bool direct = one_shot || info.arrival == Arrival::unicast || (question.unicast_response && heard);
+            const bool heard =
+                queue.sent_within(answer.record, std::chrono::seconds{answer.record.ttl} / 4, now);
+            const bool direct =
+                one_shot || info.arrival == Arrival::unicast || (question.unicast_response && heard);
             if (direct) {
                 reply.answers.push_back(std::move(answer.record));
             } else {
@@ -199,9 +203,10 @@ void MdnsEngine::on_response(const PacketInfo& info, const names::Message& respo
     take_records(records, info.interface, now);
 }
 
-// Only what somebody asked for is kept. What a record makes interesting may stand before it in the packet, so the
-// packet is read in the order of dependence: instances, then their SRV and TXT, then hosts.
-void MdnsEngine::take_records(std::span<const names::Record* const> records, InterfaceIndex interface, TimePoint now) {
+// Only what somebody asked for is kept. What a record makes interesting may stand before it in the packet, so
+// the packet is read in the order of dependence: instances, then their SRV and TXT, then hosts.
+void MdnsEngine::take_records(std::span<const names::Record* const> records, InterfaceIndex interface,
+                              TimePoint now) {
     const auto pass_of = [](DnsType type) {
         if (type == DnsType::ptr) return 0;
         return type == DnsType::srv || type == DnsType::txt ? 1 : 2;
@@ -209,7 +214,8 @@ void MdnsEngine::take_records(std::span<const names::Record* const> records, Int
     for (int pass = 0; pass < 3; ++pass) {
         bool taken = false;
         for (const auto* record : records) {
-            if (pass_of(record->type) != pass || !is_kept(*record) || !querier_.interested(record->name)) continue;
+            if (pass_of(record->type) != pass || !is_kept(*record) || !querier_.interested(record->name))
+                continue;
             taken = true;
             if (!cache_.put(*record, interface, now)) ++counters_.cache_refused;
         }

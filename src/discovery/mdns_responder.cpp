@@ -31,7 +31,8 @@ Result<AdvertisementId> MdnsResponder::add(Registration registration, const Link
     if (!names) return names.error();
     for (const auto& [id, entry] : services_)
         if (entry.name == names->instance)
-            return Error{Errc::name_in_use, "this program advertises '" + registration.instance + "' already"};
+            return Error{Errc::name_in_use,
+                         "this program advertises '" + registration.instance + "' already"};
     const AdvertisementId id{++last_id_};
     auto& entry = services_[id];
     entry.id = id;
@@ -62,7 +63,8 @@ void MdnsResponder::probe_again(AdvertisementId id, TimePoint now) {
     auto* entry = entry_of(id);
     if (entry == nullptr) return;
     for (auto& presence : entry->presences)
-        if (presence.phase == Phase::conflicted) start_probing(presence, first_probe_time(presence.interface, now));
+        if (presence.phase == Phase::conflicted)
+            start_probing(presence, first_probe_time(presence.interface, now));
 }
 
 void MdnsResponder::withdraw(AdvertisementId id, TimePoint) {
@@ -95,7 +97,8 @@ void MdnsResponder::on_links(const LinkTable& links, const LinkChanges& changes,
     if (closed_) return;
     const auto gone = [&](const Presence& presence) { return links.find(presence.interface) == nullptr; };
     each_entry([&](Entry& entry) { std::erase_if(entry.presences, gone); });
-    std::erase_if(farewells_, [&](const Farewell& farewell) { return links.find(farewell.interface) == nullptr; });
+    std::erase_if(farewells_,
+                  [&](const Farewell& farewell) { return links.find(farewell.interface) == nullptr; });
     for (const auto index : changes.appeared)
         each_entry([&](Entry& entry) { join(entry, *links.find(index), now); });
     for (const auto index : changes.changed) renew_addresses(*links.find(index), now);
@@ -133,7 +136,8 @@ void MdnsResponder::renew_addresses(const LocalLink& link, TimePoint now) {
         auto records = host_records(host_.name, link);
         Farewell farewell{link.index, {}};
         for (const auto& old : presence.records)
-            if (std::ranges::none_of(records, [&](const auto& own) { return own.record.same_as(old.record); }))
+            if (std::ranges::none_of(records,
+                                     [&](const auto& own) { return own.record.same_as(old.record); }))
                 farewell.records.push_back(old.record);
         if (!farewell.records.empty() && presence.answers()) farewells_.push_back(std::move(farewell));
         presence.records = std::move(records);
@@ -165,7 +169,8 @@ MdnsResponder::Entry* MdnsResponder::entry_of(AdvertisementId id) {
     return place == services_.end() ? nullptr : &place->second;
 }
 
-const MdnsResponder::Presence* MdnsResponder::presence_on(const Entry& entry, InterfaceIndex interface) const {
+const MdnsResponder::Presence* MdnsResponder::presence_on(const Entry& entry,
+                                                          InterfaceIndex interface) const {
     const auto found = std::ranges::find(entry.presences, interface, &Presence::interface);
     return found == entry.presences.end() ? nullptr : &*found;
 }
@@ -222,14 +227,16 @@ std::vector<names::Record> MdnsResponder::additionals(const std::vector<names::R
             ask(std::get<DnsName>(record.data), DnsType::txt);
         }
         if (record.type == DnsType::srv) ask(record.name, DnsType::txt);
-        host |= service || record.type == DnsType::srv || (record.name == host_.name && record.type != DnsType::nsec);
+        host |= service || record.type == DnsType::srv ||
+                (record.name == host_.name && record.type != DnsType::nsec);
     }
     if (host) ask(host_.name, DnsType::a);
     if (host) ask(host_.name, DnsType::aaaa);
     std::vector<names::Record> out;
     for (auto& each : found) {
         const auto same = [&](const auto& other) { return other.same_as(each.record); };
-        if (std::ranges::none_of(answers, same) && std::ranges::none_of(out, same)) out.push_back(std::move(each.record));
+        if (std::ranges::none_of(answers, same) && std::ranges::none_of(out, same))
+            out.push_back(std::move(each.record));
     }
     return out;
 }

@@ -32,8 +32,8 @@ struct ResponderOutput {
     std::vector<names::Record> goodbyes;
 };
 
-/// Owns our records: probes for names, announces, defends, renames, says goodbye (RFC 6762 sections 8 to 10.1).
-/// One state per registration and interface.
+/// Owns our records: probes for names, announces, defends, renames, says goodbye (RFC 6762 sections 8
+/// to 10.1). One state per registration and interface.
 class MdnsResponder {
 public:
     /// `host`: first label of the host's name.
@@ -49,16 +49,18 @@ public:
     /// Takes the interfaces as they are now; `changed` have other addresses than before.
     void on_links(const LinkTable& links, const LinkChanges& changes, TimePoint now);
 
-    /// Appends what we know about the question; nothing while the name is being probed. A name of ours without the
-    /// type asked for is answered by NSEC (section 6.1).
+    /// Appends what we know about the question; nothing while the name is being probed. A name of ours
+    /// without the type asked for is answered by NSEC (section 6.1).
     void answer(const names::Question& question, InterfaceIndex interface, std::vector<OwnAnswer>& out) const;
     /// Records that whoever gets `answers` will ask for next (section 12), without repeating them.
-    std::vector<names::Record> additionals(const std::vector<names::Record>& answers, InterfaceIndex interface) const;
+    std::vector<names::Record> additionals(const std::vector<names::Record>& answers,
+                                           InterfaceIndex interface) const;
 
     /// Somebody else probes: the tie-break of section 8.2.
     void on_probe(const names::Message& query, InterfaceIndex interface, TimePoint now);
     /// Somebody else answers: conflicts (section 9), rescue of what another said goodbye to (10.1).
-    void on_response(const names::Message& response, const PacketInfo& info, const LinkTable& links, TimePoint now);
+    void on_response(const names::Message& response, const PacketInfo& info, const LinkTable& links,
+                     TimePoint now);
 
     TimePoint next_wakeup() const;
     std::vector<ResponderOutput> on_timer(TimePoint now);
@@ -82,7 +84,8 @@ private:
         bool answers() const { return phase == Phase::announcing || phase == Phase::established; }
     };
 
-    // A name that is ours alone, with all records that depend on it: a service, or the host (no registration).
+    // A name that is ours alone, with all records that depend on it: a service, or the host (no
+    // registration).
     struct Entry {
         AdvertisementId id = AdvertisementId::none;
         std::optional<Registration> registration;
@@ -118,11 +121,12 @@ private:
     void answer_from(const Entry& entry, const names::Question& question, InterfaceIndex interface,
                      std::vector<OwnAnswer>& out) const;
 
-    void check(Entry& entry, const names::Record& theirs, const names::Message& response, const PacketInfo& info,
-               const LinkTable& links, TimePoint now);
+    void check(Entry& entry, const names::Record& theirs, const names::Message& response,
+               const PacketInfo& info, const LinkTable& links, TimePoint now);
     bool is_conflict(const Entry& entry, const Presence& presence, const names::Record& theirs,
                      const LinkTable& links) const;
-    void on_conflict(Entry& entry, Presence& presence, const NameHolder& holder, const LinkTable& links, TimePoint now);
+    void on_conflict(Entry& entry, Presence& presence, const NameHolder& holder, const LinkTable& links,
+                     TimePoint now);
     void lose_name(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now);
     void rename_service(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now);
     void rename_host(const LinkTable& links, TimePoint now);

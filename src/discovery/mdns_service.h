@@ -7,17 +7,13 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include "discovery/discovery.h"
+#include "discovery/mdns_sockets.h"
+#include "discovery/mdns_types.h"
 
 namespace muster::discovery {
 
-enum class LoopbackUse {
-    when_alone,  ///< only while no other interface is eligible
-    always,
-    never,
-};
-
 struct MdnsServiceOptions {
-    /// First label of this host's name, without ".local"; empty: "m-" and 13 random base32 characters (65
+    /// First label of this host's name, without ".local"; empty: "m-" and 16 random base32 characters (80
     /// bits). Must be unique by itself (a key's fingerprint, 64 random bits): it is announced without
     /// probing.
     std::string host;
@@ -26,13 +22,6 @@ struct MdnsServiceOptions {
     bool ipv6 = true;
     std::vector<std::string> only_interfaces;    ///< names; empty: every eligible one
     std::vector<std::string> except_interfaces;  ///< names
-};
-
-/// How the process shares port 5353 with others on this host (RFC 6762 section 15.1).
-enum class PortSharing {
-    sole,    ///< nobody else has it: questions may ask for unicast answers
-    shared,  ///< another responder was there first: we listen on the group only and never ask for unicast
-             ///< answers
 };
 
 /// mDNS/DNS-SD on the real network: MdnsEngine, sockets, netlink events and a timer.

@@ -16,8 +16,8 @@ enum class Family : std::uint8_t { v4, v6 };
 
 inline Family family_of(const IpAddress& address) { return address.is_v6() ? Family::v6 : Family::v4; }
 
-/// One multicast domain of ours: an interface and an address family. Timers, rate limits and suppression are kept
-/// per link; the cache is kept per interface.
+/// One multicast domain of ours: an interface and an address family. Timers, rate limits and suppression are
+/// kept per link; the cache is kept per interface.
 struct LinkId {
     InterfaceIndex interface = InterfaceIndex::none;
     Family family = Family::v4;
@@ -72,7 +72,8 @@ struct MdnsEngineOptions {
     /// First label of this host's name; must be unique by itself, for it is not probed.
     std::string host;
     LinkPolicy links;
-    /// Whether questions may ask for unicast answers: only as the sole user of port 5353 (RFC 6762 section 15.1).
+    /// Whether questions may ask for unicast answers: only as the sole user of port 5353 (RFC 6762
+    /// section 15.1).
     bool sole_on_port = true;
 };
 
@@ -90,18 +91,19 @@ inline constexpr std::size_t kMaxRegistrations = 1024;
 inline constexpr std::size_t kMaxWatches = 1024;
 inline constexpr std::size_t kMaxQuestionsPerPacket = 256;  ///< more in one packet are not answered
 inline constexpr std::size_t kMaxCacheRecords = 4096;
-inline constexpr std::size_t kMaxDeferredQueries = 32;  ///< TC queries and unicast answers waiting; more are dropped
+inline constexpr std::size_t kMaxDeferredQueries =
+    32;  ///< TC queries and unicast answers waiting; more are dropped
 
 /// What the engine has seen and refused, for `doctor` and tests.
 struct MdnsCounters {
     std::uint64_t packets_in = 0;
     std::uint64_t packets_out = 0;
     std::uint64_t octets_out = 0;
-    std::uint64_t malformed = 0;       ///< not a DNS message, or one with an opcode or rcode we must not read
-    std::uint64_t foreign = 0;         ///< not from our links, wrong port, unknown interface
-    std::uint64_t own = 0;             ///< our own multicast, looped back
-    std::uint64_t cache_refused = 0;   ///< records that found the cache full
-    std::uint64_t queries_refused = 0; ///< queries beyond the limits
+    std::uint64_t malformed = 0;      ///< not a DNS message, or one with an opcode or rcode we must not read
+    std::uint64_t foreign = 0;        ///< not from our links, wrong port, unknown interface
+    std::uint64_t own = 0;            ///< our own multicast, looped back
+    std::uint64_t cache_refused = 0;  ///< records that found the cache full
+    std::uint64_t queries_refused = 0;  ///< queries beyond the limits
     std::uint64_t conflicts = 0;
 };
 

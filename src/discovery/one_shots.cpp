@@ -8,8 +8,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Hints at once; the group at 100 ms, when an answer to the multicast question (10 ms, section 6) is overdue by the
-// longest beacon interval of usual access points (102.4 ms), and once more before the continuous repeat at 1 s.
+// Hints at once; the group at 100 ms, when an answer to the multicast question (10 ms, section 6) is overdue
+// by the longest beacon interval of usual access points (102.4 ms), and once more before the continuous
+// repeat at 1 s.
 constexpr std::array<Duration, 3> kSteps{0ms, 100ms, 400ms};
 constexpr Duration kAnswersUntil = 2s;
 constexpr std::size_t kMaxPlans = 256;
@@ -18,11 +19,14 @@ constexpr std::size_t kPacketLimit = 512;  // one question always fits
 
 }  // namespace
 
-void OneShots::ask(const names::Question& question, const std::vector<Endpoint>& hints, TimePoint now) {
+void OneShots::ask(const names::Question& question, const std::vector<Endpoint>& hints, FirstStep first,
+                   TimePoint now) {
     if (plans_.size() >= kMaxPlans) return;  // the multicast questions go on
     Plan plan;
     plan.question = question;
-    plan.hints.assign(hints.begin(), hints.begin() + static_cast<std::ptrdiff_t>(std::min(hints.size(), kMaxHints)));
+    plan.hints.assign(hints.begin(),
+                      hints.begin() + static_cast<std::ptrdiff_t>(std::min(hints.size(), kMaxHints)));
+    plan.first = first;
     plan.begun = plan.next = now;
     plan.id = static_cast<std::uint16_t>(1 + uniform(random_, 65535));
     plans_.push_back(std::move(plan));
@@ -54,7 +58,7 @@ std::vector<OneShots::Query> OneShots::on_timer(const LinkTable& links, TimePoin
             to.port = kMdnsPort;
             if (to.interface != InterfaceIndex::none) out.push_back({false, {}, to, packet_of(plan)});
         }
-        if (plan.step > 0)
+        if (plan.step > 0 || plan.first == FirstStep::group)
             for (const auto link : links.ids()) out.push_back({true, link, {}, packet_of(plan)});
         ++plan.step;
         plan.next = plan.begun + (plan.step < kSteps.size() ? kSteps[plan.step] : kAnswersUntil);

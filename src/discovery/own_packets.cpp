@@ -8,7 +8,8 @@ namespace {
 // FNV-1a: nobody gains by a collision, since only packets from this host's own addresses are compared.
 std::uint64_t digest_of(ByteView packet) {
     std::uint64_t value = 14695981039346656037ULL;
-    for (const auto octet : packet) value = (value ^ std::to_integer<std::uint64_t>(octet)) * 1099511628211ULL;
+    for (const auto octet : packet)
+        value = (value ^ std::to_integer<std::uint64_t>(octet)) * 1099511628211ULL;
     return value;
 }
 

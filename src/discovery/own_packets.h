@@ -8,9 +8,10 @@
 
 namespace muster::discovery {
 
-/// Tells our own multicast packets, which the kernel loops back and which may return through a second interface of
-/// the same network, from those of another program on this host, which come from the same address and port.
-/// Each packet sent is recognised once per link; an equal packet that comes once more is somebody else's.
+/// Tells our own multicast packets, which the kernel loops back and which may return through a second
+/// interface of the same network, from those of another program on this host, which come from the same
+/// address and port. Each packet sent is recognised once per link; an equal packet that comes once more is
+/// somebody else's.
 class OwnPackets {
 public:
     void on_sent(ByteView packet, TimePoint now);
@@ -18,10 +19,11 @@ public:
     bool take(ByteView packet, LinkId arrived, TimePoint now);
 
 private:
-    // The kernel loops back at once; a bridge between two of our interfaces needs microseconds. One second is a
-    // process that did not get the processor for so long.
+    // The kernel loops back at once; a bridge between two of our interfaces needs microseconds. One second is
+    // a process that did not get the processor for so long.
     static constexpr Duration kKept = std::chrono::seconds{1};
-    static constexpr std::size_t kRemembered = 128;  // packets within that second; older ones are forgotten first
+    static constexpr std::size_t kRemembered =
+        128;  // packets within that second; older ones are forgotten first
 
     struct Sent {
         std::uint64_t digest = 0;

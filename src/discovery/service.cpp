@@ -10,8 +10,8 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kMaxServiceName = 15;  // RFC 6335 section 5.1
-constexpr std::size_t kMaxPair = 255;         // one length octet
-constexpr std::size_t kMaxEntries = 1024;     // of a record that somebody sent: repeated keys are looked for
+constexpr std::size_t kMaxPair = 255;        // one length octet
+constexpr std::size_t kMaxEntries = 1024;    // of a record that somebody sent: repeated keys are looked for
 
 char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -43,8 +43,11 @@ std::string_view fault_of(std::string_view service) {
 }
 
 Error bad_type(std::string_view text, std::string_view fault) {
-    return Error{Errc::bad_input, "'" + to_valid_utf8(text) + "' is not a service type: " + std::string{fault}}.cure(
-        "write it as _http._tcp: an underscore, 1 to 15 letters, digits and single hyphens, then ._tcp or ._udp");
+    return Error{Errc::bad_input,
+                 "'" + to_valid_utf8(text) + "' is not a service type: " + std::string{fault}}
+        .cure(
+            "write it as _http._tcp: an underscore, 1 to 15 letters, digits and single hyphens, then ._tcp "
+            "or ._udp");
 }
 
 std::size_t wire_size(const TxtRecord::Entry& entry) {
@@ -52,7 +55,8 @@ std::size_t wire_size(const TxtRecord::Entry& entry) {
 }
 
 bool is_key(std::string_view key) {
-    return !key.empty() && std::ranges::all_of(key, [](char c) { return c >= 0x20 && c <= 0x7e && c != '='; });
+    return !key.empty() &&
+           std::ranges::all_of(key, [](char c) { return c >= 0x20 && c <= 0x7e && c != '='; });
 }
 
 }  // namespace
@@ -74,7 +78,8 @@ Result<ServiceType> ServiceType::parse(std::string_view text) {
 
 Result<void> check_instance_name(std::string_view name) {
     const auto bad = [&](std::string_view fault) {
-        return Error{Errc::bad_name, "'" + to_valid_utf8(name) + "' cannot be a service name: " + std::string{fault}}
+        return Error{Errc::bad_name,
+                     "'" + to_valid_utf8(name) + "' cannot be a service name: " + std::string{fault}}
             .cure("use 1 to 63 octets of UTF-8 text; spaces and dots are fine");
     };
     if (name.empty()) return bad("it is empty");
@@ -93,14 +98,17 @@ Result<void> TxtRecord::set_flag(std::string_view key) { return put({std::string
 
 Result<void> TxtRecord::put(Entry entry) {
     if (!is_key(entry.key))
-        return Error{Errc::bad_input, "a TXT key must be printable ASCII without '=': '" + to_valid_utf8(entry.key) + "'"};
+        return Error{Errc::bad_input,
+                     "a TXT key must be printable ASCII without '=': '" + to_valid_utf8(entry.key) + "'"};
     if (wire_size(entry) - 1 > kMaxPair)
         return Error{Errc::bad_input, "the TXT pair '" + entry.key + "' has more than 255 octets"}.cure(
             "split the value over several keys");
-    const auto place = std::ranges::find_if(entries_, [&](const auto& each) { return same_key(each.key, entry.key); });
+    const auto place =
+        std::ranges::find_if(entries_, [&](const auto& each) { return same_key(each.key, entry.key); });
     const std::size_t before = place == entries_.end() ? 0 : wire_size(*place);
     if (wire_size_ - before + wire_size(entry) > kMaxSize)
-        return Error{Errc::bad_input, "the TXT record would have more than " + std::to_string(kMaxSize) + " octets"};
+        return Error{Errc::bad_input,
+                     "the TXT record would have more than " + std::to_string(kMaxSize) + " octets"};
     wire_size_ = wire_size_ - before + wire_size(entry);
     if (place == entries_.end()) {
         entries_.push_back(std::move(entry));
@@ -111,7 +119,8 @@ Result<void> TxtRecord::put(Entry entry) {
 }
 
 bool TxtRecord::erase(std::string_view key) {
-    const auto place = std::ranges::find_if(entries_, [&](const auto& each) { return same_key(each.key, key); });
+    const auto place =
+        std::ranges::find_if(entries_, [&](const auto& each) { return same_key(each.key, key); });
     if (place == entries_.end()) return false;
     wire_size_ -= wire_size(*place);
     entries_.erase(place);
@@ -122,7 +131,8 @@ bool TxtRecord::contains(std::string_view key) const { return get(key).has_value
 
 std::optional<std::string_view> TxtRecord::get(std::string_view key) const {
     for (const auto& entry : entries_)
-        if (same_key(entry.key, key)) return entry.value ? std::string_view{*entry.value} : std::string_view{};
+        if (same_key(entry.key, key))
+            return entry.value ? std::string_view{*entry.value} : std::string_view{};
     return std::nullopt;
 }
 

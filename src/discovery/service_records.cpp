@@ -51,7 +51,8 @@ Numbered split(std::string_view label, std::string_view open, std::string_view c
     const auto digits = label.substr(at + open.size(), label.size() - at - open.size() - close.size());
     unsigned number = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() || number < 2 || number > 99999)
+    if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() || number < 2 ||
+        number > 99999)
         return {label, 2};
     return {label.substr(0, at), number + 1};
 }
@@ -99,7 +100,8 @@ Result<ServiceNames> names_of(const Registration& registration) {
     auto instance = instance_name(registration.instance, registration.type);
     if (!instance) return instance.error();
     if (registration.port == 0)
-        return Error{Errc::bad_input, "port 0 cannot be advertised"}.cure("give the port on which the service listens");
+        return Error{Errc::bad_input, "port 0 cannot be advertised"}.cure(
+            "give the port on which the service listens");
     if (registration.subtypes.size() > kMaxSubtypes)
         return Error{Errc::bad_input, "more than " + std::to_string(kMaxSubtypes) + " subtypes"};
     ServiceNames names{*instance, instance->parent(), {}};
@@ -120,8 +122,9 @@ std::vector<OwnRecord> service_records(const Registration& registration, const S
         out.push_back(shared(type_list_name(), names.type));
         out.back().farewell = false;
     }
-    out.push_back(unique(names.instance, DnsType::srv, kHostTtl,
-                         names::SrvData{registration.priority, registration.weight, registration.port, host}));
+    out.push_back(
+        unique(names.instance, DnsType::srv, kHostTtl,
+               names::SrvData{registration.priority, registration.weight, registration.port, host}));
     out.push_back(unique(names.instance, DnsType::txt, kServiceTtl, registration.txt.to_wire()));
     return out;
 }
@@ -129,11 +132,14 @@ std::vector<OwnRecord> service_records(const Registration& registration, const S
 std::vector<OwnRecord> host_records(const DnsName& host, const LocalLink& link) {
     std::vector<OwnRecord> out;
     for (const auto& each : link.addresses)
-        out.push_back(unique(host, each.address.is_v6() ? DnsType::aaaa : DnsType::a, kHostTtl, each.address));
+        out.push_back(
+            unique(host, each.address.is_v6() ? DnsType::aaaa : DnsType::a, kHostTtl, each.address));
     return out;
 }
 
-std::string next_service_label(std::string_view label) { return numbered(split(label, " (", ")"), " (", ")"); }
+std::string next_service_label(std::string_view label) {
+    return numbered(split(label, " (", ")"), " (", ")");
+}
 
 std::string next_host_label(std::string_view label) { return numbered(split(label, "-", ""), "-", ""); }
 

@@ -90,7 +90,8 @@ void ServiceWatch::update(const LinkTable& links, TimePoint now) {
             if (!watch.resolves && name == watch.name) rescan(id, watch, links, now);
             if (watch.instances.contains(name)) touched.insert(name);
             for (const auto& [instance_name, instance] : watch.instances)
-                if (std::ranges::find(instance.hosts, name) != instance.hosts.end()) touched.insert(instance_name);
+                if (std::ranges::find(instance.hosts, name) != instance.hosts.end())
+                    touched.insert(instance_name);
         }
         for (const auto& [name, instance] : watch.instances)
             if (instance.patience <= now) touched.insert(name);
@@ -117,8 +118,9 @@ void ServiceWatch::note_reasons(const std::vector<RemovedRecord>& removed, TimeP
         const auto* target = std::get_if<DnsName>(&each.record.data);
         for (auto& [id, watch] : watches_) {
             for (auto& [name, instance] : watch.instances) {
-                const bool concerns = name == each.record.name || (target != nullptr && *target == name) ||
-                                      std::ranges::find(instance.hosts, each.record.name) != instance.hosts.end();
+                const bool concerns =
+                    name == each.record.name || (target != nullptr && *target == name) ||
+                    std::ranges::find(instance.hosts, each.record.name) != instance.hosts.end();
                 if (concerns) instance.reason = each.reason;
             }
         }
@@ -130,7 +132,8 @@ void ServiceWatch::rescan(WatchId id, Watch& watch, const LinkTable& links, Time
     std::map<DnsName, std::set<InterfaceIndex>> present;
     cache_.each(watch.name, DnsType::ptr, InterfaceIndex::none, [&](const CachedRecord& entry) {
         const auto* target = std::get_if<DnsName>(&entry.record.data);
-        if (target != nullptr && is_instance_of(*target, watch.name)) present[*target].insert(entry.interface);
+        if (target != nullptr && is_instance_of(*target, watch.name))
+            present[*target].insert(entry.interface);
     });
     std::vector<DnsName> touched;
     for (auto& [name, interfaces] : present) {
@@ -147,7 +150,8 @@ void ServiceWatch::rescan(WatchId id, Watch& watch, const LinkTable& links, Time
     for (const auto& name : touched) refresh(id, watch, name, links, now);
 }
 
-void ServiceWatch::refresh(WatchId id, Watch& watch, const DnsName& name, const LinkTable& links, TimePoint now) {
+void ServiceWatch::refresh(WatchId id, Watch& watch, const DnsName& name, const LinkTable& links,
+                           TimePoint now) {
     auto& instance = watch.instances.at(name);
     auto view = look(watch, name, instance, links);
     instance.hosts = view.hosts;
@@ -222,8 +226,8 @@ void ServiceWatch::look_on(InterfaceIndex interface, const DnsName& name, View& 
     }
 }
 
-void ServiceWatch::ask(Instance& instance, std::set<QuestionKey> wanted, const View& view, const LinkTable& links,
-                       TimePoint now) {
+void ServiceWatch::ask(Instance& instance, std::set<QuestionKey> wanted, const View& view,
+                       const LinkTable& links, TimePoint now) {
     for (const auto& key : wanted) {
         if (instance.questions.contains(key)) continue;
         const bool address = key.type == DnsType::a || key.type == DnsType::aaaa;
@@ -239,7 +243,8 @@ void ServiceWatch::report(WatchId id, Instance& instance, View& view, TimePoint 
     if (!view.complete()) {
         instance.patience = kNever;
         if (!std::exchange(instance.is_reported, false)) return;
-        events_.emplace_back(id, ServiceEvent{ServiceEvent::Kind::left, instance.reason, std::move(instance.reported)});
+        events_.emplace_back(
+            id, ServiceEvent{ServiceEvent::Kind::left, instance.reason, std::move(instance.reported)});
         instance.reported = {};
         return;
     }

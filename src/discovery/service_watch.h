@@ -16,8 +16,8 @@ namespace muster::discovery {
 
 enum class WatchId : std::uint32_t { none = 0 };
 
-/// Turns records into services: who browses or resolves sees found, updated and left. Compares what the cache holds now
-/// with what was last reported, so it cannot lose or double a change. Asks for what is missing.
+/// Turns records into services: who browses or resolves sees found, updated and left. Compares what the cache
+/// holds now with what was last reported, so it cannot lose or double a change. Asks for what is missing.
 class ServiceWatch {
 public:
     ServiceWatch(MdnsCache& cache, MdnsQuerier& querier) : cache_(cache), querier_(querier) {}
@@ -59,9 +59,11 @@ private:
     void note_reasons(const std::vector<RemovedRecord>& removed, TimePoint now);
     void rescan(WatchId id, Watch& watch, const LinkTable& links, TimePoint now);
     void refresh(WatchId id, Watch& watch, const names::DnsName& name, const LinkTable& links, TimePoint now);
-    View look(const Watch& watch, const names::DnsName& name, const Instance& instance, const LinkTable& links) const;
+    View look(const Watch& watch, const names::DnsName& name, const Instance& instance,
+              const LinkTable& links) const;
     void look_on(InterfaceIndex interface, const names::DnsName& name, View& view) const;
-    void ask(Instance& instance, std::set<QuestionKey> wanted, const View& view, const LinkTable& links, TimePoint now);
+    void ask(Instance& instance, std::set<QuestionKey> wanted, const View& view, const LinkTable& links,
+             TimePoint now);
     void report(WatchId id, Instance& instance, View& view, TimePoint now);
     void forget(Instance& instance);
 
