@@ -15,6 +15,8 @@ public:
     JsonLines& operator=(const JsonLines&) = delete;
     ~JsonLines() { std::puts("\n]"); }
 
+    /// Whom the lines from here on are about.
+    void peer(std::string name) { peer_ = std::move(name); }
     /// `metric` and `unit` are plain words: nothing is escaped.
     void line(const char* metric, double value, const char* unit, std::uint64_t n) {
         std::printf(R"(%s{"peer": "%s", "metric": "%s", "value": %.6g, "unit": "%s", "n": %llu})",
