@@ -19,6 +19,7 @@ constexpr std::uint64_t kLostCode = 0x4c4f5354;
 quic::Config quic_config(const LinkOptions& options) {
     quic::Config config{options.key};
     config.paced = options.paced;
+    config.idle_timeout = {};  // heartbeats run beside QUIC, which would call a quiet link idle
     return config;
 }
 
@@ -48,6 +49,8 @@ LinkEnd end_of(const quic::CloseInfo& info) {
     switch (info.kind) {
         case Kind::local: return LinkClosed{.by_peer = false, .code = info.code, .reason = info.reason};
         case Kind::peer_application:
+            if (info.code == kLostCode)
+                return Error{Errc::lost, "the peer gave this link up: " + info.reason};
             return LinkClosed{.by_peer = true, .code = info.code, .reason = info.reason};
         case Kind::reset:
             return Error{Errc::lost, "the peer has forgotten this link: its process was restarted"};
@@ -111,7 +114,10 @@ void LinkEngine::no_more_candidates(DialId id) {
 void LinkEngine::cancel(DialId id) {
     const auto found = dials_.find(id);
     if (found == dials_.end()) return;
-    for (const auto& [link, candidate] : found->second.attempts) drop(*link);
+    for (const auto& [link, candidate] : found->second.attempts) {
+        link->connection().close(kLostCode, "another path was faster");
+        drop(*link);
+    }
     dials_.erase(found);
 }
 
@@ -150,10 +156,20 @@ void LinkEngine::start_handshake(DialId id, Dial& dial, Race::CandidateIndex can
 
 void LinkEngine::on_datagram(const Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) {
     now_ = now;
-    if (is_quic(datagram)) return quic_->on_datagram(path_id(from), datagram, ecn, now);
-    if (const auto reply = parse_probe_reply(datagram)) return on_probe_reply(from, *reply);
-    if (const auto request = parse_probe_request(datagram)) return on_probe_request(from, *request);
-    if (heartbeat_tag(datagram)) on_heartbeat(datagram);
+    if (!has_fixed_bit(datagram) && on_beside_quic(from, datagram)) return;
+    quic_->on_datagram(path_id(from), datagram, ecn, now);
+}
+
+bool LinkEngine::on_beside_quic(const Path& from, ByteView datagram) {
+    if (const auto tag = heartbeat_tag(datagram)) {
+        const auto found = by_tag_.find(*tag);
+        if (found == by_tag_.end()) return false;
+        on_heartbeat(*found->second, datagram);
+        return true;
+    }
+    if (const auto reply = parse_probe_reply(datagram)) return on_probe_reply(from, *reply), true;
+    if (const auto request = parse_probe_request(datagram)) return on_probe_request(from, *request), true;
+    return false;
 }
 
 void LinkEngine::on_probe_request(const Path& from, const ProbeRequest& request) {
@@ -167,10 +183,7 @@ void LinkEngine::on_probe_reply(const Path& from, const ProbeReply& reply) {
         if (dial.race.on_reply(reply.nonce, from, reply.responder, now_)) return advance_dial(id, dial);
 }
 
-void LinkEngine::on_heartbeat(ByteView datagram) {
-    const auto found = by_tag_.find(*heartbeat_tag(datagram));
-    if (found == by_tag_.end()) return;
-    QuicLink& link = *found->second;
+void LinkEngine::on_heartbeat(QuicLink& link, ByteView datagram) {
     const auto answer = link.on_heartbeat(datagram, now_);
     const Path* path = find_path(link.path());
     if (answer && path) medium_.send(*path, *answer, answer->size(), 0);
@@ -212,8 +225,8 @@ void LinkEngine::run_liveness() {
         const Path* path = find_path(link.path());
         if (verdict == Liveness::Verdict::lost) {
             const std::string silence = "nothing heard for " + milliseconds(now_ - link.last_heard());
-            link.connection().close(kLostCode,
-                                    silence);  // the other way may still work: then the peer learns why
+            // The other way may still work: then the peer learns why.
+            link.connection().close(kLostCode, silence);
             end(link, Error{Errc::lost, silence}.saw(
                           {"liveness", path ? path->to_string() : "", silence + ", 3 probes unanswered"}));
             continue;

@@ -116,7 +116,8 @@ private:
 
     void on_probe_request(const Path& from, const ProbeRequest& request);
     void on_probe_reply(const Path& from, const ProbeReply& reply);
-    void on_heartbeat(ByteView datagram);
+    bool on_beside_quic(const Path& from, ByteView datagram);
+    void on_heartbeat(QuicLink& link, ByteView datagram);
     void advance_dials();
     void advance_dial(DialId id, Dial& dial);
     void start_handshake(DialId id, Dial& dial, Race::CandidateIndex candidate);

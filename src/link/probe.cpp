@@ -60,7 +60,7 @@ HeartbeatKeys HeartbeatKeys::from(ByteView material, bool is_dialer) {
     return keys;
 }
 
-bool is_quic(ByteView datagram) {
+bool has_fixed_bit(ByteView datagram) {
     return !datagram.empty() && (std::to_integer<unsigned>(datagram[0]) & 0x40) != 0;
 }
 

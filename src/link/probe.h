@@ -11,8 +11,9 @@
 
 namespace muster::link {
 
-// Datagrams beside QUIC on the same port. Their first octet has QUIC's fixed bit (0x40) clear, so nobody
-// mistakes one for the other (RFC 9000 section 17.2, RFC 9443).
+// Datagrams beside QUIC on the same port. Their first octet has QUIC's fixed bit (0x40) clear, and their
+// size, magic number or key tag is right; what lacks any of these is QUIC's. The bit alone would not do:
+// ngtcp2 always offers to have it greased (RFC 9287), so QUIC packets may come without it.
 
 /// Payload of a race probe and of its answer. Both have QUIC's minimum size, so that a path which carries
 /// them in both directions also carries a handshake, and the answer never amplifies (RFC 9000 sections 8.1
@@ -53,7 +54,8 @@ struct HeartbeatKeys {
     static HeartbeatKeys from(ByteView material, bool is_dialer);
 };
 
-bool is_quic(ByteView datagram);
+/// True: certainly no datagram of ours (RFC 9000 section 17.2).
+bool has_fixed_bit(ByteView datagram);
 
 Bytes encode(const ProbeRequest& request);
 Bytes encode(const ProbeReply& reply);

@@ -25,12 +25,12 @@ TEST(Probe, RequestAndReplyRoundTrip) {
     EXPECT_EQ(answered->responder, reply.responder);
 }
 
-TEST(Probe, NeverLooksLikeQuicAndNeverAmplifies) {
+TEST(Probe, NeverCarriesTheFixedBitAndNeverAmplifies) {
     const Bytes request = encode(ProbeRequest{.nonce = 1});
     const Bytes reply = encode(ProbeReply{.nonce = 1, .responder = {}});
-    EXPECT_FALSE(is_quic(request));
-    EXPECT_FALSE(is_quic(reply));
-    EXPECT_FALSE(is_quic(encode(Heartbeat{.counter = 1}, keys_for(true))));
+    EXPECT_FALSE(has_fixed_bit(request));
+    EXPECT_FALSE(has_fixed_bit(reply));
+    EXPECT_FALSE(has_fixed_bit(encode(Heartbeat{.counter = 1}, keys_for(true))));
     EXPECT_EQ(request.size(), kProbeSize);
     EXPECT_LE(reply.size(), request.size());
     EXPECT_FALSE(parse_probe_request(ByteView{request}.first(kProbeSize - 1)))

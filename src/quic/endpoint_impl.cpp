@@ -126,12 +126,11 @@ void EndpointImpl::forget(Connection& connection) {
 }
 
 void EndpointImpl::on_datagram(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now) {
-    constexpr std::uint8_t kFixedBit = 0x40;  // RFC 9000 section 17.2; clear in other protocols on the socket
     constexpr std::uint8_t kLongHeader = 0x80;
     if (packet.empty()) return;
     Visit visit{*this};
     const auto first = std::to_integer<std::uint8_t>(packet[0]);
-    if ((first & (kFixedBit | kLongHeader)) == 0) return;
+    // The fixed bit is not asked for: ngtcp2 always offers to have it greased (RFC 9287), and then greases it.
     ngtcp2_version_cid header{};
     const auto* octets = reinterpret_cast<const std::uint8_t*>(packet.data());
     const int rv = ngtcp2_pkt_decode_version_cid(&header, octets, packet.size(), kCidSize);
@@ -154,6 +153,7 @@ void EndpointImpl::accept(PathId path, const Incoming& incoming, ByteView packet
     fresh->receive(path, packet, ecn, now);
     if (fresh->is_closed()) return;  // the packet was not genuine
     ConnectionImpl& connection = keep(std::move(fresh));
+    if (connection.is_closing()) return connection.refuse();  // TLS has refused it already
     Handler* handler = acceptor_->on_incoming(connection, path);
     if (connection.is_abandoned()) return;
     if (handler == nullptr) return connection.refuse();

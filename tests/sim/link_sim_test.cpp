@@ -1,0 +1,332 @@
+// Links between nodes in virtual time: found, shaken hands, kept, closed and lost.
+#include <gtest/gtest.h>
+
+#include "link/candidates.h"
+#include "link/link_engine.h"
+#include "sim/sim_node.h"
+
+namespace muster {
+namespace {
+
+using namespace std::chrono_literals;
+using link::Path;
+
+constexpr std::uint16_t kPort = 4711;
+
+/// A node with nothing but links: writes down what happens, echoes what arrives on streams.
+class LinkNode final : public node::Core, public link::LinkEvents, public link::LinkHandler {
+public:
+    LinkNode(sim::SimNetwork& network, std::string name, std::uint8_t seed, bool accepts, Profile profile)
+        : host(network.add_host(std::move(name))),
+          station(network, host, kPort),
+          key(DeviceKey::from_seed(Bytes(32, std::byte{seed})).value()),
+          engine(options(accepts, profile), network.random(host), station, *this) {}
+
+    void dial(std::span<const Endpoint> endpoints, std::optional<DeviceId> expected, TimePoint now) {
+        link::RaceOptions race;
+        race.expected = expected;
+        const link::DialId id = engine.dial(race, {}, now);
+        for (const Endpoint& endpoint : endpoints) {
+            const auto found = link::gather(endpoint, interfaces);
+            engine.add_candidates(id, found.paths, now);
+            for (const auto& [path, why] : found.ruled_out) engine.rule_out(id, path, why);
+        }
+        station.turn();
+    }
+
+    // node::Core
+    void on_datagram(const Path& from, ByteView octets, std::uint8_t ecn, TimePoint now) override {
+        engine.on_datagram(from, octets, ecn, now_ = now);
+    }
+    void on_interfaces(std::span<const Interface> all, TimePoint now) override {
+        interfaces.assign(all.begin(), all.end());
+        engine.on_interfaces(all, now_ = now);
+    }
+    void on_timer(TimePoint now) override { engine.on_timer(now_ = now); }
+    TimePoint next_wakeup() const override { return engine.next_wakeup(); }
+    bool flush(TimePoint now) override { return engine.flush(now_ = now); }
+
+    // link::LinkEvents
+    bool on_admit(const DeviceId& peer, std::optional<link::DialId>) override {
+        return !admits || *admits == peer;
+    }
+    LinkHandler& on_link_up(link::LinkPort& up, const link::LinkFacts& told,
+                            std::optional<link::DialId>) override {
+        port = &up;
+        facts = told;
+        up_at = now_;
+        return *this;
+    }
+    void on_link_end(link::LinkPort&, const link::LinkEnd& how) override {
+        port = nullptr;
+        end = how;
+        end_at = now_;
+    }
+    void on_dial_failed(link::DialId, Error why) override { failure = std::move(why); }
+
+    // link::LinkHandler
+    void on_stream_data(link::StreamId stream, ByteView data, bool fin) override {
+        received += as_text(data);
+        port->consume(stream, data.size());
+        if (!echoes) return;
+        port->write(stream, Slice::copy_of(data));
+        if (fin) port->finish(stream);
+    }
+    void on_stream_reset(link::StreamId, std::uint64_t) override {}
+    void on_stop_sending(link::StreamId, std::uint64_t) override {}
+    void on_stream_closed(link::StreamId) override {}
+    void on_stream_writable(link::StreamId) override {}
+    void on_streams_available(link::Direction) override {}
+    void on_datagram(ByteView) override {}
+
+    std::string how_it_ended() const {
+        if (!end) return "it did not";
+        if (const auto* error = std::get_if<Error>(&*end)) return error->explain();
+        return "closed: " + std::get<link::LinkClosed>(*end).reason;
+    }
+    bool lost(Errc code) const {
+        const auto* error = end ? std::get_if<Error>(&*end) : nullptr;
+        return error && error->code() == code;
+    }
+
+    sim::HostId host;
+    sim::SimNode station;
+    DeviceKey key;
+    link::LinkEngine engine;
+    std::vector<Interface> interfaces;
+    std::optional<DeviceId> admits;
+    bool echoes = false;
+
+    link::LinkPort* port = nullptr;
+    link::LinkFacts facts;
+    TimePoint up_at{}, end_at{};
+    std::optional<link::LinkEnd> end;
+    std::optional<Error> failure;
+    std::string received;
+
+private:
+    link::LinkOptions options(bool accepts, Profile profile) const {
+        link::LinkOptions made{key};
+        made.group = link::group_tag("stage");
+        made.accepts = accepts;
+        made.profile = profile;
+        return made;
+    }
+    TimePoint now_{};
+};
+
+class LinkSim : public testing::Test {
+protected:
+    void build(Profile profile = Profile::balanced) {
+        coordinator = std::make_unique<LinkNode>(network, "coordinator", 1, true, profile);
+        member = std::make_unique<LinkNode>(network, "member", 2, false, profile);
+        lan = network.add_lan();
+        coordinator_eth = network.attach(coordinator->host, lan);
+        member_eth = network.attach(member->host, lan);
+        coordinator->echoes = true;
+        coordinator->station.start(*coordinator);
+        member->station.start(*member);
+        clock.run_for(1ms);
+    }
+    Endpoint coordinator_at() const {
+        for (const Interface& interface : network.interfaces(coordinator->host))
+            if (interface.index == coordinator_eth)
+                return {interface.addresses[0].address, kPort, member_eth};
+        return {};
+    }
+    bool connect(Duration patience = 6s) {
+        const Endpoint target = coordinator_at();
+        member->dial({&target, 1}, coordinator->key.id(), clock.now());
+        const bool up = clock.run_until([&] { return member->port && coordinator->port; }, patience);
+        if (!up && member->failure) ADD_FAILURE() << member->failure->explain();
+        return up;
+    }
+    void exchange(std::string_view text) {
+        const auto stream = member->port->open_stream(link::Direction::bidirectional);
+        ASSERT_TRUE(stream);
+        member->port->write(*stream, Slice::copy_of(as_bytes(text)));
+        member->port->finish(*stream);
+        member->station.turn();
+        const std::string wanted{text};
+        EXPECT_TRUE(clock.run_until([&] { return member->received == wanted; }, 5s))
+            << "member has '" << member->received << "', coordinator '" << coordinator->received << "'";
+    }
+
+    sim::SimClock clock;
+    sim::SimNetwork network{clock, 1};
+    sim::LanId lan{};
+    InterfaceIndex coordinator_eth{}, member_eth{};
+    std::unique_ptr<LinkNode> coordinator, member;
+};
+
+TEST_F(LinkSim, ConnectsWithinThreeRoundTripsAndCarriesStreams) {
+    build();
+    const TimePoint start = clock.now();
+    ASSERT_TRUE(connect());
+    EXPECT_LE(member->up_at - start,
+              1ms);  // a probe and a TLS 1.3 handshake: two and a half round trips of 200 us
+    EXPECT_EQ(member->port->peer(), coordinator->key.id());
+    EXPECT_EQ(coordinator->port->peer(), member->key.id());
+    ASSERT_EQ(member->facts.candidates.size(), 1u);
+    exchange("hello");
+}
+
+TEST_F(LinkSim, SixteenDeadCandidatesDelayNothing) {
+    build();
+    std::vector<Endpoint> targets;
+    for (std::uint8_t i = 1; i <= 16; ++i) {
+        IpAddress::V6 dead{0xfe, 0x80};
+        dead[15] = static_cast<std::uint8_t>(0xd0 + i);
+        targets.push_back({IpAddress{dead}, kPort, member_eth});
+    }
+    targets.push_back(coordinator_at());
+    const TimePoint start = clock.now();
+    member->dial(targets, {}, clock.now());
+    ASSERT_TRUE(clock.run_until([&] { return member->port != nullptr; }, 5s));
+    EXPECT_LE(member->up_at - start, 1ms);
+    EXPECT_EQ(member->facts.candidates.size(), 17u);
+}
+
+TEST_F(LinkSim, RefusesADeviceThatIsNotTheExpectedOne) {
+    build();
+    const Endpoint target = coordinator_at();
+    member->dial({&target, 1}, DeviceKey::from_seed(Bytes(32, std::byte{9})).value().id(), clock.now());
+    ASSERT_TRUE(clock.run_until([&] { return member->failure.has_value(); }, 10s));
+    EXPECT_FALSE(member->port);
+    EXPECT_NE(member->failure->explain().find("another device answers there"), std::string::npos);
+}
+
+TEST_F(LinkSim, AnImpostorThatLiesInItsProbeReplyFailsTheHandshake) {
+    build();
+    member->admits =
+        DeviceKey::from_seed(Bytes(32, std::byte{9})).value().id();  // knows better than the race
+    const Endpoint target = coordinator_at();
+    member->dial({&target, 1}, {}, clock.now());
+    ASSERT_TRUE(clock.run_until([&] { return member->failure.has_value(); }, 10s));
+    EXPECT_EQ(member->failure->code(), Errc::handshake_failed);
+    EXPECT_NE(member->failure->explain().find("identity"), std::string::npos) << member->failure->explain();
+}
+
+TEST_F(LinkSim, StrangersOfAnotherGroupGetNoAnswer) {
+    build();
+    LinkNode stranger{network, "stranger", 3, false, Profile::balanced};
+    (void)network.attach(stranger.host, lan);
+    link::LinkOptions options{stranger.key};
+    options.group = link::group_tag("elsewhere");
+    link::LinkEngine elsewhere{options, network.random(stranger.host), stranger.station, stranger};
+    stranger.station.start(stranger);
+    const Path path{.remote = coordinator_at(), .local = {}};
+    elsewhere.dial({}, {&path, 1}, clock.now());
+    elsewhere.flush(clock.now());
+    clock.run_for(1s);
+    EXPECT_FALSE(stranger.port);
+    EXPECT_EQ(coordinator->engine.links(), 0u);
+}
+
+class LinkLoss : public LinkSim, public testing::WithParamInterface<std::uint64_t> {};
+
+TEST_P(LinkLoss, ConnectsThroughHeavyLoss) {
+    build();
+    network.set_quality(lan, {.delay = 1ms, .jitter = 1ms, .loss = 0.3, .duplicate = 0.05, .reorder = 0.1});
+    for (std::uint64_t i = 0; i < GetParam(); ++i) (void)network.random(member->host).next();
+    ASSERT_TRUE(connect(5s));
+    exchange("through the noise");
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, LinkLoss, testing::Range(std::uint64_t{0}, std::uint64_t{20}));
+
+class LinkProfiles : public LinkSim, public testing::WithParamInterface<Profile> {};
+
+TEST_P(LinkProfiles, AKilledMemberIsLostWithinTheBound) {
+    build(GetParam());
+    ASSERT_TRUE(connect());
+    clock.run_for(3s);
+    const TimePoint killed = clock.now();
+    member->station.kill();
+    ASSERT_TRUE(clock.run_until([&] { return coordinator->end.has_value(); }, 20s));
+    EXPECT_TRUE(coordinator->lost(Errc::lost));
+    EXPECT_LE(coordinator->end_at - killed, liveness_bound(GetParam()));
+}
+INSTANTIATE_TEST_SUITE_P(Each, LinkProfiles,
+                         testing::Values(Profile::realtime, Profile::balanced, Profile::low_power));
+
+TEST_F(LinkSim, AnIdleLinkLivesForADay) {
+    build();
+    ASSERT_TRUE(connect());
+    clock.run_for(24h);
+    ASSERT_TRUE(member->port);
+    ASSERT_TRUE(coordinator->port);
+    exchange("still here");
+}
+
+TEST_F(LinkSim, AGoodbyeIsClosedWithCodeAndReasonNeverLost) {
+    build();
+    ASSERT_TRUE(connect());
+    member->port->close(7, "going home");
+    member->station.turn();
+    ASSERT_TRUE(clock.run_until([&] { return coordinator->end && member->end; }, 1s));
+    const auto& told = std::get<link::LinkClosed>(*coordinator->end);
+    EXPECT_TRUE(told.by_peer);
+    EXPECT_EQ(told.code, 7u);
+    EXPECT_EQ(told.reason, "going home");
+    EXPECT_FALSE(std::get<link::LinkClosed>(*member->end).by_peer);
+}
+
+TEST_F(LinkSim, LosingTheOwnInterfaceIsNoticedAtOnceAndNamed) {
+    build();
+    ASSERT_TRUE(connect());
+    const TimePoint cut = clock.now();
+    network.unplug(coordinator->host, coordinator_eth);
+    ASSERT_TRUE(clock.run_until([&] { return coordinator->end.has_value(); }, 20s));
+    EXPECT_TRUE(coordinator->lost(Errc::link_down));
+    EXPECT_LE(coordinator->end_at - cut, 1ms);
+    EXPECT_NE(std::get<Error>(*coordinator->end).explain().find("lost its carrier"), std::string::npos);
+    ASSERT_TRUE(clock.run_until([&] { return member->end.has_value(); }, 20s));
+    EXPECT_TRUE(member->lost(Errc::lost)) << "the member only hears silence";
+}
+
+TEST_F(LinkSim, OneWayDeathIsToldOverTheWayThatStillWorks) {
+    build();
+    ASSERT_TRUE(connect());
+    clock.run_for(1s);
+    network.block(member->host, coordinator->host);
+    ASSERT_TRUE(clock.run_until([&] { return member->end && coordinator->end; }, 20s));
+    EXPECT_TRUE(coordinator->lost(Errc::lost));
+    EXPECT_TRUE(member->lost(Errc::lost)) << "giving a link up is no goodbye: " << member->how_it_ended();
+}
+
+TEST_F(LinkSim, OldLinksLeaveNothingBehind) {
+    build();
+    for (int round = 0; round < 200; ++round) {
+        ASSERT_TRUE(connect()) << "round " << round;
+        member->port->close(0, "again");
+        member->station.turn();
+        ASSERT_TRUE(clock.run_until([&] { return coordinator->end && member->end; }, 2s));
+        coordinator->end.reset();
+        member->end.reset();
+    }
+    clock.run_for(10s);
+    EXPECT_EQ(coordinator->engine.links(), 0u);
+    EXPECT_EQ(member->engine.links(), 0u);
+    EXPECT_EQ(coordinator->engine.next_wakeup(), kNever);
+}
+
+TEST_F(LinkSim, GarbageFromManyAddressesChangesNothing) {
+    build();
+    ASSERT_TRUE(connect());
+    SeededRandomness random{5};
+    Bytes junk(1200);
+    for (int i = 0; i < 20'000; ++i) {
+        random.fill(junk);
+        IpAddress::V6 from{0xfe, 0x80};
+        for (std::size_t k = 8; k < 16; ++k) from[k] = static_cast<std::uint8_t>(random.next());
+        const Path path{.remote = {IpAddress{from}, 1234, coordinator_eth}, .local = {}};
+        const std::size_t size = uniform(random, junk.size());
+        coordinator->engine.on_datagram(path, ByteView{junk}.first(size), 0, clock.now());
+    }
+    coordinator->station.turn();
+    EXPECT_LE(coordinator->engine.links(), 1u);
+    exchange("undisturbed");
+}
+
+}  // namespace
+}  // namespace muster
