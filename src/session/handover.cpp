@@ -1,0 +1,89 @@
+#include "session/handover.h"
+
+#include <algorithm>
+
+#include "session/text_rules.h"
+
+namespace muster::session {
+namespace {
+
+constexpr std::size_t kProofKeySize = 32;
+
+// One message more than the longest always fits: pieces are sealed at 64 KiB, see out_lane.cpp.
+constexpr std::size_t kCreditAboveMessage = 128 * 1024;
+
+// A stream's header block has to fit into its first credit.
+constexpr std::size_t kLeastStreamCredit = 8 * 1024;
+
+}  // namespace
+
+Error cause_of(const LinkClosed& closed) {
+    const std::string said = closed.reason.empty() ? "" : ": " + cleaned(closed.reason, kMaxReasonSize);
+    if (closed.code < static_cast<std::uint64_t>(LinkCode::done))
+        return {Errc::closed, "the peer closed the link with code " + std::to_string(closed.code) + said};
+    switch (static_cast<LinkCode>(closed.code)) {
+        case LinkCode::done: return {Errc::lost, "the peer had ended the session already" + said};
+        case LinkCode::protocol_violation:
+            return {Errc::protocol_violation, "the peer could not make sense of what this end sent" + said};
+        case LinkCode::too_slow: return {Errc::too_slow, "the peer dropped this end for not reading" + said};
+        case LinkCode::timed_out: return {Errc::timed_out, "the peer waited for this end in vain" + said};
+        case LinkCode::superseded: return {Errc::lost, "another link of this device took over" + said};
+        case LinkCode::full: return {Errc::full, "too many devices ask the peer at the same time" + said};
+        case LinkCode::aborted: return {Errc::lost, "the peer gave up without a goodbye" + said};
+    }
+    return {Errc::lost,
+            "the peer closed the link with the unknown code " + std::to_string(closed.code) + said};
+}
+
+Sha256Digest resume_proof(LinkBinding::End prover, const link::LinkPort& port, const Secret& secret,
+                          const SessionId& session, std::uint64_t attempt) {
+    const Bytes binding = port.export_key("EXPORTER-muster-resume", kProofKeySize);
+    Bytes text;
+    Writer{text}
+        .write(static_cast<std::uint8_t>(prover == LinkBinding::End::member ? 'm' : 'c'))
+        .write(session)
+        .write(attempt)
+        .write(binding);
+    return hmac_sha256(std::as_bytes(std::span{secret}), text);
+}
+
+void end_link(PeerSession& session, const LinkEnd& how, TimePoint now) {
+    if (const auto* cause = std::get_if<Error>(&how)) return session.on_link_lost(*cause, now);
+    const auto& closed = std::get<LinkClosed>(how);
+    if (closed.code < static_cast<std::uint64_t>(LinkCode::done))
+        return session.on_link_closed(static_cast<CloseCode>(closed.code), closed.reason);
+    session.detach();
+    session.fail(cause_of(closed), LinkCode::done);
+}
+
+ReceiveLimits receive_limits(const SessionLimits& limits) {
+    ReceiveLimits out;
+    out.message = limits.message;
+    out.message_credit = limits.receive_queue;
+    out.stream_credit = first_stream_credit(limits);
+    out.streams = limits.streams;
+    out.channels = limits.channels;
+    return out;
+}
+
+bool are_sensible(const ReceiveLimits& limits) {
+    return limits.message <= kVarintMax / 4 &&
+           limits.message_credit >= kCreditAboveMessage + limits.message &&
+           limits.stream_credit >= kLeastStreamCredit && limits.message_credit <= kVarintMax / 2;
+}
+
+Result<void> check_limits(const SessionLimits& limits) {
+    if (limits.receive_queue < limits.message + kCreditAboveMessage)
+        return Error{Errc::bad_input, "limits: receive_queue must be at least 128 KiB more than message"};
+    if (limits.stream_buffer < kLeastStreamCredit)
+        return Error{Errc::bad_input, "limits: stream_buffer must be at least 8 KiB"};
+    if (limits.message == 0 || limits.message > (std::size_t{1} << 30) || limits.channels == 0 ||
+        limits.channels + limits.streams > kMaxPositions / 4 || limits.recipients == 0 ||
+        limits.recipients > 1024)
+        return Error{Errc::bad_input, "limits: message, channels, streams or recipients out of range"};
+    return {};
+}
+
+void wipe_secret(Secret& secret) { wipe(std::as_writable_bytes(std::span{secret})); }
+
+}  // namespace muster::session

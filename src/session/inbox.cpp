@@ -1,0 +1,118 @@
+#include "session/inbox.h"
+
+#include <algorithm>
+
+namespace muster::session {
+
+struct Inbox::Lane {
+    explicit Lane(LaneId lane) : id(lane), parser(lane) {}
+
+    LaneId id;
+    std::uint64_t received = 0;
+    bool changed = false;
+    MessageParser parser;
+};
+
+/// Counts messages against the credit, and hands them on.
+class Inbox::Sink final : public RecordSink {
+public:
+    Sink(Inbox& inbox, const Lane& lane)
+        : inbox_(inbox),
+          delivery_(kind_of(lane.id) == LaneKind::ordered ? Delivery::ordered : Delivery::unordered) {}
+
+    bool on_begin(std::size_t size) override {
+        inbox_.used_ += size + kMessageOverhead;
+        return inbox_.used_ <= inbox_.granted_;
+    }
+
+    void on_message(const Address& address, std::uint64_t cookie, ByteView payload) override {
+        if (cookie != 0) inbox_.consume(varint_size(cookie), 0);
+        if (inbox_.muted_) return inbox_.consume(payload.size(), 1);
+        inbox_.events_.on_message(address, delivery_, cookie, payload);
+    }
+
+private:
+    Inbox& inbox_;
+    Delivery delivery_;
+};
+
+Inbox::Inbox(const Config& config, InboxEvents& events)
+    : config_(config), events_(events), granted_(config.queue) {
+    lanes_.push_back(std::make_unique<Lane>(kControlLane));
+}
+Inbox::~Inbox() = default;
+
+Inbox::Lane* Inbox::find(LaneId id) {
+    if (last_ < lanes_.size() && lanes_[last_]->id == id) return lanes_[last_].get();
+    const auto found = std::ranges::find(lanes_, id, [](const auto& lane) { return lane->id; });
+    if (found != lanes_.end()) {
+        last_ = static_cast<std::size_t>(found - lanes_.begin());
+        return found->get();
+    }
+    const std::uint64_t number = number_of(id);
+    const bool sensible = kind_of(id) == LaneKind::ordered     ? number <= 0xffff
+                          : kind_of(id) == LaneKind::unordered ? number < kUnorderedLanes
+                                                               : false;
+    if (!sensible || lanes_.size() >= 1 + kUnorderedLanes + config_.channels) return nullptr;
+    return lanes_.emplace_back(std::make_unique<Lane>(id)).get();
+}
+
+std::string Inbox::on_lane_data(LaneId id, std::uint64_t position, ByteView data) {
+    Lane* const lane = find(id);
+    if (lane == nullptr) return "a lane that must not be";
+    if (position > lane->received) return "a gap in a lane";
+    const std::uint64_t known = lane->received - position;
+    if (known >= data.size()) return {};  // repeated after a change of links
+    data = data.subspan(static_cast<std::size_t>(known));
+    lane->received += data.size();
+    lane->changed = true;
+    unacknowledged_ += data.size();
+    return id == kControlLane ? on_control(data) : on_messages(*lane, data);
+}
+
+std::string Inbox::on_control(ByteView data) {
+    while (true) {
+        const auto outcome = control_.next(data);
+        if (outcome == FrameSplitter::Outcome::too_large) return "a frame that is too large";
+        if (outcome == FrameSplitter::Outcome::need_more) return {};
+        if (std::string broken = events_.on_frame(control_.type(), control_.body()); !broken.empty())
+            return broken;
+    }
+}
+
+std::string Inbox::on_messages(Lane& lane, ByteView data) {
+    Sink sink{*this, lane};
+    switch (lane.parser.feed(data, sink, {config_.message_limit, config_.recipients})) {
+        case MessageParser::Outcome::ok: return {};
+        case MessageParser::Outcome::malformed: return "a message that cannot be read";
+        case MessageParser::Outcome::too_large: return "a message longer than the limit";
+        case MessageParser::Outcome::no_credit: return "more messages than there was credit for";
+    }
+    return {};
+}
+
+void Inbox::consume(std::size_t octets, std::size_t messages) {
+    consumed_ = std::min<std::uint64_t>(consumed_ + octets + messages * kMessageOverhead, used_);
+    if (consumed_ + config_.queue < granted_ + config_.queue / 4) return;
+    granted_ = consumed_ + config_.queue;
+    urgent_ = true;
+}
+
+void Inbox::take_changed(std::vector<Position>& out) {
+    for (const auto& lane : lanes_)
+        if (std::exchange(lane->changed, false)) out.push_back({lane->id, lane->received, 0});
+    unacknowledged_ = 0;
+    urgent_ = false;
+}
+
+void Inbox::add_all(std::vector<Position>& out) const {
+    for (const auto& lane : lanes_)
+        if (lane->received > 0) out.push_back({lane->id, lane->received, 0});
+}
+
+bool Inbox::has_received(LaneId id, std::uint64_t end) const {
+    const auto found = std::ranges::find(lanes_, id, [](const auto& lane) { return lane->id; });
+    return found == lanes_.end() ? end == 0 : (*found)->received >= end;
+}
+
+}  // namespace muster::session
