@@ -81,7 +81,8 @@ public:
     /// A member's link is up. The handler takes the link's events; it and the port are used until
     /// on_link_down.
     link::LinkHandler& on_link_up(link::LinkPort& port, TimePoint now);
-    /// A link is gone, also after the engine itself closed it. The port is not used any more.
+    /// A link is gone, also after the engine itself closed it. The port is not used any more. Not from inside
+    /// LinkPort::close.
     /// `how`: the link's close code and reason if the peer closed it, otherwise why it was lost. Codes of
     /// 2^32 and above are the session's own (see LinkCode); pass them on as they are.
     void on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now);
@@ -122,8 +123,9 @@ public:
     void reset(StreamHandle stream, std::uint64_t code, std::string_view reason) override;
     void consume(StreamHandle stream, std::size_t octets) override;
 
+    class Impl;  ///< Public in name only: its parts are spread over several files.
+
 private:
-    class Impl;
     explicit CoordinatorEngine(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

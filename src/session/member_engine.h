@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/random.h"
 #include "link/link_port.h"
 #include "session/events.h"
 #include "session/stream_port.h"
@@ -57,10 +56,10 @@ struct MemberOptions {
 /// inputs and verbs: only there octets are handed to the link and timers are set.
 class MemberEngine : public StreamPort {
 public:
-    /// `random` and `listener` must outlive the engine. Errors: bad_name, too_large (name, info, context),
+    /// `listener` must outlive the engine. Errors: bad_name, too_large (name, info, context),
     /// bad_input (limits that cannot work).
     static Result<std::unique_ptr<MemberEngine>> create(MemberOptions options, const DeviceId& self,
-                                                        Randomness& random, MemberListener& listener);
+                                                        MemberListener& listener);
     MemberEngine(const MemberEngine&) = delete;
     MemberEngine& operator=(const MemberEngine&) = delete;
     ~MemberEngine() override;
@@ -68,7 +67,8 @@ public:
     /// A link to the coordinator is up: joins, or resumes the session if there is one, also beside a link
     /// that still hangs. The handler takes the link's events; it and the port are used until on_link_down.
     link::LinkHandler& on_link_up(link::LinkPort& port, TimePoint now);
-    /// A link is gone, also after the engine itself closed it. The port is not used any more.
+    /// A link is gone, also after the engine itself closed it. The port is not used any more. Not from inside
+    /// LinkPort::close.
     void on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now);
 
     TimePoint next_wakeup() const;

@@ -1,0 +1,339 @@
+#include "session/coordinator_engine.h"
+
+#include <algorithm>
+
+#include "session/coordinator_impl.h"
+#include "session/text_rules.h"
+
+namespace muster::session {
+namespace {
+
+using namespace std::chrono_literals;
+
+// After the session's end the link lives that long, so that the last word gets out; then this end closes it.
+constexpr Duration kLinger = 2s;
+
+// Rounds of events that cause events in one flush(); the rest waits for the next one.
+constexpr int kFlushRounds = 16;
+
+// Roster updates waiting for a member from which on it gets no more of them, but a full roster once it has
+// read what it has.
+constexpr std::size_t kRosterWaiting = 256 * 1024;
+
+// A roster update is cut into pieces of about this size.
+constexpr std::size_t kRosterPiece = 32 * 1024;
+
+std::size_t size_of(const PeerInfo& peer) {
+    std::size_t size = 32 + peer.name.size();
+    for (const auto& [key, value] : peer.info) size += 8 + key.size() + value.size();
+    return size;
+}
+
+/// Writes updates of one kind, cut into frames.
+class RosterWriter {
+public:
+    RosterWriter(RosterUpdate::Kind kind, std::uint64_t from, std::uint64_t to) {
+        piece_.kind = kind;
+        piece_.from = from;
+        piece_.to = to;
+    }
+
+    void add(const PeerInfo& peer) {
+        make_room(size_of(peer));
+        piece_.joined.push_back(peer);
+    }
+    void add(const RosterUpdate::Left& left) {
+        make_room(64 + kMaxReasonSize);
+        piece_.left.push_back(left);
+    }
+    std::vector<Bytes> finish() {
+        piece_.more = false;
+        frames_.push_back(encode(piece_));
+        return std::move(frames_);
+    }
+
+private:
+    void make_room(std::size_t size) {
+        if (used_ > 0 && used_ + size > kRosterPiece) {
+            piece_.more = true;
+            frames_.push_back(encode(piece_));
+            piece_.joined.clear();
+            piece_.left.clear();
+            used_ = 0;
+        }
+        used_ += size;
+    }
+
+    RosterUpdate piece_;
+    std::size_t used_ = 0;
+    std::vector<Bytes> frames_;
+};
+
+}  // namespace
+
+// CoordinatorMember: passes on what its session brings
+
+void CoordinatorMember::on_message(PeerSession&, const Address& address, const SendOptions& how,
+                                   ByteView payload) {
+    coordinator_.on_message(*this, address, how, payload);
+}
+std::string CoordinatorMember::on_frame(PeerSession&, FrameType type, ByteView) {
+    return (static_cast<std::uint64_t>(type) & 1) != 0 ? "" : "a frame that only the coordinator sends";
+}
+void CoordinatorMember::on_stream_opened(PeerSession&, StreamNumber stream, const Address& address,
+                                         ByteView header) {
+    coordinator_.on_stream_opened(*this, stream, address, header);
+}
+void CoordinatorMember::on_stream_data(PeerSession&, StreamNumber stream, ByteView data, bool fin) {
+    coordinator_.on_stream_data(*this, stream, data, fin);
+}
+void CoordinatorMember::on_stream_reset(PeerSession&, StreamNumber stream, std::uint64_t code,
+                                        std::string_view reason) {
+    coordinator_.on_stream_reset(*this, stream, code, reason);
+}
+void CoordinatorMember::on_stream_writable(PeerSession&, StreamNumber stream) {
+    coordinator_.on_stream_writable(*this, stream);
+}
+void CoordinatorMember::on_stream_delivered(PeerSession&, StreamNumber stream) {
+    coordinator_.on_stream_delivered(*this, stream);
+}
+void CoordinatorMember::on_writable(PeerSession&) { coordinator_.on_writable(*this); }
+void CoordinatorMember::on_busy(PeerSession&) { coordinator_.on_busy(*this); }
+
+// The engine
+
+CoordinatorEngine::Impl::Impl(CoordinatorOptions options, const DeviceId& self, Randomness& random,
+                              CoordinatorListener& listener)
+    : options_(std::move(options)),
+      self_(self),
+      random_(random),
+      listener_(listener),
+      allowed_(options_.trust.allowed.begin(), options_.trust.allowed.end()) {
+    roster_.revision = 1;
+    roster_.peers.emplace_back(self, options_.name, options_.info, true);
+}
+
+CoordinatorEngine::Impl::~Impl() {
+    members_.clear();  // before the bindings that their sessions point to
+    gone_.clear();
+}
+
+void CoordinatorEngine::Impl::on_busy(CoordinatorMember& member) {
+    member.session.is_listed = true;
+    busy_.push_back(&member);
+}
+
+TimePoint CoordinatorEngine::Impl::next_wakeup() const {
+    if (!busy_.empty() || !accepted_.empty() || again_) return now_;
+    return std::min(door_deadlines_.next(), member_deadlines_.next());
+}
+
+void CoordinatorEngine::Impl::flush(TimePoint now) {
+    if (flushing_) return;  // from inside an event: the flush under way sees it
+    flushing_ = true;
+    now_ = now;
+    std::erase_if(graves_, [](const auto& door) { return !door->binding->is_running(); });
+    while (Door* const door = door_deadlines_.take_due(now)) on_door_deadline(*door);
+    while (CoordinatorMember* const member = member_deadlines_.take_due(now))
+        if (!member->session.is_listed) on_busy(*member);
+    for (int round = 0; round < kFlushRounds; ++round) {
+        again_ = false;
+        for (CoordinatorMember* const member : std::exchange(busy_, {})) {
+            member->session.is_listed = false;
+            flush_member(*member);
+        }
+        gone_.clear();
+        for (Door* const door : std::exchange(accepted_, {})) admit(*door);
+        change_roster();
+        for (const Undelivered& what : std::exchange(undelivered_, {})) listener_.on_undelivered(what);
+        if (busy_.empty() && accepted_.empty() && !again_) break;
+    }
+    finish_closing();
+    flushing_ = false;
+}
+
+void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
+    if (find(member.info.id) != &member) return;  // removed in this round
+    PeerSession& session = member.session;
+    const bool stalled = is_stalled(member);
+    session.flush(now_);
+    if (session.end()) return remove(member);
+    settle_passed(member, stalled);
+    if (member.held_messages > 0) return_credit(member, 0, 0);
+    if (member.roster_sent != roster_.revision && session.outbox().control_queued() == 0) send_roster(member);
+    if (session.is_interrupted() && !member.interruption_told) {
+        member.interruption_told = true;
+        listener_.on_interrupted(member.info.id, *session.interruption());
+    }
+    TimePoint next = session.next_wakeup();
+    if (!member.passed.empty()) next = std::min(next, session.progress_at() + options_.stall_limit);
+    member_deadlines_.set(member, next);
+}
+
+/// A session has ended: tells everyone, and frees it at the end of the round.
+void CoordinatorEngine::Impl::remove(CoordinatorMember& member) {
+    member_deadlines_.set(member, kNever);
+    if (member.session.is_listed) std::erase(busy_, &member);
+    member.session.is_listed = true;  // for good: nobody is to put it there again
+    settle_passed(member, true);
+    if (LinkBinding* const binding = member.session.binding()) {
+        Door* const door = door_of(*binding);
+        member.session.detach();
+        binding->go_deaf();
+        if (door != nullptr) door->stage = Door::Stage::leaving;
+        if (door != nullptr) door_deadlines_.set(*door, now_ + kLinger);
+    }
+    for (const auto& [port, door] : doors_)
+        if (door->member == &member && door->stage == Door::Stage::inside) leave(*door, LinkCode::done, "");
+    end_streams(member);
+    const DeviceId id = member.info.id;
+    const Departure how = *member.session.end();
+    everyone_.back()->place = member.place;
+    everyone_[member.place] = everyone_.back();
+    everyone_.pop_back();
+    by_serial_.erase(member.serial);
+    const auto found = members_.find(id);
+    gone_.push_back(std::move(found->second));
+    members_.erase(found);
+    if (std::erase_if(joined_, [&id](const PeerInfo& peer) { return peer.id == id; }) == 0)
+        left_.push_back({id, how});
+    listener_.on_member_left(gone_.back()->info, how);
+}
+
+/// Makes a new revision of what changed, and sends it to everyone.
+void CoordinatorEngine::Impl::change_roster() {
+    if (joined_.empty() && left_.empty()) return;
+    const std::uint64_t from = roster_.revision++;
+    for (const auto& left : left_)
+        std::erase_if(roster_.peers, [&left](const PeerInfo& peer) { return peer.id == left.id; });
+    for (const PeerInfo& peer : joined_) roster_.peers.push_back(peer);
+    RosterWriter delta{RosterUpdate::Kind::delta, from, roster_.revision};
+    for (const auto& left : std::exchange(left_, {})) delta.add(left);
+    for (const PeerInfo& peer : std::exchange(joined_, {})) delta.add(peer);
+    if (life_ != Life::open) return;  // everyone is about to leave: nobody needs to know who else
+    const auto frames = delta.finish();
+    for (CoordinatorMember* const member : everyone_) {
+        if (member->roster_sent == 0) {
+            send_roster(*member);
+        } else if (member->roster_sent == from &&
+                   member->session.outbox().control_queued() < kRosterWaiting) {
+            for (const Bytes& frame : frames) member->session.send_frame(frame);
+            member->roster_sent = roster_.revision;
+        }
+    }
+}
+
+void CoordinatorEngine::Impl::send_roster(CoordinatorMember& member) {
+    RosterWriter full{RosterUpdate::Kind::full, 0, roster_.revision};
+    for (const PeerInfo& peer : roster_.peers) full.add(peer);
+    for (const Bytes& frame : full.finish()) member.session.send_frame(frame);
+    member.roster_sent = roster_.revision;
+}
+
+Result<void> CoordinatorEngine::Impl::close_member(const DeviceId& id, CloseCode code,
+                                                   std::string_view reason, TimePoint deadline) {
+    CoordinatorMember* const member = find(id);
+    if (member == nullptr) return Error{Errc::unknown_peer, "no member has the id " + id.to_string()};
+    member->session.close(code, reason, deadline);
+    return {};
+}
+
+void CoordinatorEngine::Impl::close(CloseCode code, std::string_view reason, TimePoint deadline) {
+    if (life_ != Life::open) return;
+    life_ = Life::closing;
+    again_ = true;
+    closing_ = {Closed::By::this_end, code, cleaned(reason, kMaxReasonSize)};
+    accepted_.clear();
+    for (const auto& [port, door] : doors_) {
+        if (door->stage == Door::Stage::inside || door->stage == Door::Stage::leaving) continue;
+        if (door->stage == Door::Stage::hello)
+            leave(*door, LinkCode::done, "the coordinator is closing");
+        else
+            turn_away(*door, Errc::closed, "the coordinator is closing: " + closing_.reason);
+    }
+    for (CoordinatorMember* const member : everyone_) member->session.close(code, closing_.reason, deadline);
+}
+
+void CoordinatorEngine::Impl::abort() {
+    if (life_ == Life::closed) return;
+    life_ = Life::closing;
+    again_ = true;
+    accepted_.clear();
+    const Error cause{Errc::cancelled, "this end gave up"};
+    for (CoordinatorMember* const member : everyone_) member->session.fail(cause, LinkCode::aborted);
+    for (const auto& [port, door] : doors_)
+        if (door->stage != Door::Stage::inside) leave(*door, LinkCode::aborted, "");
+}
+
+void CoordinatorEngine::Impl::finish_closing() {
+    if (life_ != Life::closing || !members_.empty()) return;
+    life_ = Life::closed;
+    listener_.on_closed();
+}
+
+// The face
+
+Result<std::unique_ptr<CoordinatorEngine>> CoordinatorEngine::create(CoordinatorOptions options,
+                                                                     const DeviceId& self, Randomness& random,
+                                                                     CoordinatorListener& listener) {
+    if (auto good = check_name(options.name); !good) return good.error();
+    if (auto good = check_info(options.info); !good) return good.error();
+    if (auto good = check_limits(options.limits); !good) return good.error();
+    auto impl = std::make_unique<Impl>(std::move(options), self, random, listener);
+    return std::unique_ptr<CoordinatorEngine>{new CoordinatorEngine{std::move(impl)}};
+}
+
+CoordinatorEngine::CoordinatorEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CoordinatorEngine::~CoordinatorEngine() = default;
+
+link::LinkHandler& CoordinatorEngine::on_link_up(link::LinkPort& port, TimePoint now) {
+    return impl_->on_link_up(port, now);
+}
+void CoordinatorEngine::on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now) {
+    impl_->on_link_down(port, how, now);
+}
+TimePoint CoordinatorEngine::next_wakeup() const { return impl_->next_wakeup(); }
+void CoordinatorEngine::on_timer(TimePoint now) { impl_->flush(now); }
+void CoordinatorEngine::flush(TimePoint now) { impl_->flush(now); }
+void CoordinatorEngine::accept(std::uint64_t ticket) { impl_->accept(ticket); }
+void CoordinatorEngine::refuse(std::uint64_t ticket, Errc why, std::string_view reason) {
+    impl_->refuse(ticket, why, reason);
+}
+Result<void> CoordinatorEngine::send(const Recipients& to, const SendOptions& options, ByteView payload) {
+    return impl_->send(to, options, payload);
+}
+void CoordinatorEngine::consume_messages(const DeviceId& from, std::size_t octets, std::size_t messages) {
+    impl_->consume_messages(from, octets, messages);
+}
+Result<void> CoordinatorEngine::close_member(const DeviceId& member, CloseCode code, std::string_view reason,
+                                             Duration deadline, TimePoint now) {
+    return impl_->close_member(member, code, reason, now + deadline);
+}
+void CoordinatorEngine::close(CloseCode code, std::string_view reason, Duration deadline, TimePoint now) {
+    impl_->close(code, reason, now + deadline);
+}
+void CoordinatorEngine::abort(TimePoint) { impl_->abort(); }
+const Roster& CoordinatorEngine::roster() const { return impl_->roster(); }
+Result<StreamHandle> CoordinatorEngine::open_stream(const DeviceId& to, ByteView header) {
+    return impl_->open_stream(to, header);
+}
+Result<void> CoordinatorEngine::write(StreamHandle stream, Slice octets) {
+    CoordinatorMember* const member = impl_->owner_of(stream);
+    if (member == nullptr) return Error{Errc::not_connected, "the stream is closed"};
+    return member->session.write(Impl::number_of(stream), std::move(octets));
+}
+std::size_t CoordinatorEngine::writable(StreamHandle stream) const {
+    const CoordinatorMember* const member = impl_->owner_of(stream);
+    return member == nullptr ? 0 : member->session.streams().writable(Impl::number_of(stream));
+}
+void CoordinatorEngine::finish(StreamHandle stream) {
+    if (auto* member = impl_->owner_of(stream)) member->session.finish(Impl::number_of(stream));
+}
+void CoordinatorEngine::reset(StreamHandle stream, std::uint64_t code, std::string_view reason) {
+    if (auto* member = impl_->owner_of(stream)) member->session.reset(Impl::number_of(stream), code, reason);
+}
+void CoordinatorEngine::consume(StreamHandle stream, std::size_t octets) {
+    if (auto* member = impl_->owner_of(stream)) member->session.consume(Impl::number_of(stream), octets);
+}
+
+}  // namespace muster::session

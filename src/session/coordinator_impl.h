@@ -1,0 +1,226 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "session/coordinator_engine.h"
+#include "session/deadline_queue.h"
+#include "session/handover.h"
+#include "session/peer_session.h"
+
+// The inside of CoordinatorEngine: links and their doors (coordinator_admission.cpp), messages
+// (coordinator_routing.cpp), byte streams (coordinator_streams.cpp), roster, time and ends
+// (coordinator_engine.cpp).
+
+namespace muster::session {
+
+class CoordinatorMember;
+
+/// A link that has come up, from its first octet until it is down.
+struct Door {
+    enum class Stage : std::uint8_t {
+        hello,     ///< has not said yet what it wants
+        asked,     ///< waits for the application's decision
+        probing,   ///< its device is a member already: waits for that one's sign of life
+        accepted,  ///< is let in by the next flush
+        inside,    ///< carries a member's session
+        leaving,   ///< of no more use; waits for link down
+    };
+
+    std::unique_ptr<LinkBinding> binding;
+    Stage stage = Stage::hello;
+    bool said_hello = false;
+    JoinRequest request;
+    ReceiveLimits limits;
+    CoordinatorMember* member = nullptr;  // the one whose session it carries, if inside
+    TimePoint listed_at = kNever;         // DeadlineQueue
+};
+
+/// A member as the coordinator sees it.
+class CoordinatorMember final : public PeerEvents {
+public:
+    CoordinatorMember(CoordinatorEngine::Impl& coordinator, PeerInfo who, std::uint32_t number,
+                      const PeerSession::Config& config)
+        : info(std::move(who)), serial(number), session(config, *this), coordinator_(coordinator) {}
+    ~CoordinatorMember() override { wipe_secret(secret); }
+
+    /// Messages of one sender that wait in this member's queue, up to a point of it.
+    struct Passed {
+        std::uint64_t mark = 0;  // of Outbox::accepted()
+        std::uint32_t from = 0;
+        std::size_t cost = 0;
+    };
+
+    const PeerInfo info;
+    const std::uint32_t serial;  // never used again
+    SessionId session_id{};
+    Secret secret{};
+    std::uint64_t last_attempt = 0;
+    std::uint64_t roster_sent = 0;  // the revision that it has been sent
+    std::size_t place = 0;          // in the list for everyone
+    bool interruption_told = false;
+
+    // What it sent to others: see pass_on() in coordinator_routing.cpp.
+    std::deque<Passed> passed;           // to it, by others
+    std::size_t passed_outstanding = 0;  // from it, in the queues of others
+    std::size_t last_recipients = 1;
+    std::size_t held_octets = 0, held_messages = 0;  // credit that it gets back later
+
+    TimePoint listed_at = kNever;  // DeadlineQueue
+    PeerSession session;           // last: its destructor may still look at the rest
+
+private:
+    void on_message(PeerSession& peer, const Address& address, const SendOptions& how,
+                    ByteView payload) override;
+    std::string on_frame(PeerSession& peer, FrameType type, ByteView body) override;
+    void on_stream_opened(PeerSession& peer, StreamNumber stream, const Address& address,
+                          ByteView header) override;
+    void on_stream_data(PeerSession& peer, StreamNumber stream, ByteView data, bool fin) override;
+    void on_stream_reset(PeerSession& peer, StreamNumber stream, std::uint64_t code,
+                         std::string_view reason) override;
+    void on_stream_writable(PeerSession& peer, StreamNumber stream) override;
+    void on_stream_delivered(PeerSession& peer, StreamNumber stream) override;
+    void on_writable(PeerSession& peer) override;
+    void on_busy(PeerSession& peer) override;
+
+    CoordinatorEngine::Impl& coordinator_;
+};
+
+class CoordinatorEngine::Impl final : public BindingOwner {
+public:
+    Impl(CoordinatorOptions options, const DeviceId& self, Randomness& random, CoordinatorListener& listener);
+    ~Impl() override;
+
+    // links and admission
+    link::LinkHandler& on_link_up(link::LinkPort& port, TimePoint now);
+    void on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now);
+    void accept(std::uint64_t ticket);
+    void refuse(std::uint64_t ticket, Errc why, std::string_view reason);
+
+    // time and ends
+    TimePoint next_wakeup() const;
+    void flush(TimePoint now);
+    Result<void> close_member(const DeviceId& id, CloseCode code, std::string_view reason,
+                              TimePoint deadline);
+    void close(CloseCode code, std::string_view reason, TimePoint deadline);
+    void abort();
+    const Roster& roster() const { return roster_; }
+
+    // messages
+    Result<void> send(const Recipients& to, const SendOptions& options, ByteView payload);
+    void consume_messages(const DeviceId& from, std::size_t octets, std::size_t messages);
+
+    // streams
+    Result<StreamHandle> open_stream(const DeviceId& to, ByteView header);
+    CoordinatorMember* owner_of(StreamHandle stream) const;
+    static StreamNumber number_of(StreamHandle stream) {
+        return StreamNumber{static_cast<std::uint32_t>(static_cast<std::uint64_t>(stream))};
+    }
+
+    // what members bring
+    void on_message(CoordinatorMember& from, const Address& address, const SendOptions& how,
+                    ByteView payload);
+    void on_stream_opened(CoordinatorMember& from, StreamNumber stream, const Address& address,
+                          ByteView header);
+    void on_stream_data(CoordinatorMember& from, StreamNumber stream, ByteView data, bool fin);
+    void on_stream_reset(CoordinatorMember& from, StreamNumber stream, std::uint64_t code,
+                         std::string_view reason);
+    void on_stream_writable(CoordinatorMember& from, StreamNumber stream);
+    void on_stream_delivered(CoordinatorMember& from, StreamNumber stream);
+    void on_writable(CoordinatorMember& member) { listener_.on_writable(member.info.id); }
+    void on_busy(CoordinatorMember& member);
+
+private:
+    /// The two halves of a stream from member to member.
+    struct Relay {
+        StreamHandle other{};
+        std::size_t held = 0;  // octets that this half's sender gets credit for when the other half has room
+    };
+
+    // BindingOwner
+    void on_control_frame(LinkBinding& binding, FrameType type, ByteView body) override;
+    void on_violation(LinkBinding& binding, std::string what) override;
+    void on_binding_ready(LinkBinding& binding) override;
+
+    // coordinator_admission.cpp
+    Door* door_of(const LinkBinding& binding);
+    Door* door_with(std::uint64_t ticket);
+    void on_first_frames(Door& door, FrameType type, ByteView body);
+    void on_hello(Door& door, ByteView body);
+    void on_join(Door& door, ByteView body);
+    void on_resume(Door& door, ByteView body);
+    std::optional<Error> objection_to(const JoinRequest& request, const ReceiveLimits& limits) const;
+    void consider(Door& door);
+    void turn_away(Door& door, Errc why, std::string_view reason);
+    void leave(Door& door, LinkCode code, std::string_view reason);
+    void on_pong(Door& door);
+    void on_door_deadline(Door& door);
+    void admit(Door& door);
+
+    // coordinator_routing.cpp
+    CoordinatorMember* find(const DeviceId& id) const;
+    Result<void> send_to_all(const std::vector<CoordinatorMember*>& to, const SendOptions& options,
+                             ByteView payload);
+    bool is_slow(const CoordinatorMember& member) const;
+    bool is_stalled(const CoordinatorMember& member) const;
+    Errc pass_on(CoordinatorMember& from, CoordinatorMember& to, const SendOptions& how, ByteView payload,
+                 const Slice* shared);
+    void notify_undelivered(CoordinatorMember& sender, const DeviceId& to, const SendOptions& how, Errc why);
+    void return_credit(CoordinatorMember& member, std::size_t octets, std::size_t messages);
+    void settle_passed(CoordinatorMember& member, bool all);
+
+    // coordinator_streams.cpp
+    static StreamHandle handle_of(const CoordinatorMember& member, StreamNumber stream) {
+        return StreamHandle{std::uint64_t{member.serial} << 32 | static_cast<std::uint64_t>(stream)};
+    }
+    void end_streams(CoordinatorMember& member);
+    void prune_relays();
+
+    // coordinator_engine.cpp
+    void flush_member(CoordinatorMember& member);
+    void remove(CoordinatorMember& member);
+    void change_roster();
+    void send_roster(CoordinatorMember& member);
+    void finish_closing();
+
+    CoordinatorOptions options_;
+    DeviceId self_;
+    Randomness& random_;
+    CoordinatorListener& listener_;
+    std::unordered_set<DeviceId> allowed_;
+    TimePoint now_{};  // of the last input that had one
+
+    std::unordered_map<const link::LinkPort*, std::unique_ptr<Door>> doors_;
+    std::vector<Door*> accepted_;
+    std::vector<std::unique_ptr<Door>> graves_;  // freed when no event of theirs is under way
+    std::vector<std::unique_ptr<CoordinatorMember>> gone_;
+    DeadlineQueue<Door> door_deadlines_;
+    std::size_t strangers_ = 0;  // doors whose link has not become a member's
+    std::uint64_t next_ticket_ = 1;
+
+    std::unordered_map<DeviceId, std::unique_ptr<CoordinatorMember>> members_;
+    std::unordered_map<std::uint32_t, CoordinatorMember*> by_serial_;
+    std::vector<CoordinatorMember*> everyone_;
+    std::vector<CoordinatorMember*> busy_;
+    DeadlineQueue<CoordinatorMember> member_deadlines_;
+    std::uint32_t next_serial_ = 1;
+
+    Roster roster_;
+    std::vector<PeerInfo> joined_;  // since the roster's revision
+    std::vector<RosterUpdate::Left> left_;
+
+    std::unordered_map<StreamHandle, Relay> relays_;
+    std::vector<Undelivered> undelivered_;    // to be told by the next flush
+    std::vector<CoordinatorMember*> chosen_;  // recipients of the message being sent; kept for their storage
+    Address origin_;                          // likewise
+    enum class Life : std::uint8_t { open, closing, closed } life_ = Life::open;
+    Closed closing_;
+    bool flushing_ = false, again_ = false;
+};
+
+}  // namespace muster::session
