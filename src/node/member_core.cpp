@@ -27,7 +27,7 @@ Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options
     link.group = link::group_tag(options.group);
     std::unique_ptr<MemberCore> core{
         new MemberCore(std::move(options), std::move(link), random, medium, listener)};
-    auto engine = session::MemberEngine::create(std::move(session), self, random, listener);
+    auto engine = session::MemberEngine::create(std::move(session), self, listener);
     if (!engine) return engine.error();
     core->session_ = std::move(*engine);
     return core;
