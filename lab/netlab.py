@@ -33,6 +33,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+PYTHON = "/usr/bin/python3"  # the one that has python3-zeroconf
 SKIPPED = 77  # the exit code by which a test says "skipped" to ctest
 
 
@@ -333,7 +334,7 @@ class Lab:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # from here on nothing interrupts
             handler = signal.signal(number, signal.SIG_IGN)
             self._handlers.setdefault(number, handler)
-        for process in self.processes:
+        for process in reversed(self.processes):  # clients before what they are clients of
             if process.exit_code is None:
                 process.kill()
         for host in self.hosts:
