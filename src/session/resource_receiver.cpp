@@ -24,7 +24,7 @@ std::string part_name(const DeviceId& from, const TransferId& id) {
 }  // namespace
 
 ResourceReceiver::ResourceReceiver(Options options, TimePoint now)
-    : options_(std::move(options)), since_(now), heard_at_(now), spoke_at_(now) {
+    : options_(options), since_(now), heard_at_(now), spoke_at_(now) {
     options_.chunk = std::clamp<std::size_t>(options_.chunk, 4 * 1024, kMaxDataBody);
 }
 
@@ -326,7 +326,7 @@ void ResourceReceiver::end(Result<FileReceipt> result, TimePoint now) {
 std::optional<ResourceReceiver::Event> ResourceReceiver::next_event() {
     if (std::exchange(offer_event_, false)) return offer_;
     if (std::exchange(progress_event_, false)) return meter_.progress();
-    if (state_ != State::finished || result_taken_) return std::nullopt;
+    if (state_ != State::finished || result_taken_ || !result_) return std::nullopt;
     result_taken_ = true;
     return ResourceFinished{*result_};
 }
