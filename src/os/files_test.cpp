@@ -96,6 +96,7 @@ TEST_F(Files, OfManyWhoKeepWhatIsThereExactlyOneWrites) {
     const std::string path = directory_ + "/key";
     std::atomic<int> wrote = 0;
     std::vector<std::thread> threads;
+    threads.reserve(8);
     for (int i = 0; i < 8; ++i) {
         threads.emplace_back([&, i] {
             if (*write_file(path, "by " + std::to_string(i), IfPresent::keep)) ++wrote;

@@ -3,16 +3,19 @@
 // Two hosts joined by one cable, as network namespaces of this process alone: for the lab tests of os/ and
 // net/.
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include "os/file_descriptor.h"
+#include "os/interface_watch.h"
 
 #include "muster/ids.h"
 
@@ -53,7 +56,9 @@ protected:
         }
         far_.enter();
         for (const std::string cable : {"0", "1"}) set_up("far" + cable, cable, "2");
+        await_carriers();
         near_.enter();
+        await_carriers();
     }
 
     static InterfaceIndex index(const std::string& name) {
@@ -64,6 +69,23 @@ protected:
     LabNamespace far_;
 
 private:
+    /// A device that was opened without carrier drops all packets until the kernel's link watch has noticed
+    /// that it has one now: milliseconds, on a busy machine more.
+    static void await_carriers() {
+        const auto watch = InterfaceWatch::open();
+        ASSERT_TRUE(watch.has_value());
+        const auto all_up = [&] {
+            const auto& all = (*watch)->interfaces();
+            return std::ranges::count_if(all, [](const auto& link) { return link.carrier; }) == 3;
+        };
+        for (int i = 0; i < 100 && !all_up(); ++i) {
+            pollfd wait{(*watch)->native_handle(), POLLIN, 0};
+            ::poll(&wait, 1, 100);
+            (*watch)->receive();
+        }
+        ASSERT_TRUE(all_up());
+    }
+
     static void set_up(const std::string& device, const std::string& cable, const std::string& host) {
         run("ip link set " + device + " addrgenmode none");
         run("ip addr add 10.7" + std::to_string(7 + std::stoi(cable)) + ".0." + host + "/24 dev " + device);
