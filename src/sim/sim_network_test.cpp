@@ -1,11 +1,12 @@
-#include "sim/sim_network.h"
-
+// Datagrams on their way: quality, routers, partitions; replay and scale.
+#include <algorithm>
 #include <map>
 #include <set>
-#include <stdexcept>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "sim/sim_network_rig.h"
 
 namespace muster::sim {
 namespace {
@@ -15,93 +16,6 @@ using os::SendStatus;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-constexpr InterfaceIndex kEth0{2};
-
-IpAddress ip(const char* text) { return *IpAddress::parse(text); }
-
-struct Got {
-    TimePoint when;
-    Endpoint remote, local;
-    std::string text;
-    std::uint8_t hop_limit;
-};
-
-/// Keeps what comes, and answers every "ping".
-class Recorder final : public Station {
-public:
-    Recorder(SimNetwork& network, HostId host) : network_(network), host_(host) {
-        network.set_station(host, this);
-    }
-
-    void on_datagram(const Datagram& datagram, TimePoint now) override {
-        got.push_back({now, datagram.remote, datagram.local, std::string{as_text(datagram.octets)},
-                       datagram.hop_limit});
-        if (got.back().text == "ping")
-            network_.send(host_, {datagram.local, datagram.remote, as_bytes("pong"), 0, 0});
-    }
-    void on_interfaces(std::span<const Interface> now, TimePoint) override {
-        interfaces.assign(now.begin(), now.end());
-        ++told;
-    }
-    void on_timer(TimePoint now) override {
-        woken.push_back(now);
-        if (!stuck) wakeup = kNever;
-    }
-    TimePoint next_wakeup() const override { return wakeup; }
-    bool flush(TimePoint) override {
-        ++flushes;
-        return more > 0 && more-- > 0;
-    }
-
-    std::vector<std::string> texts() const {
-        std::vector<std::string> all;
-        for (const auto& one : got) all.push_back(one.text);
-        return all;
-    }
-
-    std::vector<Got> got;
-    std::vector<Interface> interfaces;
-    std::vector<TimePoint> woken;
-    TimePoint wakeup = kNever;
-    bool stuck = false;
-    int told = 0, flushes = 0, more = 0;
-
-private:
-    SimNetwork& network_;
-    HostId host_;
-};
-
-class SimNetworkTest : public testing::Test {
-protected:
-    /// A host on `lan` with a recorder.
-    HostId host(LanId lan, AttachOptions options = {}) {
-        const auto id = network_.add_host("host" + std::to_string(network_.hosts()));
-        network_.attach(id, lan, std::move(options));
-        stations_.push_back(std::make_unique<Recorder>(network_, id));
-        return id;
-    }
-    Recorder& at(HostId id) { return *stations_[static_cast<std::size_t>(id)]; }
-    IpAddress address(HostId id) { return network_.interfaces(id)[1].addresses[0].address; }
-
-    SendStatus send(HostId from, const IpAddress& to, std::string_view text,
-                    InterfaceIndex interface = kEth0) {
-        return network_.send(from, {{{}, 1000, {}}, {to, 2000, interface}, as_bytes(text), 0, 0});
-    }
-    SendStatus send(HostId from, HostId to, std::string_view text) { return send(from, address(to), text); }
-
-    /// For unicast every datagram that was sent has exactly one end.
-    void expect_balance() {
-        const auto& n = network_.counters();
-        EXPECT_EQ(n[Fate::sent] + n[Fate::duplicated],
-                  n[Fate::delivered] + n[Fate::lost] + n[Fate::queue_full] + n[Fate::too_big] +
-                      n[Fate::blocked] + n[Fate::no_receiver] + n[Fate::down] + network_.in_flight());
-    }
-
-    SimClock clock_;
-    SimNetwork network_{clock_, 1};
-    std::vector<std::unique_ptr<Recorder>> stations_;
-};
 
 TEST_F(SimNetworkTest, DeliversUnicastAfterTheDelayAndAnswersWork) {
     const auto lan = network_.add_lan({.quality = {.delay = 3ms}});
@@ -262,120 +176,6 @@ TEST_F(SimNetworkTest, CutsABatchIntoItsDatagrams) {
     network_.send(a, {{{}, 1, {}}, {address(b), 2, kEth0}, as_bytes(text), 3, 0});
     clock_.run_for(1s);
     EXPECT_THAT(at(b).texts(), ElementsAre("aaa", "bbb", "ccc", "d"));
-}
-
-TEST_F(SimNetworkTest, AnInterfaceThatIsDownSaysSoAndLosesWhatIsInFlight) {
-    const auto lan = network_.add_lan({.quality = {.delay = 10ms}});
-    const auto a = host(lan), b = host(lan);
-    clock_.run_for(1ms);
-    send(a, b, "in flight");
-    network_.take_down(b, kEth0);
-    EXPECT_EQ(send(b, a, "x"), SendStatus::path_suspect);
-    clock_.run_for(1s);
-    EXPECT_THAT(at(b).got, IsEmpty());
-    EXPECT_EQ(network_.counters()[Fate::down], 1u);
-    EXPECT_EQ(at(b).told, 2);
-    EXPECT_FALSE(at(b).interfaces[1].up);
-    EXPECT_EQ(at(a).told, 1) << "nobody tells the other side";
-    network_.bring_up(b, kEth0);
-    send(a, b, "up again");
-    clock_.run_for(1s);
-    EXPECT_THAT(at(b).texts(), ElementsAre("up again"));
-    expect_balance();
-}
-
-TEST_F(SimNetworkTest, WithoutCarrierSendingSucceedsSilentlyAsInAKernel) {
-    const auto lan = network_.add_lan();
-    const auto a = host(lan), b = host(lan);
-    network_.unplug(a, kEth0);
-    EXPECT_EQ(send(a, b, "x"), SendStatus::sent);
-    clock_.run_for(1s);
-    EXPECT_THAT(at(b).got, IsEmpty());
-    EXPECT_FALSE(at(a).interfaces[1].carrier);
-    EXPECT_TRUE(at(a).interfaces[1].up);
-}
-
-TEST_F(SimNetworkTest, AnAddressChangeMovesWhatIsReachable) {
-    const auto lan = network_.add_lan();
-    const auto a = host(lan), b = host(lan);
-    const auto old = address(b);
-    network_.remove_address(b, kEth0, old);
-    network_.add_address(b, kEth0, {ip("fe80::99"), 64});
-    send(a, old, "old");
-    send(a, ip("fe80::99"), "new");
-    clock_.run_for(1s);
-    EXPECT_THAT(at(b).texts(), ElementsAre("new"));
-    EXPECT_EQ(at(b).interfaces[1].addresses[0].address, ip("fe80::99"));
-    EXPECT_EQ(at(b).told, 1) << "changes of one moment are told once";
-    const SimSend from_old{{old, 1, {}}, {address(a), 2, kEth0}, as_bytes("x"), 0, 0};
-    EXPECT_EQ(network_.send(b, from_old), SendStatus::path_suspect);
-}
-
-TEST_F(SimNetworkTest, ATentativeAddressIsNoSource) {
-    const auto lan = network_.add_lan();
-    const auto a = host(lan, {.addresses = {{ip("fe80::1"), 64, true}}});
-    const auto b = host(lan);
-    EXPECT_EQ(send(a, b, "x"), SendStatus::path_suspect);
-    network_.add_address(a, kEth0, {ip("fe80::1"), 64, false});
-    EXPECT_EQ(send(a, b, "x"), SendStatus::sent);
-}
-
-TEST_F(SimNetworkTest, RoutesByPrefixWhereNoInterfaceIsNamed) {
-    const auto one = network_.add_lan(), two = network_.add_lan();
-    const auto a = host(one, {.addresses = {{ip("10.0.1.1"), 24}}});
-    network_.attach(a, two, {.addresses = {{ip("10.0.2.1"), 24}}});
-    const auto b = host(two, {.addresses = {{ip("10.0.2.2"), 24}}});
-    EXPECT_EQ(send(a, ip("10.0.2.2"), "x", InterfaceIndex::none), SendStatus::sent);
-    EXPECT_EQ(send(a, ip("10.0.2.2"), "wrong interface", kEth0), SendStatus::sent);
-    EXPECT_EQ(send(a, ip("10.0.2.2"), "no such interface", InterfaceIndex{9}), SendStatus::path_suspect);
-    clock_.run_for(1s);
-    ASSERT_THAT(at(b).texts(), ElementsAre("x"));
-    EXPECT_EQ(at(b).got[0].remote.address, ip("10.0.2.1"));
-}
-
-TEST_F(SimNetworkTest, AHostReachesItselfByLoopback) {
-    const auto lan = network_.add_lan();
-    const auto a = host(lan);
-    send(a, a, "own address");
-    send(a, ip("127.0.0.1"), "loopback", InterfaceIndex{1});
-    clock_.run_for(1s);
-    EXPECT_THAT(at(a).texts(), ElementsAre("own address", "loopback"));
-    EXPECT_EQ(at(a).got[0].remote.interface, InterfaceIndex{1});
-}
-
-TEST_F(SimNetworkTest, WakesAStationWhenItAsksAndFlushesAfterEveryInput) {
-    const auto lan = network_.add_lan();
-    const auto a = host(lan);
-    at(a).wakeup = SimClock::kStart + 5s;
-    at(a).more = 3;
-    clock_.run_for(10s);
-    EXPECT_THAT(at(a).woken, ElementsAre(SimClock::kStart + 5s));
-    EXPECT_EQ(at(a).flushes, 1 + 3 + 1) << "start, three times more, timer";
-    at(a).wakeup = SimClock::kStart + 20s;
-    network_.turn(a);
-    clock_.run_for(20s);
-    EXPECT_THAT(at(a).woken, SizeIs(2));
-}
-
-TEST_F(SimNetworkTest, AKilledStationHearsNothingMore) {
-    const auto lan = network_.add_lan();
-    const auto a = host(lan), b = host(lan);
-    at(b).wakeup = SimClock::kStart + 5s;
-    clock_.run_for(1s);
-    send(a, b, "x");
-    network_.set_station(b, nullptr);
-    network_.unplug(b, kEth0);
-    clock_.run_for(10s);
-    EXPECT_THAT(at(b).got, IsEmpty());
-    EXPECT_THAT(at(b).woken, IsEmpty());
-    EXPECT_EQ(at(b).told, 1);
-}
-
-TEST_F(SimNetworkTest, AStationThatHoldsTheTimeIsNamed) {
-    const auto a = host(network_.add_lan());
-    at(a).stuck = true;
-    at(a).wakeup = SimClock::kStart;
-    EXPECT_THROW(clock_.run_for(1s), std::logic_error);
 }
 
 TEST_F(SimNetworkTest, TracesEveryFate) {
