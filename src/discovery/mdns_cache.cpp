@@ -47,7 +47,7 @@ bool MdnsCache::put(const names::Record& record, InterfaceIndex interface, TimeP
     entry.interface = interface;
     renew(entry, record, now);
     ++size_;
-    changed(record.name);
+    changed(record);
     return true;
 }
 
@@ -59,7 +59,7 @@ CachedRecord* MdnsCache::find(Records& records, const names::Record& record, Int
 }
 
 void MdnsCache::renew(CachedRecord& entry, const names::Record& record, TimePoint now) {
-    if (entry.leaving) changed(record.name);
+    if (entry.leaving) changed(record);
     entry.leaving = false;
     entry.reason = LeftReason::expired;
     entry.unanswered = 0;
@@ -79,7 +79,7 @@ void MdnsCache::say_goodbye(CachedRecord& entry, TimePoint now) {
     entry.next = entry.expires;
     next_ = std::min(next_, entry.next);
     removed_.push_back({entry.record, entry.interface, LeftReason::goodbye});
-    changed(entry.record.name);
+    changed(entry.record);
 }
 
 // RFC 6762 section 10.2: what the flushing packet itself brought, or came within the last second, stays.
@@ -234,10 +234,10 @@ void MdnsCache::erase_where(Predicate predicate) {
                 if (kept != i) records[kept] = std::move(records[i]);
                 ++kept;
             } else if (!records[i].leaving) {
+                changed(records[i].record);
                 removed_.push_back({std::move(records[i].record), records[i].interface, records[i].reason});
             }
         }
-        if (kept != records.size()) changed(place->first);
         size_ -= records.size() - kept;
         records.erase(records.begin() + static_cast<std::ptrdiff_t>(kept), records.end());
         place = records.empty() ? names_.erase(place) : std::next(place);
@@ -246,10 +246,23 @@ void MdnsCache::erase_where(Predicate predicate) {
 
 std::vector<RemovedRecord> MdnsCache::take_removed() { return std::exchange(removed_, {}); }
 
-std::vector<names::DnsName> MdnsCache::take_changed() { return std::exchange(changed_, {}); }
+std::vector<ChangedName> MdnsCache::take_changed() { return std::exchange(changed_, {}); }
 
-void MdnsCache::changed(const names::DnsName& name) {
-    if (changed_.empty() || changed_.back() != name) changed_.push_back(name);
+std::set<InterfaceIndex> MdnsCache::interfaces_of(const names::DnsName& name,
+                                                  const names::DnsName& target) const {
+    std::set<InterfaceIndex> out;
+    each(name, DnsType::ptr, InterfaceIndex::none, [&](const CachedRecord& entry) {
+        const auto* pointed = std::get_if<names::DnsName>(&entry.record.data);
+        if (pointed != nullptr && *pointed == target) out.insert(entry.interface);
+    });
+    return out;
+}
+
+void MdnsCache::changed(const names::Record& record) {
+    ChangedName change{record.name, std::nullopt};
+    if (const auto* target = std::get_if<names::DnsName>(&record.data)) change.target = *target;
+    const bool repeated = !changed_.empty() && !change.target && changed_.back().name == change.name;
+    if (!repeated) changed_.push_back(std::move(change));
 }
 
 }  // namespace muster::discovery

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -32,6 +34,12 @@ struct RemovedRecord {
     names::Record record;
     InterfaceIndex interface = InterfaceIndex::none;
     LeftReason reason = LeftReason::expired;
+};
+
+/// A name whose records changed; for a PTR record also what it points to, since one name has many.
+struct ChangedName {
+    names::DnsName name;
+    std::optional<names::DnsName> target;
 };
 
 /// A record that is worth asking for again before it ends.
@@ -79,8 +87,10 @@ public:
     std::vector<DueRefresh> on_timer(TimePoint now);
     /// What has been removed since the last call; bounded by what was in the cache.
     std::vector<RemovedRecord> take_removed();
-    /// Names whose records changed since the last call.
-    std::vector<names::DnsName> take_changed();
+    /// What changed since the last call.
+    std::vector<ChangedName> take_changed();
+    /// The interfaces on which this PTR record is live.
+    std::set<InterfaceIndex> interfaces_of(const names::DnsName& name, const names::DnsName& target) const;
 
     std::size_t size() const { return size_; }
 
@@ -93,7 +103,7 @@ private:
     void flush_others(Records& records, const names::Record& record, InterfaceIndex interface, TimePoint now);
     bool visit_due(CachedRecord& entry, TimePoint now, std::vector<DueRefresh>& due);
     void plan(CachedRecord& entry);
-    void changed(const names::DnsName& name);
+    void changed(const names::Record& record);
     template <class Predicate>
     void erase_where(Predicate predicate);
 
@@ -102,7 +112,7 @@ private:
     std::size_t size_ = 0;
     TimePoint next_ = kNever;
     std::vector<RemovedRecord> removed_;
-    std::vector<names::DnsName> changed_;
+    std::vector<ChangedName> changed_;
 };
 
 }  // namespace muster::discovery

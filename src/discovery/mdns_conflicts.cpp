@@ -127,11 +127,11 @@ void MdnsResponder::on_conflict(Entry& entry, Presence& presence, const NameHold
     if (has_asked) lose_name(entry, holder, links, now);
 }
 
+// Slow until ten seconds passed without any conflict: whoever contradicts us for ever must not make us probe
+// for ever.
 TimePoint MdnsResponder::retry_time(Entry& entry, TimePoint now) {
-    if (now - entry.conflicts_since > kConflictWindow) {
-        entry.conflicts_since = now;
-        entry.recent_conflicts = 0;
-    }
+    if (now - entry.last_conflict > kConflictWindow) entry.recent_conflicts = 0;
+    entry.last_conflict = now;
     const bool often = ++entry.recent_conflicts > kManyConflicts;
     return often ? now + kConflictPause : now;
 }

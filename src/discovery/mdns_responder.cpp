@@ -33,6 +33,8 @@ Result<AdvertisementId> MdnsResponder::add(Registration registration, const Link
         if (entry.name == names->instance)
             return Error{Errc::name_in_use,
                          "this program advertises '" + registration.instance + "' already"};
+    if (services_.empty())  // whoever only asks has nothing to announce, not even a name
+        for (const auto& link : links.all()) join(host_, link, now);
     const AdvertisementId id{++last_id_};
     auto& entry = services_[id];
     entry.id = id;
@@ -72,6 +74,10 @@ void MdnsResponder::withdraw(AdvertisementId id, TimePoint) {
     if (place == services_.end()) return;
     say_goodbye(place->second);
     services_.erase(place);
+    if (services_.empty()) {
+        say_goodbye(host_);
+        host_.presences.clear();
+    }
     reindex();
 }
 
@@ -99,6 +105,7 @@ void MdnsResponder::on_links(const LinkTable& links, const LinkChanges& changes,
     each_entry([&](Entry& entry) { std::erase_if(entry.presences, gone); });
     std::erase_if(farewells_,
                   [&](const Farewell& farewell) { return links.find(farewell.interface) == nullptr; });
+    if (services_.empty()) return;
     for (const auto index : changes.appeared)
         each_entry([&](Entry& entry) { join(entry, *links.find(index), now); });
     for (const auto index : changes.changed) renew_addresses(*links.find(index), now);

@@ -93,7 +93,7 @@ private:
         names::DnsName name;
         std::vector<Presence> presences;
         std::uint32_t recent_conflicts = 0;
-        TimePoint conflicts_since{};
+        TimePoint last_conflict{};
     };
 
     struct Farewell {

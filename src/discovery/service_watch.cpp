@@ -50,7 +50,7 @@ WatchId ServiceWatch::browse(const DnsName& name, const LinkTable& links, TimePo
     auto& watch = watches_[id];
     watch.name = name;
     querier_.want({name, DnsType::ptr, InterfaceIndex::none}, Packing::together, now, links);
-    rescan(id, watch, links, now);
+    read_all(id, watch, links, now);
     return id;
 }
 
@@ -86,13 +86,7 @@ void ServiceWatch::update(const LinkTable& links, TimePoint now) {
     const auto changed = cache_.take_changed();
     for (auto& [id, watch] : watches_) {
         std::set<DnsName> touched;
-        for (const auto& name : changed) {
-            if (!watch.resolves && name == watch.name) rescan(id, watch, links, now);
-            if (watch.instances.contains(name)) touched.insert(name);
-            for (const auto& [instance_name, instance] : watch.instances)
-                if (std::ranges::find(instance.hosts, name) != instance.hosts.end())
-                    touched.insert(instance_name);
-        }
+        for (const auto& change : changed) touch(watch, change, touched);
         for (const auto& [name, instance] : watch.instances)
             if (instance.patience <= now) touched.insert(name);
         for (const auto& name : touched)
@@ -127,26 +121,30 @@ void ServiceWatch::note_reasons(const std::vector<RemovedRecord>& removed, TimeP
     }
 }
 
-// Reads all PTR records of a browse.
-void ServiceWatch::rescan(WatchId id, Watch& watch, const LinkTable& links, TimePoint now) {
-    std::map<DnsName, std::set<InterfaceIndex>> present;
+// Notes which instances a change concerns.
+void ServiceWatch::touch(Watch& watch, const ChangedName& change, std::set<DnsName>& touched) {
+    if (change.target && !watch.resolves && change.name == watch.name &&
+        is_instance_of(*change.target, watch.name)) {
+        auto interfaces = cache_.interfaces_of(change.name, *change.target);
+        if (interfaces.empty() && !watch.instances.contains(*change.target)) return;
+        watch.instances[*change.target].interfaces = std::move(interfaces);
+        touched.insert(*change.target);
+    }
+    if (change.target) return;
+    if (watch.instances.contains(change.name)) touched.insert(change.name);
+    for (const auto& [name, instance] : watch.instances)
+        if (std::ranges::find(instance.hosts, change.name) != instance.hosts.end()) touched.insert(name);
+}
+
+// Another browser may have filled the cache already.
+void ServiceWatch::read_all(WatchId id, Watch& watch, const LinkTable& links, TimePoint now) {
+    std::set<DnsName> touched;
+    std::vector<ChangedName> present;
     cache_.each(watch.name, DnsType::ptr, InterfaceIndex::none, [&](const CachedRecord& entry) {
-        const auto* target = std::get_if<DnsName>(&entry.record.data);
-        if (target != nullptr && is_instance_of(*target, watch.name))
-            present[*target].insert(entry.interface);
+        if (const auto* target = std::get_if<DnsName>(&entry.record.data))
+            present.push_back({watch.name, *target});
     });
-    std::vector<DnsName> touched;
-    for (auto& [name, interfaces] : present) {
-        auto& instance = watch.instances[name];
-        if (instance.interfaces == interfaces) continue;
-        instance.interfaces = std::move(interfaces);
-        touched.push_back(name);
-    }
-    for (auto& [name, instance] : watch.instances) {
-        if (present.contains(name) || instance.interfaces.empty()) continue;
-        instance.interfaces.clear();
-        touched.push_back(name);
-    }
+    for (const auto& change : present) touch(watch, change, touched);
     for (const auto& name : touched) refresh(id, watch, name, links, now);
 }
 

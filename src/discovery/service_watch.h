@@ -57,7 +57,8 @@ private:
     struct View;
 
     void note_reasons(const std::vector<RemovedRecord>& removed, TimePoint now);
-    void rescan(WatchId id, Watch& watch, const LinkTable& links, TimePoint now);
+    void read_all(WatchId id, Watch& watch, const LinkTable& links, TimePoint now);
+    void touch(Watch& watch, const ChangedName& change, std::set<names::DnsName>& touched);
     void refresh(WatchId id, Watch& watch, const names::DnsName& name, const LinkTable& links, TimePoint now);
     View look(const Watch& watch, const names::DnsName& name, const Instance& instance,
               const LinkTable& links) const;

@@ -1,0 +1,179 @@
+// What strangers may do to us: nothing but be counted.
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "discovery/mdns_test_wire.h"
+
+namespace muster::discovery::testing {
+namespace {
+
+using names::DnsType;
+
+constexpr auto kType = "_muster._udp.local";
+
+TEST(MdnsHostile, GarbageIsCountedAndChangesNothing) {
+    Wire wire;
+    auto& host = wire.add();
+    SeededRandomness random{5};
+    for (int i = 0; i < 2000; ++i) {
+        Bytes packet(uniform(random, 200));
+        random.fill(packet);
+        wire.inject(packet);
+    }
+    EXPECT_TRUE(host.events.empty());
+    EXPECT_TRUE(wire.log.empty());
+    EXPECT_GT(host.engine->counters().malformed, 1900U);
+}
+
+TEST(MdnsHostile, PacketsAboveNineThousandOctetsAreNotRead) {
+    Wire wire;
+    auto& host = wire.add();
+    wire.inject(Bytes(9000));
+    EXPECT_EQ(host.engine->counters().malformed, 1U);
+}
+
+TEST(MdnsHostile, APacketFullOfQuestionsCostsNoMoreThanItsLimit) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->advertise(service("svc"), wire.now));
+    wire.run_for(5s);
+    wire.log.clear();
+    names::Message flood;
+    for (int i = 0; i < 1400; ++i) flood.questions.push_back(ask(kType, DnsType::ptr));
+    wire.inject(flood);
+    wire.run_for(2s);
+    EXPECT_EQ(wire.log.size(), 1U);
+    EXPECT_EQ(host.engine->counters().queries_refused, 1U);
+}
+
+TEST(MdnsHostile, UnicastRepliesAndDeferredQueriesAreBounded) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->advertise(service("svc"), wire.now));
+    wire.run_for(5s);
+    wire.log.clear();
+    auto truncated = query({ask(kType, DnsType::ptr)});
+    truncated.header.truncated = true;
+    for (int i = 0; i < 1000; ++i) {
+        const auto source = "10.0.0." + std::to_string(i % 250 + 2);
+        wire.inject(query({ask(kType, DnsType::ptr)}), source, static_cast<std::uint16_t>(20000 + i));
+        wire.inject(truncated, source);
+    }
+    wire.run_for(2s);
+    EXPECT_LE(wire.packets([](const Sent& sent) { return !sent.multicast; }).size(), kMaxDeferredQueries);
+    EXPECT_GT(host.engine->counters().queries_refused, 0U);
+}
+
+TEST(MdnsHostile, TheCacheIsBoundedAndARealServiceThatIsKnownStays) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    wire.inject(announcement("real", "h.local", "10.0.0.9"));
+    for (int i = 0; i < 6000; ++i)
+        wire.inject(response({ptr(kType, "fake" + std::to_string(i) + "._muster._udp.local", 0x7fffffff)}));
+    EXPECT_GT(host.engine->counters().cache_refused, 0U);
+    wire.inject(announcement("real", "h.local", "10.0.0.9"));
+    EXPECT_EQ(Wire::seen(host, "real").size(), 1U);
+    wire.run_for(25h);  // no life is longer than a day
+    const auto begin = wire.now;
+    wire.inject(announcement("fresh", "f.local", "10.0.0.10"));
+    wire.run_for(10ms);
+    ASSERT_EQ(Wire::seen(host, "fresh").size(), 1U);
+    EXPECT_GE(Wire::seen(host, "fresh")[0].first, begin);
+}
+
+TEST(MdnsHostile, RecordsThatNobodyAskedForAreNotKept) {
+    Wire wire;
+    auto& host = wire.add();
+    for (int i = 0; i < 1000; ++i)
+        wire.inject(announcement("svc" + std::to_string(i), "h.local", "10.0.0.9"));
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    wire.run_for(10ms);
+    EXPECT_TRUE(host.events.empty());
+}
+
+TEST(MdnsHostile, NamesWithControlCharactersAreNeverShown) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    wire.inject(announcement("bad\\010name", "h.local", "10.0.0.9"));
+    wire.inject(announcement("bad\\255name", "h.local", "10.0.0.9"));
+    wire.inject(announcement("good", "h.local", "10.0.0.9"));
+    wire.run_for(10ms);
+    ASSERT_EQ(host.events.size(), 1U);
+}
+
+TEST(MdnsHostile, APtrThatPointsOutsideItsTypeIsIgnored) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    for (const auto* target :
+         {"x._http._tcp.local", "local", ".", "a.b._muster._udp.local", "_muster._udp.local"})
+        wire.inject(response({ptr(kType, target)}));
+    wire.run_for(50ms);
+    EXPECT_TRUE(host.events.empty());
+    EXPECT_TRUE(wire.packets([](const Sent& sent) { return asks(sent, "x._http._tcp.local"); }).empty());
+}
+
+TEST(MdnsHostile, Section6_ResponsesFromOtherPortsAreNotBelieved) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    wire.inject(announcement("svc", "h.local", "10.0.0.9"), "10.0.0.9", 5354);
+    wire.run_for(10ms);
+    EXPECT_TRUE(host.events.empty());
+    EXPECT_EQ(host.engine->counters().foreign, 1U);
+}
+
+TEST(MdnsHostile, PacketsFromInterfacesThatDoNotTakePartAreIgnored) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    names::MessageWriter writer{announcement("svc", "h.local", "10.0.0.9").header, 1400};
+    for (const auto& record : announcement("svc", "h.local", "10.0.0.9").answers)
+        writer.add(names::Section::answer, record);
+    const auto packet = writer.finish();
+    host.engine->on_packet(
+        {InterfaceIndex{99}, {*IpAddress::parse("10.0.0.9"), kMdnsPort}, Arrival::multicast}, packet,
+        wire.now);
+    host.engine->on_packet(
+        {InterfaceIndex::none, {*IpAddress::parse("10.0.0.9"), kMdnsPort}, Arrival::multicast}, packet,
+        wire.now);
+    EXPECT_FALSE(host.engine->poll_event());
+}
+
+TEST(MdnsHostile, AnotherProgramOnThisHostIsHeardThoughItsPacketsComeFromOurAddress) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->advertise(service("svc"), wire.now));
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    wire.run_for(60s);
+    wire.log.clear();
+    wire.inject(announcement("neighbour", "n.local", "10.0.0.1"), "10.0.0.1");
+    wire.inject(query({ask(kType, DnsType::ptr)}), "10.0.0.1");
+    wire.run_for(1s);
+    EXPECT_EQ(Wire::seen(host, "neighbour").size(), 1U);
+    EXPECT_FALSE(wire.packets([](const Sent& sent) { return is_response(sent); }).empty());
+}
+
+TEST(MdnsHostile, InterfacesThatComeAndGoAThousandTimesLeaveNothingBehind) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->advertise(service("svc"), wire.now));
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    for (int i = 0; i < 1000; ++i) {
+        wire.plug(host, i % 2 == 0 ? std::vector<Interface>{}
+                                   : std::vector{Wire::ethernet(
+                                         1, InterfaceIndex{static_cast<std::uint32_t>(2 + i)})});
+        wire.run_for(7ms);
+    }
+    const auto seen = Wire::seen(host, "svc");
+    ASSERT_FALSE(seen.empty());
+    for (std::size_t i = 0; i < seen.size(); ++i)
+        EXPECT_EQ(seen[i].second.kind, i % 2 == 0 ? ServiceEvent::Kind::found : ServiceEvent::Kind::left)
+            << i;
+    EXPECT_EQ(host.engine->links().all().size(), 1U);
+}
+
+}  // namespace
+}  // namespace muster::discovery::testing
