@@ -234,8 +234,13 @@ void CoordinatorEngine::Impl::admit(Door& door) {
     if (const auto objection =
             objection_to(door.request, door.limits))  // much may have happened since it asked
         return turn_away(door, objection->code(), objection->message());
-    if (find(door.request.id) != nullptr)
-        return turn_away(door, Errc::name_in_use, "the device is a member already");
+    if (CoordinatorMember* const twin = find(door.request.id)) {
+        if (!twin->session.end() && twin->session.binding() != nullptr)
+            return turn_away(door, Errc::name_in_use, "the device is a member already");
+        twin->session.fail({Errc::lost, "its device joined afresh"}, LinkCode::superseded);
+        accepted_.push_back(&door);  // the next round has removed the twin
+        return;
+    }
     PeerSession::Config config;
     config.end = LinkBinding::End::coordinator;
     config.limits = options_.limits;

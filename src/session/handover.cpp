@@ -52,6 +52,9 @@ void end_link(PeerSession& session, const LinkEnd& how, TimePoint now) {
     const auto& closed = std::get<LinkClosed>(how);
     if (closed.code < static_cast<std::uint64_t>(LinkCode::done))
         return session.on_link_closed(static_cast<CloseCode>(closed.code), closed.reason);
+    // A link that the other end gave up for a fresh one: that one may still be on its way.
+    if (closed.code == static_cast<std::uint64_t>(LinkCode::superseded))
+        return session.on_link_lost(cause_of(closed), now);
     session.detach();
     session.fail(cause_of(closed), LinkCode::done);
 }

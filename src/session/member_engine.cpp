@@ -183,14 +183,17 @@ void MemberEngine::Impl::on_link_down(link::LinkPort& port, const LinkEnd& how, 
     found->binding->forget_port();
     graves_.push_back(std::move(found->binding));
     attempts_.erase(found);
-    const auto* cause = std::get_if<Error>(&how);
-    if (carried && cause != nullptr && has_stage(Stage::resuming)) {
+    const auto* closed = std::get_if<LinkClosed>(&how);
+    const bool superseded =
+        closed != nullptr && closed->code == static_cast<std::uint64_t>(LinkCode::superseded);
+    const Error cause = closed != nullptr ? cause_of(*closed) : std::get<Error>(how);
+    if (carried && (closed == nullptr || superseded) && has_stage(Stage::resuming)) {
         session_->detach();
-        link_lost_ = *cause;
+        link_lost_ = cause;
     } else if (carried) {
         end_link(*session_, how, now);
     } else if (was == Stage::joining || was == Stage::resuming) {
-        lose_attempt(was, cause != nullptr ? *cause : cause_of(std::get<LinkClosed>(how)));
+        lose_attempt(was, cause);
     }
 }
 

@@ -18,10 +18,20 @@ MessageOutLane* Outbox::ordered_lane(ChannelId channel) {
 }
 
 MessageOutLane& Outbox::unordered_lane() {
-    const auto outstanding = [](const auto& lane) { return lane->lane().unacked(); };
-    const auto least = std::ranges::min_element(unordered_, {}, outstanding);
-    if (least != unordered_.end() && (outstanding(*least) == 0 || unordered_.size() == kUnorderedLanes))
-        return **least;
+    // An idle lane; otherwise a new one; otherwise the one with the least outstanding, but not the one that
+    // has got on least recently, since that may be waiting for a lost packet.
+    const auto outstanding = [this](std::size_t i) { return unordered_[i]->lane().unacked(); };
+    const auto oldest = static_cast<std::size_t>(std::ranges::min_element(progress_) - progress_.begin());
+    std::size_t best = unordered_.size();
+    for (std::size_t i = 0; i < unordered_.size(); ++i) {
+        if (outstanding(i) == 0) {
+            progress_[i] = ++turns_;
+            return *unordered_[i];
+        }
+        if (i != oldest && (best == unordered_.size() || outstanding(i) < outstanding(best))) best = i;
+    }
+    if (unordered_.size() == kUnorderedLanes) return *unordered_[best];
+    progress_[unordered_.size()] = ++turns_;
     const LaneId id = lane_id(LaneKind::unordered, unordered_.size());
     return *unordered_.emplace_back(std::make_unique<MessageOutLane>(id));
 }
@@ -81,6 +91,7 @@ bool Outbox::count_acknowledged(OutLane& lane, Change change) {
     const bool fine = change(lane);
     if (lane.id() == kControlLane) return fine;
     const std::size_t gone = before - lane.unacked();
+    if (gone > 0 && kind_of(lane.id()) == LaneKind::unordered) progress_[number_of(lane.id())] = ++turns_;
     queued_ -= gone;
     acknowledged_ += gone;
     return fine;

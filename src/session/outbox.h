@@ -60,6 +60,8 @@ private:
     OutLane control_{kControlLane};
     std::vector<std::unique_ptr<MessageOutLane>> ordered_;
     std::vector<std::unique_ptr<MessageOutLane>> unordered_;  // filled from 0 as needed
+    std::array<std::uint64_t, kUnorderedLanes> progress_{};   // when each of them last got on, by turns_
+    std::uint64_t turns_ = 0;
     std::size_t last_ordered_ = 0;
     std::size_t turn_ = 0;  // which lane is pumped first
     std::size_t queued_ = 0;

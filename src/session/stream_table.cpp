@@ -277,16 +277,21 @@ std::string StreamTable::on_acked(std::uint64_t number, const Position& position
     stream->out.raise_limit(position.credit);
     if (!stream->out.on_acked(position.received)) return "an acknowledgement of octets that were never sent";
     events_.on_streams_busy();
-    if (stream->wants_writable && stream->out.unacked() < config_.buffer / 2) {
-        stream->wants_writable = false;
-        events_.on_writable(stream->number);
-    }
-    const bool all = !stream->gone && stream->out.is_finished() && stream->out.is_acked();
-    if (!all || stream->delivered) return {};
-    stream->delivered = true;
-    events_.on_delivered(stream->number);
-    if (!stream->gone && stream->fin_received) settle(*stream);
+    tell_progress(*stream);
     return {};
+}
+
+/// The peer has more of what we sent: tells whoever waits for that.
+void StreamTable::tell_progress(Stream& stream) {
+    if (stream.wants_writable && stream.out.unacked() < config_.buffer / 2) {
+        stream.wants_writable = false;
+        events_.on_writable(stream.number);
+    }
+    const bool all = !stream.gone && stream.out.is_finished() && stream.out.is_acked();
+    if (!all || stream.delivered) return;
+    stream.delivered = true;
+    events_.on_delivered(stream.number);
+    if (!stream.gone && stream.fin_received) settle(stream);
 }
 
 /// Counts a stream as gone; it is forgotten as soon as no call that may hold it is under way.
@@ -356,6 +361,8 @@ std::string StreamTable::rewind(const std::vector<Position>& positions) {
         if (!stream->out.rewind(heard == positions.end() ? 0 : heard->received))
             return "a resumption from beyond what was sent";
     }
+    for (const StreamNumber number : numbers())
+        if (Stream* const stream = find(number)) tell_progress(*stream);
     return {};
 }
 

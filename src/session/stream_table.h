@@ -95,6 +95,7 @@ private:
     bool take_header(Stream& stream, ByteView& data, std::string& violation);
     void deliver(Stream& stream, ByteView data, bool fin);
     void give_credit(Stream& stream);
+    void tell_progress(Stream& stream);
     void settle(Stream& stream);
 
     Config config_;
