@@ -134,6 +134,7 @@ TEST_P(UdpSocketTest, SendsManyToDifferentRemotesWithOneCall) {
     const auto second = open();
     const auto octets = pattern(30);
     std::vector<SendRequest> requests;
+    requests.reserve(20);
     for (int i = 0; i < 20; ++i)
         requests.push_back({endpoint(i % 2 == 0 ? *first : *second), {}, octets, 0, 0});
     std::vector<SendOutcome> outcomes(requests.size());

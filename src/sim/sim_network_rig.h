@@ -47,11 +47,14 @@ public:
     TimePoint next_wakeup() const override { return wakeup; }
     bool flush(TimePoint) override {
         ++flushes;
-        return more > 0 && more-- > 0;
+        if (more == 0) return false;
+        --more;
+        return true;
     }
 
     std::vector<std::string> texts() const {
         std::vector<std::string> all;
+        all.reserve(got.size());
         for (const auto& one : got) all.push_back(one.text);
         return all;
     }

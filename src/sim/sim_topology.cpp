@@ -14,13 +14,15 @@ constexpr std::uint32_t kMaxTimersAtOnce = 10'000;
 // A station that always has more to flush gets its turn again after so long: time must pass.
 constexpr Duration kFlushAgain = std::chrono::microseconds{1};
 
-Interface loopback_interface() {
+Interface loopback_interface(InterfaceIndex index) {
     Interface value;
-    value.index = InterfaceIndex{1};
+    value.index = index;
     value.name = "lo";
     value.up = value.carrier = value.loopback = true;
     value.mtu = 65536;
-    value.addresses = {{*IpAddress::parse("127.0.0.1"), 8, false}, {*IpAddress::parse("::1"), 128, false}};
+    IpAddress::V6 one{};
+    one.back() = 1;
+    value.addresses = {{IpAddress{IpAddress::V4{127, 0, 0, 1}}, 8, false}, {IpAddress{one}, 128, false}};
     return value;
 }
 
@@ -53,7 +55,7 @@ HostId SimNetwork::add_host(std::string name) {
     auto host = std::make_unique<Host>(*this, id, std::move(name), seed);
     auto port = std::make_unique<Port>();
     port->host = host.get();
-    port->value = loopback_interface();
+    port->value = loopback_interface(InterfaceIndex{static_cast<std::uint32_t>(host->ports.size() + 1)});
     host->ports.push_back(std::move(port));
     hosts_.push_back(std::move(host));
     return id;
