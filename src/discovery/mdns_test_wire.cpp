@@ -78,7 +78,7 @@ void Wire::deliver(std::size_t from, LinkId link, SendFrom port, const Endpoint*
             arriving.arrival = to == nullptr           ? Arrival::multicast
                                : to->port == kMdnsPort ? Arrival::unicast
                                                        : Arrival::one_shot;
-            flying_.push_back({now + kTravel, host->number, arriving, to_bytes(packet)});
+            flying_.emplace(now + kTravel, Flying{host->number, arriving, to_bytes(packet)});
         }
     }
 }
@@ -98,20 +98,20 @@ void Wire::inject(ByteView packet, std::string_view source, std::uint16_t port, 
         info.interface = host->interfaces.front().index;
         info.source = {*IpAddress::parse(source), port, info.interface};
         info.arrival = arrival;
-        flying_.push_back({now, host->number, info, to_bytes(packet)});
+        flying_.emplace(now, Flying{host->number, info, to_bytes(packet)});
     }
     run_until(now);
 }
 
 void Wire::run_until(TimePoint until) {
     while (true) {
-        TimePoint next = flying_.empty() ? kNever : flying_.front().when;
+        TimePoint next = flying_.empty() ? kNever : flying_.begin()->first;
         for (const auto& host : hosts) next = std::min(next, std::max(now, host->engine->next_wakeup()));
         if (next > until) break;
         now = std::max(now, next);
-        while (!flying_.empty() && flying_.front().when <= now) {
-            const auto flying = std::move(flying_.front());
-            flying_.pop_front();
+        while (!flying_.empty() && flying_.begin()->first <= now) {
+            const auto flying = std::move(flying_.begin()->second);
+            flying_.erase(flying_.begin());
             auto& host = *hosts[flying.to - 1];
             if (!host.cut) host.engine->on_packet(flying.info, flying.packet, now);
             collect(host);

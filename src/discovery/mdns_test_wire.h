@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -74,7 +73,6 @@ public:
 private:
     friend class HostPort;
     struct Flying {
-        TimePoint when{};
         std::size_t to = 0;
         PacketInfo info;
         Bytes packet;
@@ -82,7 +80,7 @@ private:
     void deliver(std::size_t from, LinkId link, SendFrom port, const Endpoint* to, ByteView packet);
     void collect(Host& host);
 
-    std::deque<Flying> flying_;
+    std::multimap<TimePoint, Flying> flying_;
 };
 
 Registration service(std::string instance, Uniqueness uniqueness = Uniqueness::known_unique);
