@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <poll.h>
 
 namespace muster::os {
@@ -115,6 +116,29 @@ TEST_P(UdpSocketTest, DeliversABatchAsTheSameDatagramsWithAndWithoutSegmentation
         EXPECT_EQ(receiver->counters().datagrams_received, 11u);
         EXPECT_EQ(sender->counters().send_calls, 1u);
     }
+}
+
+TEST_P(UdpSocketTest, ABatchThatTheKernelRefusesIsSentAgainAtOnceInPieces) {
+    const auto octets = pattern(10 * 1200 + 77);
+    const auto sender = open();
+    const auto receiver = open();
+    // Linux refuses to cut batches of a socket that leaves checksums out: EINVAL, as from a faulty driver.
+    const int on = 1;
+    const bool v6 = GetParam() == IpFamily::v6;
+    ASSERT_EQ(::setsockopt(receiver->native_handle(), SOL_UDP, UDP_NO_CHECK6_RX, &on, sizeof on), 0);
+    ASSERT_EQ(::setsockopt(sender->native_handle(), v6 ? SOL_UDP : SOL_SOCKET,
+                           v6 ? UDP_NO_CHECK6_TX : SO_NO_CHECK, &on, sizeof on),
+              0);
+    const SendRequest request{endpoint(*receiver), {}, octets, 1200, 1};
+    EXPECT_EQ(sender->send(request), (SendOutcome{SendStatus::sent, 0, octets.size()}));
+    EXPECT_EQ(joined(read_datagrams(*receiver, octets.size())), octets);
+    EXPECT_FALSE(sender->segmentation());
+    EXPECT_EQ(sender->counters().gso_fallbacks, 1u);
+    EXPECT_EQ(sender->counters().ecn_fallbacks, 0u) << "the mark was not at fault";
+    const auto calls = sender->counters().send_calls;
+    EXPECT_EQ(sender->send(request).status, SendStatus::sent);
+    EXPECT_EQ(sender->counters().send_calls, calls + 1) << "from now on in pieces, with one call";
+    EXPECT_EQ(joined(read_datagrams(*receiver, octets.size())), octets);
 }
 
 TEST_P(UdpSocketTest, CutsABatchLargerThanTheKernelTakes) {
