@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <utility>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -9,6 +10,19 @@
 #include <boost/asio/prefer.hpp>
 
 namespace muster::node {
+
+/// A handler that waits for its result. Not a bare any_completion_handler, because the move assignment of
+/// Boost 1.81's calls itself for ever: use emplace() and take().
+template <class Handler>
+using Waiter = std::optional<Handler>;
+
+/// Takes the handler out of a waiter that has one.
+template <class Handler>
+Handler take(Waiter<Handler>& waiter) {
+    Handler handler{std::move(*waiter)};
+    waiter.reset();
+    return handler;
+}
 
 /// Hands a result to a completion handler on the executor that belongs to it, never from inside the caller.
 template <class Executor, class Handler, class... Values>

@@ -1,7 +1,5 @@
 #include "node/event_queue.h"
 
-#include "node/completion.h"
-
 namespace muster::node {
 
 void EventQueue::push(Event event) {
@@ -21,13 +19,13 @@ void EventQueue::wait(Session::EventHandler handler) {
     if (waiter_)
         return complete(executor_, std::move(handler),
                         Result<Event>{Error{Errc::queue_full, "next_event is waiting already"}});
-    waiter_ = std::move(handler);
+    waiter_.emplace(std::move(handler));
     serve();
 }
 
 void EventQueue::cancel_wait() {
     if (!waiter_) return;
-    complete(executor_, std::exchange(waiter_, {}),
+    complete(executor_, node::take(waiter_),
              Result<Event>{Error{Errc::cancelled, "waiting for an event was cancelled"}});
 }
 
@@ -39,10 +37,9 @@ void EventQueue::finish() {
 void EventQueue::serve() {
     if (!waiter_) return;
     if (auto event = try_pop())
-        return complete(executor_, std::exchange(waiter_, {}), Result<Event>{std::move(*event)});
+        return complete(executor_, node::take(waiter_), Result<Event>{std::move(*event)});
     if (finished_)
-        complete(executor_, std::exchange(waiter_, {}),
-                 Result<Event>{Error{Errc::closed, "the session is over"}});
+        complete(executor_, node::take(waiter_), Result<Event>{Error{Errc::closed, "the session is over"}});
 }
 
 }  // namespace muster::node

@@ -6,6 +6,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include "node/completion.h"
+
 #include "muster/session.h"
 
 namespace muster::node {
@@ -33,7 +35,7 @@ private:
     boost::asio::any_io_executor executor_;
     std::function<void(const Event&)> taken_;
     std::deque<Event> events_;
-    Session::EventHandler waiter_;
+    Waiter<Session::EventHandler> waiter_;
     bool finished_ = false;
 };
 

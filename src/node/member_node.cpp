@@ -83,7 +83,7 @@ void MemberNode::start(Member::Handler handler) {
         const auto self = std::static_pointer_cast<MemberNode>(weak.lock());
         if (self) self->fail(Error{Errc::cancelled, "joining was cancelled"});
     });
-    joining_ = std::move(handler);
+    joining_.emplace(std::move(handler));
     started_ = SteadyClock::now();
     core_->start(started_);
     runner_->start(*core_, [this] { after_flush(); });
@@ -155,7 +155,7 @@ void MemberNode::on_roster(const Roster& roster) {
     if (!joining_) return;
     joined_after_ = SteadyClock::now() - started_;
     auto self = std::exchange(keep_alive_, nullptr);
-    node::complete(strand_, std::exchange(joining_, {}), Result<Member>{Member{std::move(self)}});
+    node::complete(strand_, node::take(joining_), Result<Member>{Member{std::move(self)}});
     remember();
 }
 
@@ -167,7 +167,7 @@ void MemberNode::on_ended(const Departure& how) {
 
 void MemberNode::fail(Error why) {
     if (!joining_) return;
-    node::complete(strand_, std::exchange(joining_, {}),
+    node::complete(strand_, node::take(joining_),
                    Result<Member>{std::move(why.during("joining '" + options_.group + "'"))});
     asio::post(strand_, [self = std::exchange(keep_alive_, nullptr)] {  // not from inside an engine's event
         self->stop_discovery();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "discovery/mdns_service.h"
+#include "node/completion.h"
 #include "node/known_coordinators.h"
 #include "node/member_core.h"
 #include "node/session_node.h"
@@ -64,7 +65,7 @@ private:
     Duration found_after_{}, connected_after_{}, joined_after_{};
     link::LinkFacts facts_;
     PeerInfo coordinator_;
-    Member::Handler joining_;                 // until joined or failed
+    node::Waiter<Member::Handler> joining_;   // until joined or failed
     std::shared_ptr<MemberNode> keep_alive_;  // while nobody holds a handle: until joined or failed
     std::unique_ptr<node::MemberCore> core_;
     std::unique_ptr<discovery::MdnsService> mdns_;

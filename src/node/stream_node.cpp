@@ -32,7 +32,7 @@ void StreamNode::read(asio::mutable_buffer into, ByteStream::Handler handler) {
         return complete(executor_, std::move(handler), boost::system::error_code{}, std::size_t{0});
     on_cancel(executor_, handler, [self = shared_from_this()] { self->cancel_read(); });
     read_into_ = into;
-    reader_ = std::move(handler);
+    reader_.emplace(std::move(handler));
     serve_read();
 }
 
@@ -46,12 +46,11 @@ void StreamNode::serve_read() {
         if (port_) port_->consume(handle_, size);
         let_go();
         poke_();
-        return complete(executor_, std::exchange(reader_, {}), boost::system::error_code{}, size);
+        return complete(executor_, node::take(reader_), boost::system::error_code{}, size);
     }
-    if (failed_) return complete(executor_, std::exchange(reader_, {}), failure_, std::size_t{0});
+    if (failed_) return complete(executor_, node::take(reader_), failure_, std::size_t{0});
     if (read_end_)
-        complete(executor_, std::exchange(reader_, {}), boost::system::error_code{asio::error::eof},
-                 std::size_t{0});
+        complete(executor_, node::take(reader_), boost::system::error_code{asio::error::eof}, std::size_t{0});
 }
 
 void StreamNode::write(asio::const_buffer from, ByteStream::Handler handler) {
@@ -59,7 +58,7 @@ void StreamNode::write(asio::const_buffer from, ByteStream::Handler handler) {
         return complete(executor_, std::move(handler), boost::system::error_code{}, std::size_t{0});
     on_cancel(executor_, handler, [self = shared_from_this()] { self->cancel_write(); });
     write_from_ = from;
-    writer_ = std::move(handler);
+    writer_.emplace(std::move(handler));
     serve_write();
 }
 
@@ -67,7 +66,7 @@ void StreamNode::serve_write() {
     if (!writer_) return;
     if (failed_ || sent_fin_ || !port_) {
         const auto why = failed_ ? failure_ : boost::system::error_code{asio::error::shut_down};
-        return complete(executor_, std::exchange(writer_, {}), why, std::size_t{0});
+        return complete(executor_, node::take(writer_), why, std::size_t{0});
     }
     const std::size_t size = std::min(write_from_.size(), kMaxWrite);
     const auto* data = static_cast<const std::byte*>(write_from_.data());
@@ -75,7 +74,7 @@ void StreamNode::serve_write() {
     if (!outcome && outcome.error().code() == Errc::queue_full) return;  // on_writable comes
     poke_();
     const auto ec = outcome ? boost::system::error_code{} : make_error_code(outcome.error().code());
-    complete(executor_, std::exchange(writer_, {}), ec, outcome ? size : std::size_t{0});
+    complete(executor_, node::take(writer_), ec, outcome ? size : std::size_t{0});
 }
 
 void StreamNode::shutdown_send() {
@@ -93,8 +92,8 @@ void StreamNode::reset(std::string_view reason) {
 }
 
 void StreamNode::abandon() {
-    reader_ = {};
-    writer_ = {};
+    reader_.reset();
+    writer_.reset();
     if (!is_done()) reset("the application dropped the stream");
 }
 
@@ -125,14 +124,14 @@ void StreamNode::let_go() {
 
 void StreamNode::cancel_read() {
     if (reader_)
-        complete(executor_, std::exchange(reader_, {}),
-                 boost::system::error_code{asio::error::operation_aborted}, std::size_t{0});
+        complete(executor_, node::take(reader_), boost::system::error_code{asio::error::operation_aborted},
+                 std::size_t{0});
 }
 
 void StreamNode::cancel_write() {
     if (writer_)
-        complete(executor_, std::exchange(writer_, {}),
-                 boost::system::error_code{asio::error::operation_aborted}, std::size_t{0});
+        complete(executor_, node::take(writer_), boost::system::error_code{asio::error::operation_aborted},
+                 std::size_t{0});
 }
 
 }  // namespace muster::detail

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "node/completion.h"
 #include "node/stream_sink.h"
 #include "session/stream_port.h"
 
@@ -62,9 +63,9 @@ private:
     bool failed_ = false;
     boost::system::error_code failure_;
 
-    ByteStream::Handler reader_;
+    node::Waiter<ByteStream::Handler> reader_;
     boost::asio::mutable_buffer read_into_;
-    ByteStream::Handler writer_;
+    node::Waiter<ByteStream::Handler> writer_;
     boost::asio::const_buffer write_from_;
 };
 

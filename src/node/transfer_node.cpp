@@ -23,9 +23,9 @@ void TransferNode::next_progress(FileTransfer::ProgressHandler handler) {
     on_cancel(wiring_.strand, handler, [self = shared_from_this()] {
         if (!self->progress_waiter_) return;
         const Error why{Errc::cancelled, "waiting for progress was cancelled"};
-        complete(self->wiring_.strand, std::exchange(self->progress_waiter_, {}), Result<FileProgress>{why});
+        complete(self->wiring_.strand, node::take(self->progress_waiter_), Result<FileProgress>{why});
     });
-    progress_waiter_ = std::move(handler);
+    progress_waiter_.emplace(std::move(handler));
     serve_progress();
 }
 
@@ -33,9 +33,9 @@ void TransferNode::finished(FileTransfer::ResultHandler handler) {
     on_cancel(wiring_.strand, handler, [self = shared_from_this()] {
         if (!self->result_waiter_) return;
         const Error why{Errc::cancelled, "waiting for the end of the transfer was cancelled"};
-        complete(self->wiring_.strand, std::exchange(self->result_waiter_, {}), Result<FileReceipt>{why});
+        complete(self->wiring_.strand, node::take(self->result_waiter_), Result<FileReceipt>{why});
     });
-    result_waiter_ = std::move(handler);
+    result_waiter_.emplace(std::move(handler));
     serve_result();
 }
 
@@ -74,12 +74,12 @@ void TransferNode::serve_progress() {
     auto told = progress_news_ ? Result<FileProgress>{progress()}
                                : Result<FileProgress>{Error{Errc::closed, "the transfer is over"}};
     progress_news_ = false;
-    complete(wiring_.strand, std::exchange(progress_waiter_, {}), std::move(told));
+    complete(wiring_.strand, node::take(progress_waiter_), std::move(told));
 }
 
 void TransferNode::serve_result() {
     if (!result_waiter_ || !result_) return;
-    complete(wiring_.strand, std::exchange(result_waiter_, {}), *result_);
+    complete(wiring_.strand, node::take(result_waiter_), *result_);
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "base/file_storage.h"
+#include "node/completion.h"
 #include "node/stream_sink.h"
 #include "session/resource_receiver.h"
 #include "session/resource_sender.h"
@@ -73,8 +74,8 @@ private:
     bool progress_news_ = false;
     std::optional<Result<FileReceipt>> result_;
     bool over_ = false;
-    FileTransfer::ProgressHandler progress_waiter_;
-    FileTransfer::ResultHandler result_waiter_;
+    node::Waiter<FileTransfer::ProgressHandler> progress_waiter_;
+    node::Waiter<FileTransfer::ResultHandler> result_waiter_;
 };
 
 }  // namespace muster::detail

@@ -249,10 +249,10 @@ TEST_P(LinkProfiles, AKilledMemberIsLostWithinTheBound) {
 INSTANTIATE_TEST_SUITE_P(Each, LinkProfiles,
                          testing::Values(Profile::realtime, Profile::balanced, Profile::low_power));
 
-TEST_F(LinkSim, AnIdleLinkLivesForADay) {
+TEST_F(LinkSim, AnIdleLinkOutlivesEveryTimeoutOfQuic) {
     build();
     ASSERT_TRUE(connect());
-    clock.run_for(24h);
+    clock.run_for(3h);
     ASSERT_TRUE(member->port);
     ASSERT_TRUE(coordinator->port);
     exchange("still here");

@@ -1,0 +1,326 @@
+// Coordinator and members on real sockets over loopback, in one process, through the public API only.
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/asio/write.hpp>
+#include <gtest/gtest.h>
+
+#include "muster/coordinator.h"
+#include "muster/member.h"
+
+namespace muster {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using namespace asio::experimental::awaitable_operators;
+
+/// Waits for an event of one kind, dropping others.
+template <class Wanted>
+asio::awaitable<std::optional<Wanted>> next(Session& session) {
+    while (true) {
+        auto event = co_await session.next_event();
+        if (!event) co_return std::nullopt;
+        if (auto* wanted = std::get_if<Wanted>(&*event)) co_return std::move(*wanted);
+    }
+}
+
+class NodeTest : public testing::Test {
+public:
+    void SetUp() override {
+        std::string pattern = testing::TempDir() + "muster-node-XXXXXX";
+        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+        directory = pattern;
+    }
+    void TearDown() override { std::filesystem::remove_all(directory); }
+
+    /// Runs a story to its end; it fails if it takes longer than `patience`.
+    void run(asio::awaitable<void> story, Duration patience = 20s) {
+        asio::co_spawn(context, std::move(story), [this](std::exception_ptr error) {
+            finished = true;
+            if (error) std::rethrow_exception(error);
+        });
+        context.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(patience));
+        EXPECT_TRUE(finished) << "the story did not come to its end";
+    }
+
+    HostOptions host_options(std::string group = "stage") {
+        HostOptions options;
+        options.group = std::move(group);
+        options.name = "coordinator";
+        options.identity = Identity::ephemeral();
+        options.advertise = false;
+        return options;
+    }
+    JoinOptions join_options(const Coordinator& host, std::string name) {
+        JoinOptions options;
+        options.group = "stage";
+        options.name = std::move(name);
+        options.identity = Identity::ephemeral();
+        options.discover = false;
+        options.at = {"127.0.0.1:" + std::to_string(host.port())};
+        return options;
+    }
+    std::string file(const std::string& name, std::size_t size) {
+        const std::string path = directory + "/" + name;
+        std::ofstream out(path, std::ios::binary);
+        for (std::size_t i = 0; i < size; ++i) out.put(static_cast<char>(i * 2654435761u >> 24));
+        return path;
+    }
+
+    asio::io_context context;
+    std::string directory;
+    bool finished = false;
+};
+
+TEST_F(NodeTest, HostJoinExchangeLeave) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        EXPECT_TRUE(host) << host.error().explain();
+        auto options = test.join_options(*host, "left");
+        options.info = {{"role", "light"}};
+        auto member = co_await muster::join(executor, std::move(options));
+        EXPECT_TRUE(member) << member.error().explain();
+        if (!member) co_return;
+        EXPECT_EQ(member->coordinator().id, host->id());
+        EXPECT_EQ(member->roster().peers.size(), 2u);
+
+        const auto joined = co_await next<PeerJoined>(*host);
+        EXPECT_EQ(joined->peer.name, "left");
+        EXPECT_EQ(joined->peer.info.at("role"), "light");
+        EXPECT_EQ(joined->peer.id, member->id());
+
+        EXPECT_TRUE(co_await member->send(Recipients::coordinator(), to_bytes("hello")));
+        EXPECT_EQ(as_text((co_await next<Message>(*host))->payload), "hello");
+        EXPECT_TRUE(co_await host->send(Recipients::everyone(), to_bytes("welcome")));
+        EXPECT_EQ(as_text((co_await next<Message>(*member))->payload), "welcome");
+
+        const auto path = co_await host->path_to(member->id());
+        EXPECT_TRUE(path && path->interface == "lo");
+
+        EXPECT_TRUE(co_await member->close(7, "going home"));
+        const auto left = co_await next<PeerLeft>(*host);
+        EXPECT_TRUE(left && left->how.is_closed());
+        EXPECT_EQ(left->how.closed().code, 7u);
+        EXPECT_EQ(left->how.closed().reason, "going home");
+        EXPECT_TRUE(co_await next<SessionEnded>(*member));
+        EXPECT_EQ((co_await member->next_event()).error().code(), Errc::closed);
+        EXPECT_TRUE(co_await host->close(0, "done"));
+    }(*this));
+}
+
+TEST_F(NodeTest, MembersReachEachOtherThroughTheCoordinator) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto left = co_await muster::join(executor, test.join_options(*host, "left"));
+        auto right = co_await muster::join(executor, test.join_options(*host, "right"));
+        EXPECT_TRUE(left && right);
+        (void)co_await next<PeerJoined>(*left);
+        EXPECT_TRUE(co_await left->send(Recipients::one(right->id()), to_bytes("psst")));
+        const auto message = co_await next<Message>(*right);
+        EXPECT_EQ(message->from, left->id());
+        EXPECT_EQ(as_text(message->payload), "psst");
+        (void)co_await host->close(0, "over");
+        const auto end = co_await next<SessionEnded>(*right);
+        EXPECT_TRUE(end->how.is_closed());
+        EXPECT_EQ(end->how.closed().reason, "over");
+    }(*this));
+}
+
+TEST_F(NodeTest, ARefusalTellsItsReason) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto options = test.host_options();
+        options.admit = [](const JoinRequest& request) {
+            return as_text(request.context) == "ticket 42" ? Admission::accept()
+                                                           : Admission::refuse("no ticket");
+        };
+        auto host = co_await muster::host(executor, std::move(options));
+        auto without = co_await muster::join(executor, test.join_options(*host, "stranger"));
+        EXPECT_FALSE(without);
+        EXPECT_EQ(without.error().code(), Errc::refused);
+        EXPECT_NE(without.error().message().find("no ticket"), std::string::npos)
+            << without.error().message();
+        auto again = test.join_options(*host, "guest");
+        again.context = to_bytes("ticket 42");
+        auto with = co_await muster::join(executor, std::move(again));
+        EXPECT_TRUE(with);
+        (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, FilesArriveWholeAndAreNeverOverwritten) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto member = co_await muster::join(executor, test.join_options(*host, "left"));
+        const std::string source = test.file("show.bin", 3'000'001);
+        for (const char* expected : {"/in/show.bin", "/in/show (2).bin"}) {
+            std::filesystem::create_directories(test.directory + "/in");
+            OutgoingFile outgoing = host->send_file(member->id(), source);
+            auto offered = co_await next<FileOffered>(*member);
+            EXPECT_EQ(offered->file.offer().name, "show.bin");
+            EXPECT_EQ(offered->file.offer().size, 3'000'001u);
+            ReceiveFileOptions receive;
+            receive.directory = test.directory + "/in";
+            offered->file.accept(receive);
+            int steps = 0;
+            while (auto progress = co_await outgoing.next_progress()) ++steps;
+            EXPECT_GE(steps, 1);
+            const auto sent = co_await outgoing.finished();
+            const auto got = co_await offered->file.finished();
+            EXPECT_TRUE(sent) << sent.error().explain();
+            EXPECT_TRUE(got) << got.error().explain();
+            if (!sent || !got) co_return;
+            EXPECT_EQ(got->path, test.directory + expected);
+            EXPECT_EQ(sent->sha256, got->sha256);
+            EXPECT_EQ(std::filesystem::file_size(got->path), 3'000'001u);
+        }
+        OutgoingFile unwanted = member->send_file(host->id(), source);
+        auto offered = co_await next<FileOffered>(*host);
+        offered->file.decline("no room for it");
+        const auto declined = co_await unwanted.finished();
+        EXPECT_FALSE(declined);
+        EXPECT_EQ(declined.error().code(), Errc::declined);
+        EXPECT_NE(declined.error().explain().find("no room for it"), std::string::npos);
+        (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, StreamsCarryOctetsBothWaysThroughTheCoordinator) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto left = co_await muster::join(executor, test.join_options(*host, "left"));
+        auto right = co_await muster::join(executor, test.join_options(*host, "right"));
+        (void)co_await next<PeerJoined>(*left);
+        auto opened = co_await left->open_stream(right->id(), "console");
+        EXPECT_TRUE(opened) << opened.error().explain();
+        auto incoming = co_await next<StreamOpened>(*right);
+        EXPECT_EQ(incoming->stream.name(), "console");
+        EXPECT_EQ(incoming->stream.peer(), left->id());
+
+        const std::string text(700'000, 'x');
+        auto echo = [](ByteStream& stream, std::size_t size) -> asio::awaitable<void> {
+            std::string got(size, ' ');
+            co_await asio::async_read(stream, asio::buffer(got), asio::use_awaitable);
+            co_await asio::async_write(stream, asio::buffer(got), asio::use_awaitable);
+            stream.shutdown_send();
+        };
+        auto ask = [](ByteStream& stream, const std::string& said) -> asio::awaitable<void> {
+            co_await asio::async_write(stream, asio::buffer(said), asio::use_awaitable);
+            stream.shutdown_send();
+            std::string back(said.size(), ' ');
+            co_await asio::async_read(stream, asio::buffer(back), asio::use_awaitable);
+            EXPECT_EQ(back, said);
+        };
+        co_await (echo(incoming->stream, text.size()) && ask(*opened, text));
+        (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, WaitingCanBeCancelledAndLosesNothing) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto member = co_await muster::join(executor, test.join_options(*host, "left"));
+        (void)co_await next<PeerJoined>(*host);
+        asio::steady_timer soon(executor, 20ms);
+        const auto first = co_await (host->next_event() || soon.async_wait(asio::use_awaitable));
+        EXPECT_EQ(first.index(), 1u);
+        (void)co_await member->send(Recipients::coordinator(), to_bytes("later"));
+        EXPECT_EQ(as_text((co_await next<Message>(*host))->payload), "later");
+        (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, NobodyThereIsSaidInWords) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        JoinOptions options;
+        options.group = "nobody";
+        options.identity = Identity::ephemeral();
+        options.discover = false;
+        options.at = {"127.0.0.1:9"};
+        options.patience = 300ms;
+        const auto member = co_await muster::join(executor, std::move(options));
+        EXPECT_FALSE(member);
+        EXPECT_EQ(member.error().code(), Errc::unreachable) << member.error().explain();
+        EXPECT_FALSE(member.error().evidence().empty());
+        (void)test;
+    }(*this));
+}
+
+TEST_F(NodeTest, DroppingTheHandleIsSeenAsLostNotClosed) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        {
+            auto member = co_await muster::join(executor, test.join_options(*host, "careless"));
+            EXPECT_TRUE(member);
+        }
+        const auto left = co_await next<PeerLeft>(*host);
+        EXPECT_TRUE(left && left->how.is_lost());
+        (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, PinsTheCoordinatorAtFirstUse) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        const auto device = Identity::load(test.directory + "/device");
+        EXPECT_TRUE(device);
+        auto honest = co_await muster::host(executor, test.host_options());
+        auto options = test.join_options(*honest, "left");
+        options.identity = *device;
+        auto first = co_await muster::join(executor, options);
+        EXPECT_TRUE(first) << first.error().explain();
+        (void)co_await first->close();
+        (void)co_await honest->close();
+
+        auto other = co_await muster::host(executor, test.host_options());
+        options.at = {"127.0.0.1:" + std::to_string(other->port())};
+        options.patience = 500ms;
+        auto second = co_await muster::join(executor, options);
+        EXPECT_FALSE(second);
+        EXPECT_EQ(second.error().code(), Errc::untrusted) << second.error().explain();
+        EXPECT_FALSE(second.error().cure().empty());
+        (void)co_await other->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, FuturesAndCallbacksWorkFromOtherThreads) {
+    auto guard = asio::make_work_guard(context);
+    std::thread runner([this] { context.run(); });
+    auto host = muster::host(context.get_executor(), host_options(), asio::use_future).get();
+    ASSERT_TRUE(host);
+    auto member = muster::join(context.get_executor(), join_options(*host, "left"), asio::use_future).get();
+    ASSERT_TRUE(member) << member.error().explain();
+    for (int i = 0; i < 100; ++i)
+        ASSERT_TRUE(member->send(Recipients::coordinator(), to_bytes("x"), {}, asio::use_future).get());
+    int messages = 0;
+    while (messages < 100) {
+        auto event = host->next_event(asio::use_future).get();
+        ASSERT_TRUE(event);
+        if (std::holds_alternative<Message>(*event)) ++messages;
+    }
+    std::promise<void> closed;
+    member->close(0, "done", 1s, [&closed](Result<void>) { closed.set_value(); });
+    closed.get_future().wait();
+    EXPECT_TRUE(host->close(0, "done", 1s, asio::use_future).get());
+    guard.reset();
+    runner.join();
+}
+
+}  // namespace
+}  // namespace muster
