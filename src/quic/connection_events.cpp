@@ -23,7 +23,7 @@ ngtcp2_callbacks Events::make_table() {
     callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
     callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
     callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
-    callbacks.decrypt = ngtcp2_crypto_decrypt_cb;
+    callbacks.decrypt = decrypt;
     callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
     callbacks.recv_retry = ngtcp2_crypto_recv_retry_cb;
     callbacks.update_key = ngtcp2_crypto_update_key_cb;
@@ -38,14 +38,14 @@ ngtcp2_callbacks Events::make_table() {
     callbacks.handshake_confirmed = handshake_confirmed;
     callbacks.recv_stateless_reset = stateless_reset;
     engine::set_path_validation<path_validated>(callbacks);
+    engine::set_peer_cid_status<peer_cid_status>(callbacks);
     callbacks.stream_open = stream_open;
     callbacks.recv_stream_data = stream_data;
     callbacks.stream_reset = stream_reset;
     callbacks.stream_close = stream_close;
     callbacks.acked_stream_data_offset = stream_acked;
     callbacks.extend_max_stream_data = stream_window;
-    callbacks.extend_max_local_streams_bidi = bidi_streams;
-    callbacks.extend_max_local_streams_uni = uni_streams;
+    callbacks.extend_max_local_streams_bidi = more_streams;
     callbacks.recv_datagram = datagram;
     return callbacks;
 }
@@ -56,6 +56,15 @@ int Events::verdict(const ConnectionImpl& connection) {
 
 void Events::random(std::uint8_t* out, std::size_t size, const ngtcp2_rand_ctx* context) {
     static_cast<Randomness*>(context->native_handle)->fill(std::as_writable_bytes(std::span{out, size}));
+}
+
+int Events::decrypt(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_aead_ctx* context,
+                    const std::uint8_t* in, std::size_t size, const std::uint8_t* nonce,
+                    std::size_t nonce_size, const std::uint8_t* aad, std::size_t aad_size) {
+    const int rv = ngtcp2_crypto_decrypt_cb(out, aead, context, in, size, nonce, nonce_size, aad, aad_size);
+    FrameGuard* guard = ConnectionImpl::guard_of_current_call();
+    if (rv != 0 || guard == nullptr || size < aead->max_overhead) return rv;
+    return guard->inspect(octets(out, size - aead->max_overhead)) ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
 int Events::path_challenge(ngtcp2_conn*, std::uint8_t* data, void* user) {
@@ -74,6 +83,11 @@ int Events::new_cid(ngtcp2_conn*, ngtcp2_cid* cid, std::uint8_t* token, std::siz
 
 int Events::remove_cid(ngtcp2_conn*, const ngtcp2_cid* cid, void* user) {
     self(user).drop_cid(Cid{*cid});
+    return 0;
+}
+
+int Events::peer_cid_status(bool in_use, const std::uint8_t* token, void* user) {
+    if (token != nullptr) self(user).note_reset_token(Cid{token, NGTCP2_STATELESS_RESET_TOKENLEN}, in_use);
     return 0;
 }
 
@@ -112,34 +126,30 @@ int Events::stream_open(ngtcp2_conn* conn, std::int64_t id, void* user) {
     return ngtcp2_conn_set_stream_user_data(conn, id, &self(user).add_stream(id));
 }
 
-int Events::stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t,
+int Events::stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t, std::uint64_t,
                         const std::uint8_t* data, std::size_t size, void* user, void* stream) {
     ConnectionImpl& connection = self(user);
-    static_cast<Stream*>(stream)->unconsumed += size;
-    if (connection.hears())
-        connection.handler_->on_stream_data(id, octets(data, size),
-                                            (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
+    const bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
+    connection.on_octets(*static_cast<Stream*>(stream), octets(data, size), fin);
     return verdict(connection);
 }
 
-int Events::stream_reset(ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t code, void* user,
-                         void*) {
+int Events::stream_reset(ngtcp2_conn*, std::int64_t, std::uint64_t, std::uint64_t code, void* user,
+                         void* stream) {
     ConnectionImpl& connection = self(user);
-    if (connection.hears()) connection.handler_->on_stream_reset(id, code);
+    auto& dead = *static_cast<Stream*>(stream);
+    if (dead.kind == StreamKind::unknown)
+        connection.end_sending(dead);
+    else if (connection.can_receive(dead.id) && connection.hears())
+        connection.handler_->on_stream_reset(dead.id, code);
     return verdict(connection);
 }
 
-int Events::stream_close(ngtcp2_conn* conn, std::uint32_t flags, std::int64_t id, std::uint64_t code,
-                         void* user, void*) {
+int Events::stream_close(ngtcp2_conn* conn, std::uint32_t, std::int64_t id, std::uint64_t, void* user,
+                         void* stream) {
     ConnectionImpl& connection = self(user);
-    if (ngtcp2_conn_is_local_stream(conn, id) == 0) {
-        if (ngtcp2_is_bidi_stream(id) != 0)
-            ngtcp2_conn_extend_max_streams_bidi(conn, 1);
-        else
-            ngtcp2_conn_extend_max_streams_uni(conn, 1);
-    }
-    const bool has_code = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0;
-    connection.forget_stream(id, has_code ? std::optional{code} : std::nullopt);
+    if (ngtcp2_conn_is_local_stream(conn, id) == 0) ngtcp2_conn_extend_max_streams_bidi(conn, 1);
+    connection.forget_stream(*static_cast<Stream*>(stream));
     return verdict(connection);
 }
 
@@ -154,14 +164,9 @@ int Events::stream_window(ngtcp2_conn*, std::int64_t, std::uint64_t, void* user,
     return 0;
 }
 
-int Events::bidi_streams(ngtcp2_conn*, std::uint64_t, void* user) {
+int Events::more_streams(ngtcp2_conn*, std::uint64_t, void* user) {
     ConnectionImpl& connection = self(user);
     if (connection.hears()) connection.handler_->on_streams_available(Direction::bidirectional);
-    return verdict(connection);
-}
-
-int Events::uni_streams(ngtcp2_conn*, std::uint64_t, void* user) {
-    ConnectionImpl& connection = self(user);
     if (connection.hears()) connection.handler_->on_streams_available(Direction::unidirectional);
     return verdict(connection);
 }

@@ -11,6 +11,7 @@ namespace muster::quic {
 /// Fewer octets than one UDP GSO send takes (65,535 less headers). One batch holds this and one packet more.
 inline constexpr std::size_t kBatchOctets = 62'000;
 inline constexpr std::size_t kLargestPacket = 1500;
+inline constexpr std::uint64_t kLargestCode = (std::uint64_t{1} << 62) - 1;  // RFC 9000 section 16
 
 class Batch;
 
@@ -45,6 +46,7 @@ public:
     void set_handler(Handler* handler) { handler_ = handler; }
     /// Ends an incoming connection that nobody wants; the endpoint frees it when it is_closed().
     void refuse();
+    bool is_closing() const { return pending_close_.has_value(); }
     bool is_refused() const { return refused_; }
     void receive(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now);
     void expire(TimePoint now);
@@ -54,6 +56,9 @@ public:
     void abandon();
     bool is_abandoned() const { return abandoned_; }
     void mark_dirty();
+
+    /// ngtcp2's decrypt callback does not say for whom it decrypts; null if no call is going on.
+    static FrameGuard* guard_of_current_call() { return current_guard_; }
 
     TimerSlot timer;
     std::size_t position = 0;  // in the endpoint's list
@@ -101,14 +106,18 @@ private:
                std::uint32_t version);
     ngtcp2_settings make_settings(TimePoint now) const;
     ngtcp2_transport_params make_params() const;
+    SyntheticPath::Tag tag_of(ByteView packet) const;
     bool adopt_cid(const Cid& cid);
     void drop_cid(const Cid& cid);
+    void note_reset_token(const Cid& token, bool in_use);
+    void drop_reset_tokens();
     void rearm();
     bool can_send(StreamId id) const { return (id & 2) == 0 || ((id & 1) != 0) == is_server(); }
     bool can_receive(StreamId id) const { return (id & 2) == 0 || ((id & 1) != 0) != is_server(); }
     /// Draws the conclusions of a finished ngtcp2 call.
     void settle(int rv, TimePoint now);
     void fail(int rv, TimePoint now);
+    void fail_violation();
     void on_drained(TimePoint now);
     CloseInfo describe_received_close() const;
     void plan_close(PendingClose close);
@@ -121,7 +130,7 @@ private:
     // Events that wait until ngtcp2 has returned.
     void report_path();
     void report_low_water();
-    void report_stopped();
+    void report_stops();
     bool move_to(PathId path, TimePoint now);
 
     // Streams.
@@ -129,10 +138,16 @@ private:
     const Stream* find(StreamId id) const;
     Stream& add_stream(StreamId id);
     void make_ready(Stream& stream);
-    void note_stopped(Stream& stream);
-    void forget_stream(StreamId id, std::optional<std::uint64_t> code);
+    void announce(Stream& stream);
+    void on_octets(Stream& stream, ByteView octets, bool fin);
+    bool learn_kind(Stream& stream, ByteView& octets);
+    void end_sending(Stream& stream);
+    void stop(Stream& stream);
+    void forget_stream(Stream& stream);
+    void return_credit(StreamId bearer, std::size_t octets);
     int carry_out_orders();
     int fill(Batch& batch, TimePoint now, bool& full);
+    Burst write_batch(TimePoint now, Wire& wire, std::span<std::uint8_t> buffer);
     std::size_t max_datagram() const;
     bool is_server() const { return role_ == Role::server; }
 
@@ -143,28 +158,32 @@ private:
     bool abandoned_ = false;
     bool refused_ = false;
     bool counted_half_open_ = false;
+    class EngineCall;
+    static thread_local FrameGuard* current_guard_;
     bool in_engine_ = false;  // ngtcp2 is on the stack: it must not be entered again
     bool confirmed_ = false;  // RFC 9001 section 4.1.2; a client may move from then on
     bool reset_seen_ = false;
     bool path_validated_ = false;  // client: to be reported
     bool datagrams_first_ = true;  // datagrams and streams take turns in opening a packet
     PathId path_{};
+    Cid first_scid_;  // server: by which the client addresses us until it moves
     std::optional<PathId> pending_move_;
     std::optional<DeviceId> peer_;
     std::optional<PendingClose> pending_close_;
     std::optional<CloseInfo> identity_refusal_;
 
-    std::unordered_map<StreamId, Stream> streams_;
-    StreamList ready_;                       // have work, and nothing known stands against it
-    StreamList starved_;                     // wait for the connection's flow-control window
-    std::vector<StreamId> orders_;           // reset or stop_sending ordered
-    std::vector<StreamId> drained_;          // fell below the low-water mark in this burst
-    std::vector<StreamId> refused_streams_;  // found to be stopped by the peer in this burst
-    std::size_t orphaned_ = 0;               // unconsumed octets of streams that are closed
+    TimePoint expired_at_{};                        // when the timer went off last
+    std::unordered_map<StreamId, Stream> streams_;  // by bearer
+    StreamList ready_;                              // have work, and nothing known stands against it
+    StreamList starved_;                            // wait for the connection's flow-control window
+    std::vector<StreamId> orders_;                  // reset or stop_sending ordered
+    std::vector<StreamId> drained_;                 // fell below the low-water mark in this burst
+    std::size_t orphaned_ = 0;                      // unconsumed octets of streams that are closed
     std::vector<Slice> datagrams_;  // from datagrams_head_ on; no deque, for it takes 600 octets when empty
     std::size_t datagrams_head_ = 0;
 
-    std::vector<Cid> cids_;  // under which packets find this connection
+    std::vector<Cid> reset_tokens_;  // by which the peer may tell that it has forgotten us
+    std::vector<Cid> cids_;          // under which packets find this connection
     Stats counters_;
     std::unique_ptr<TlsSession> tls_;
     std::unique_ptr<ngtcp2_conn, Free> conn_;  // last: its end still uses the rest

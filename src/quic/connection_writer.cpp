@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "quic/connection_impl.h"
+#include "quic/engine_call.h"
 #include "quic/packet_writer.h"
 
 namespace muster::quic {
@@ -53,7 +53,8 @@ private:
 
 namespace {
 
-constexpr std::size_t kPiecesPerPacket = 16;
+// ngtcp2 0.12 allocates a STREAM frame of more pieces by itself, and leaks some of those it has to repeat.
+constexpr std::size_t kPiecesPerFrame = 3;
 // A packet has never room for more, so it makes no sense to gather more.
 constexpr std::size_t kOctetsPerPacket = 1500;
 
@@ -124,8 +125,8 @@ ngtcp2_ssize PacketWriter::add_stream(Stream& stream) {
         c_.starved_.push_back(stream);
         return kMore;
     }
-    std::array<ByteView, kPiecesPerPacket> views;
-    std::array<ngtcp2_vec, kPiecesPerPacket> vecs;
+    std::array<ByteView, kPiecesPerFrame> views;
+    std::array<ngtcp2_vec, kPiecesPerFrame> vecs;
     const std::size_t count = stream.queue.gather(views, kOctetsPerPacket);
     std::size_t gathered = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -135,10 +136,12 @@ ngtcp2_ssize PacketWriter::add_stream(Stream& stream) {
     const bool all = gathered == stream.queue.unsent();
     std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
     if (all && fin_due) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-    if (all && has_other_work()) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
+    const bool may_leave_room = all ? has_other_work() : gathered < kOctetsPerPacket;
+    if (may_leave_room) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
     ngtcp2_ssize accepted = -1;
-    const ngtcp2_ssize rv = ngtcp2_conn_writev_stream(conn_, path_, info_, out_.data(), out_.size(),
-                                                      &accepted, flags, stream.id, vecs.data(), count, now_);
+    const ngtcp2_ssize rv =
+        ngtcp2_conn_writev_stream(conn_, path_, info_, out_.data(), out_.size(), &accepted, flags,
+                                  stream.bearer(), vecs.data(), count, now_);
     if (accepted >= 0) {
         const auto taken = static_cast<std::size_t>(accepted);
         note_sent(stream, taken, all && fin_due && taken == gathered);
@@ -148,6 +151,7 @@ ngtcp2_ssize PacketWriter::add_stream(Stream& stream) {
 
 void PacketWriter::note_sent(Stream& stream, std::size_t octets, bool fin) {
     stream.queue.mark_sent(octets);
+    if (octets > 0) stream.announcing = false;
     stream.fin_sent |= fin;
     if (!stream.above_low_water || stream.queue.unsent() >= c_.shared_.config.low_water) return;
     stream.above_low_water = false;
@@ -157,35 +161,18 @@ void PacketWriter::note_sent(Stream& stream, std::size_t octets, bool fin) {
 ngtcp2_ssize PacketWriter::conclude(Stream& stream, ngtcp2_ssize rv) {
     switch (rv) {
         case NGTCP2_ERR_STREAM_DATA_BLOCKED: return kMore;  // Events::stream_window wakes it up
-        case NGTCP2_ERR_STREAM_SHUT_WR: c_.note_stopped(stream); return kMore;
-        case NGTCP2_ERR_STREAM_NOT_FOUND: return kMore;
+        case NGTCP2_ERR_STREAM_SHUT_WR:
+        case NGTCP2_ERR_STREAM_NOT_FOUND: c_.stop(stream); return kMore;
         case 0: c_.ready_.push_front(stream); return 0;
         default: break;
     }
-    if (stream.has_work()) c_.ready_.push_back(stream);
-    return rv == NGTCP2_ERR_WRITE_MORE ? kMore : rv;
+    const bool fill_on = rv == NGTCP2_ERR_WRITE_MORE;
+    if (stream.has_work()) c_.ready_.insert(fill_on ? c_.ready_.begin() : c_.ready_.end(), stream);
+    return fill_on ? kMore : rv;
 }
 
 bool PacketWriter::has_other_work() const {
     return !c_.ready_.empty() || c_.datagrams_head_ < c_.datagrams_.size();
-}
-
-// What the application ordered since the last flush. Not while a packet is half-written: ngtcp2 puts these
-// frames in front of those already in the packet, and would take them for sent.
-int ConnectionImpl::carry_out_orders() {
-    for (const StreamId id : std::exchange(orders_, {})) {
-        Stream* stream = find(id);
-        if (stream == nullptr) continue;
-        if (const auto code = std::exchange(stream->stop_code, std::nullopt)) {
-            if (const int rv = engine::shut_down_reading(conn_.get(), id, *code); rv != 0) return rv;
-        }
-        if (const auto code = std::exchange(stream->reset_code, std::nullopt)) {
-            if (const int rv = engine::shut_down_writing(conn_.get(), id, *code); rv != 0) return rv;
-        }
-    }
-    if (!starved_.empty() && ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
-        ready_.splice(ready_.end(), starved_);
-    return 0;
 }
 
 int ConnectionImpl::fill(Batch& batch, TimePoint now, bool& full) {
@@ -209,27 +196,38 @@ int ConnectionImpl::fill(Batch& batch, TimePoint now, bool& full) {
 
 ConnectionImpl::Burst ConnectionImpl::write(TimePoint now, Wire& wire, std::span<std::uint8_t> buffer) {
     if (!conn_ || abandoned_) return {};
-    if (pending_close_) {
+    // What was written before close() gets one batch; the rest of it is dropped. A client's last handshake
+    // packet may be among it, without which the server would not understand our reason.
+    const bool closing = pending_close_.has_value();
+    const bool last_words = closing && pending_close_->application && phase_ == Phase::established;
+    Burst burst;
+    if (!closing || last_words) burst = write_batch(now, wire, buffer);
+    if (pending_close_ && conn_) {
         write_close(now, wire, buffer);
-        return {1, false};
+        return {burst.packets + 1, false};
     }
+    if (!conn_) return burst;
+    rearm();
+    report_path();
+    if (!abandoned_) report_low_water();
+    return burst;
+}
+
+ConnectionImpl::Burst ConnectionImpl::write_batch(TimePoint now, Wire& wire, std::span<std::uint8_t> buffer) {
     Batch batch{wire, buffer};
     bool full = false;
-    in_engine_ = true;
-    const int rv = fill(batch, now, full);
-    in_engine_ = false;
+    const int rv = [&] {
+        EngineCall call{*this};
+        return fill(batch, now, full);
+    }();
     batch.send();
     counters_.packets_sent += batch.packets();
     counters_.bytes_sent += batch.octets();
     if (rv != 0) {
         fail(rv, now);
-        return {batch.packets(), pending_close_.has_value()};
+        return {batch.packets(), false};
     }
     if (shared_.config.paced) ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
-    rearm();
-    report_path();
-    if (!abandoned_) report_low_water();
-    if (!abandoned_) report_stopped();
     return {batch.packets(), full && !shared_.config.paced};
 }
 

@@ -43,7 +43,8 @@ Shared::Shared(Config configuration, Randomness& randomness, bool accepts)
       tls(config.key, config.alpn),
       reset_secret(quic::reset_secret(config.key, random, accepts)),
       retry_secret(random_secret(random)),
-      cids(random) {}
+      cids(random),
+      peer_reset_tokens(random) {}
 
 void Shared::reset_token(const Cid& cid, std::uint8_t* token) const {
     const Sha256Digest digest = hmac_sha256(reset_secret, cid.view());
@@ -130,7 +131,8 @@ void EndpointImpl::on_datagram(PathId path, ByteView packet, std::uint8_t ecn, T
     if (packet.empty()) return;
     Visit visit{*this};
     const auto first = std::to_integer<std::uint8_t>(packet[0]);
-    // The fixed bit is not asked for: ngtcp2 always offers to have it greased (RFC 9287), and then greases it.
+    // The fixed bit is not asked for: ngtcp2 always offers to have it greased (RFC 9287), and then greases
+    // it.
     ngtcp2_version_cid header{};
     const auto* octets = reinterpret_cast<const std::uint8_t*>(packet.data());
     const int rv = ngtcp2_pkt_decode_version_cid(&header, octets, packet.size(), kCidSize);
@@ -142,8 +144,19 @@ void EndpointImpl::on_datagram(PathId path, ByteView packet, std::uint8_t ecn, T
         if (owner->live != nullptr) return owner->live->receive(path, packet, ecn, now);
         return gatekeeper_.on_late_packet(path, *owner->dead, now);
     }
-    if ((first & kLongHeader) == 0) return gatekeeper_.on_unknown_short(path, packet, cid, now);
+    if ((first & kLongHeader) == 0) return on_unknown_short(path, packet, cid, now);
     if (const auto incoming = gatekeeper_.admit(path, packet, now)) accept(path, *incoming, packet, ecn, now);
+}
+
+// Either a stateless reset, which carries nothing but its token in the end, or a packet that earns one.
+void EndpointImpl::on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now) {
+    if (packet.size() >= NGTCP2_STATELESS_RESET_TOKENLEN) {
+        const ByteView token = packet.last(NGTCP2_STATELESS_RESET_TOKENLEN);
+        const auto owner = shared_.peer_reset_tokens.find(
+            Cid{reinterpret_cast<const std::uint8_t*>(token.data()), token.size()});
+        if (owner) return owner->live->receive(path, packet, 0, now);
+    }
+    gatekeeper_.on_unknown_short(path, packet, cid, now);
 }
 
 void EndpointImpl::accept(PathId path, const Incoming& incoming, ByteView packet, std::uint8_t ecn,

@@ -21,6 +21,7 @@ public:
 private:
     class Visit;  // one call from outside; the last to leave frees what was abandoned
 
+    void on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now);
     void accept(PathId path, const Incoming& incoming, ByteView packet, std::uint8_t ecn, TimePoint now);
     ConnectionImpl& keep(std::unique_ptr<ConnectionImpl> connection);
     void destroy(ConnectionImpl& connection);

@@ -124,6 +124,21 @@ inline int shut_down_writing(ngtcp2_conn* conn, std::int64_t stream, std::uint64
 #endif
 }
 
+/// A connection id of the peer came into use, or went out of it, with the token of its stateless reset (may
+/// be null): `notify(in_use, token, user_data)`.
+template <auto notify>
+void set_peer_cid_status(ngtcp2_callbacks& callbacks) {
+#if NGTCP2_VERSION_NUM >= 0x010000
+    using Type = ngtcp2_connection_id_status_type;
+#else
+    using Type = int;
+#endif
+    callbacks.dcid_status = [](ngtcp2_conn*, Type type, std::uint64_t, const ngtcp2_cid*,
+                               const std::uint8_t* token, void* user) {
+        return notify(type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE, token, user);
+    };
+}
+
 /// A path was validated, or could not be: `notify(conn, path, succeeded, user_data)`.
 template <auto notify>
 void set_path_validation(ngtcp2_callbacks& callbacks) {

@@ -7,6 +7,7 @@
 
 #include "quic/cid_table.h"
 #include "quic/endpoint.h"
+#include "quic/frame_guard.h"
 #include "quic/timer_heap.h"
 #include "quic/tls.h"
 
@@ -37,12 +38,14 @@ struct Shared {
     Bytes reset_secret;
     Bytes retry_secret;
     CidTable cids;
+    CidTable peer_reset_tokens;  // by which a peer tells that it has forgotten a connection
     TimerHeap<ConnectionImpl> timers;
     DirtyList dirty;  // connections that may have something to write
     std::deque<std::unique_ptr<Tombstone>> tombstones;
     std::size_t half_open = 0;  // incoming connections whose handshake is not complete
 
     std::size_t connection_count = 0;
+    FrameGuard guard;  // of the packet that is being read
 
     /// Ends the ids of a connection at once or, with `keep`, after a time in which they are still known.
     void bury(std::vector<Cid> ids, bool keep, Bytes close_packet, TimePoint now);

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstring>
-#include <optional>
 
 #include <netinet/in.h>
 
@@ -10,20 +11,26 @@
 
 namespace muster::quic {
 
-/// The pair of addresses by which ngtcp2 knows a PathId: fd4d::/16 (a unique local prefix that never leaves
-/// the process), side, number. The number stands in the address and not in the port, for a change of the
-/// port alone counts as NAT rebinding and would keep the old path's congestion state.
+/// The pair of addresses by which ngtcp2 knows a path: fd4d::/16 (a unique local prefix that never leaves the
+/// process), tag, PathId. The numbers stand in the address and not in the port, for a change of the port
+/// alone counts as NAT rebinding and would keep the old path's congestion state.
 ///
 /// A client has to change its local address to move; a server must not, or each rebinding of a client's
-/// address would cost it a connection id (RFC 9000 section 9.5). So a server's local address is the same for
-/// all paths.
+/// address would cost it a connection id (RFC 9000 section 9.5). So a server's local address is always the
+/// same.
+///
+/// A client takes a fresh PathId for every move, but a server sees it come back by the PathId it had before.
+/// For as long as ngtcp2 0.12 still checks that path after the move away from it, it would not follow the
+/// move back, and answer by the dead path for some 200 ms. So on a server the tag tells the visits apart: it
+/// is the connection id that the client uses, and each move brings a fresh one.
 class SyntheticPath {
 public:
     enum class Side { client, server };
+    using Tag = std::array<std::uint8_t, 6>;
 
-    SyntheticPath(Side side, PathId id)
-        : local_(address(0, side == Side::client ? static_cast<std::uint64_t>(id) : 0)),
-          remote_(address(1, static_cast<std::uint64_t>(id))) {}
+    SyntheticPath(Side side, PathId id, Tag tag = {})
+        : local_(address({}, side == Side::client ? static_cast<std::uint64_t>(id) : 0)),
+          remote_(address(tag, static_cast<std::uint64_t>(id))) {}
 
     /// Valid as long as this object, and does not change.
     ngtcp2_path view() { return {view_of(local_), view_of(remote_), nullptr}; }
@@ -38,14 +45,14 @@ public:
     }
 
 private:
-    static sockaddr_in6 address(std::uint8_t side, std::uint64_t number) {
+    static sockaddr_in6 address(Tag tag, std::uint64_t number) {
         sockaddr_in6 result{};
         result.sin6_family = AF_INET6;
         result.sin6_port = 0x0100;  // any fixed non-zero number
         unsigned char* octets = result.sin6_addr.s6_addr;
         octets[0] = 0xfd;
         octets[1] = 0x4d;
-        octets[2] = side;
+        std::copy(tag.begin(), tag.end(), octets + 2);
         for (int i = 15; i >= 8; --i, number >>= 8) octets[i] = static_cast<unsigned char>(number & 0xff);
         return result;
     }

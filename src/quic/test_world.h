@@ -129,17 +129,31 @@ public:
     void restart_client() { client = Endpoint::create(client_config, random, nullptr); }
     void restart_server() { server = Endpoint::create(server_config, random, &host); }
 
-    /// A fresh number for `link` as the client's link layer gives it out for each move.
-    PathId client_path(std::size_t link) {
+    /// A fresh number for `link`, as the client's link layer gives it out for each move.
+    PathId fresh_path(std::size_t link) {
         const PathId path{next_path_++};
+        client_links_[path] = link;
+        return path;
+    }
+    /// From now on what arrives by `link` is presented to the client as having come by `path`.
+    PathId adopt(PathId path, std::size_t link) {
         client_links_[path] = link;
         client_current_[link] = path;
         return path;
     }
+    bool migrate(Recorder& recorder, std::size_t link) {
+        const PathId path = fresh_path(link);
+        const bool moved = recorder.connection->migrate(path, now);
+        if (moved) adopt(path, link);
+        return moved;
+    }
     static PathId server_path(std::size_t link) { return PathId{1000 + link}; }
 
     Connection& connect(Recorder& recorder, std::size_t link = 0) {
-        Connection* connection = client->connect(client_path(link), recorder, now).value();
+        const auto current = client_current_.find(link);
+        const PathId path =
+            current == client_current_.end() ? adopt(fresh_path(link), link) : current->second;
+        Connection* connection = client->connect(path, recorder, now).value();
         recorder.connection = connection;
         flush();
         return *connection;
@@ -254,8 +268,8 @@ private:
             flying_.pop();
             if (arrival.from == End::client)
                 server->on_datagram(server_path(arrival.link), *arrival.packet, 0, now);
-            else
-                client->on_datagram(client_current_.at(arrival.link), *arrival.packet, 0, now);
+            else if (const auto path = client_current_.find(arrival.link); path != client_current_.end())
+                client->on_datagram(path->second, *arrival.packet, 0, now);
         }
         if (client->next_wakeup() <= now) client->on_timer(now);
         if (server->next_wakeup() <= now) server->on_timer(now);
