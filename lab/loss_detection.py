@@ -23,7 +23,6 @@ MEMBERS = 10
 BOUNDS_MS = {"realtime": 150, "balanced": 1200}  # muster/profile.h
 OWN_CARRIER_BOUND_MS = 40
 PEER_WINDOW = 10.0  # seconds for which Avahi and zeroconf are given the chance to notice
-LEEWAY_MS = 10      # from the verdict to the application's hands, and for the scheduler
 TYPE = "_lab._udp"
 
 
@@ -109,7 +108,7 @@ def muster(lab, result, arguments, profile):
     for what, samples, limit in (("killed", killed, bound), ("far cable", far, bound),
                                  ("own carrier", own, OWN_CARRIER_BOUND_MS * arguments.slack)):
         row = result.row(f"Muster {profile}", what, samples, bound=limit)
-        result.require(row["max"] <= limit + LEEWAY_MS, f"{profile}, {what}: {row['max']} ms <= {limit} ms")
+        result.require(row["max"] <= limit, f"{profile}, {what}: {row['max']} ms <= {limit} ms")
     group.process.stop()
 
 

@@ -51,7 +51,7 @@ public:
             const auto equals = text.find('=');
             if (!text.starts_with("--")) fail(text);
             const bool bare = equals == std::string_view::npos;
-            values_[std::string{text.substr(2, bare ? bare : equals - 2)}] =
+            values_[std::string{text.substr(2, bare ? equals : equals - 2)}] =
                 bare ? "yes" : std::string{text.substr(equals + 1)};
         }
     }
