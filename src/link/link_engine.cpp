@@ -111,6 +111,12 @@ void LinkEngine::no_more_candidates(DialId id) {
     if (const auto found = dials_.find(id); found != dials_.end()) found->second.race.no_more_coming();
 }
 
+std::optional<Error> LinkEngine::explain(DialId id) const {
+    const auto found = dials_.find(id);
+    if (found == dials_.end()) return std::nullopt;
+    return found->second.race.failure(now_);
+}
+
 void LinkEngine::cancel(DialId id) {
     const auto found = dials_.find(id);
     if (found == dials_.end()) return;

@@ -85,6 +85,8 @@ public:
     void rule_out(DialId dial, const Path& path, std::string why);
     /// No further addresses will come: the dial may fail as soon as all have failed.
     void no_more_candidates(DialId dial);
+    /// Why a dial that still runs has not succeeded yet; nullopt if it is over.
+    std::optional<Error> explain(DialId dial) const;
     /// Forgets a dial without an event.
     void cancel(DialId dial);
 

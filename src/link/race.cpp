@@ -63,6 +63,7 @@ bool Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId& respo
     if (options_.expected && responder != *options_.expected) {
         found->state = State::failed;
         found->finding = "another device answers there: " + responder.short_string();
+        stranger_ = responder;
         return false;
     }
     found->state = State::answered;
@@ -130,6 +131,12 @@ std::vector<Evidence> Race::evidence(TimePoint now) const {
 }
 
 Error Race::failure(TimePoint now) const {
+    if (stranger_) {
+        Error error{Errc::untrusted, "the device that answers is " + stranger_->short_string() + "..., not " +
+                                         options_.expected->short_string() + "..."};
+        for (auto& seen : evidence(now)) error.saw(std::move(seen));
+        return error;
+    }
     const bool handshake =
         std::ranges::any_of(candidates_, [](const Candidate& c) { return c.rtt > Duration{}; });
     Error error =

@@ -73,6 +73,7 @@ private:
     TimePoint deadline_;
     TimePoint next_start_{};  // a further handshake may start from here on
     bool sealed_ = false;
+    std::optional<DeviceId> stranger_;  // answered in place of the expected device
     std::vector<Candidate> candidates_;
 };
 

@@ -141,31 +141,33 @@ void MemberCore::on_dial_failed(link::DialId dial, Error why) {
 
 void MemberCore::give_up() {
     state_ = State::over;
-    const Error why = explain_failure();
-    for (auto& [id, target] : targets_)
-        if (target.dial) links_.cancel(*target.dial);
-    listener_.on_connect_failed(why);
+    for (auto& [id, target] : targets_) {
+        if (!target.dial) continue;
+        if (auto why = links_.explain(*target.dial); why && !target.endpoints.empty())
+            target.failure = std::move(why);
+        links_.cancel(*std::exchange(target.dial, std::nullopt));
+    }
+    listener_.on_connect_failed(explain_failure());
 }
 
 Error MemberCore::explain_failure() const {
     const std::string group = "group '" + options_.group + "'";
+    const std::string cure =
+        options_.pinned ? "if the coordinator was replaced on purpose, forget the pin with `muster forget " +
+                              options_.group + "`"
+                        : "";
+    for (const auto& [id, target] : targets_) {
+        if (!target.failure) continue;
+        Error why = *target.failure;
+        if (options_.pinned && why.code() == Errc::untrusted)
+            why.during("the key of " + group + " is pinned").cure(cure);
+        return why;
+    }
     if (impostor_)
         return Error{Errc::untrusted, "the coordinator of " + group + " shows the key " +
                                           impostor_->short_string() + "..., but this device has pinned " +
                                           options_.expected->short_string() + "..."}
-            .cure("if the coordinator was replaced on purpose, forget the pin with `muster forget " +
-                  options_.group + "`");
-    for (const auto& [id, target] : targets_)
-        if (target.failure) return *target.failure;
-    if (!targets_.empty()) {
-        Error error{Errc::unreachable,
-                    "a coordinator of " + group + " was found, but no address of it can be tried"};
-        for (const auto& [id, target] : targets_)
-            for (const Endpoint& endpoint : target.endpoints)
-                for (const auto& [path, reason] : link::gather(endpoint, interfaces_).ruled_out)
-                    error.saw({"candidate", path.to_string(), reason});
-        return std::move(error).cure("bring one of the interfaces above up, or name an address with --at");
-    }
+            .cure(cure);
     Error error{Errc::no_coordinator, "nobody answered for " + group};
     bool usable = false;
     for (const Interface& interface : interfaces_) {

@@ -36,6 +36,7 @@ public:
     void poke();
     /// Turns the core at once: for a goodbye that must leave before the process does.
     void turn();
+    bool is_running() const { return core_ != nullptr; }
     /// The core is not touched any more. Idempotent.
     void stop();
 

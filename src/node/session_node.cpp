@@ -227,9 +227,13 @@ void SessionNode::abort() {
 }
 
 void SessionNode::abandon() {
-    if (has_ended_) return;
-    log_line(LogLevel::warning, "a session was dropped without close(): the others see it as lost");
-    abort();
+    if (!has_ended_) {
+        log_line(LogLevel::warning, "a session was dropped without close(): the others see it as lost");
+        abort();
+    }
+    if (!runner_->is_running()) return;
+    last_words_ = shared_from_this();  // until what the links have to say is on the wire
+    runner_->poke();
 }
 
 void SessionNode::ended(const Departure& how) {
@@ -249,7 +253,10 @@ void SessionNode::ended(const Departure& how) {
 void SessionNode::after_flush() {
     if (std::exchange(sweep_, false))
         std::erase_if(sinks_, [](const auto& entry) { return entry.second->is_done(); });
-    if (has_ended_ && is_quiet()) runner_->stop();
+    if (!has_ended_ || !is_quiet()) return;
+    runner_->stop();
+    if (last_words_)
+        asio::post(strand_, [self = std::exchange(last_words_, nullptr)] {});  // not from inside a turn
 }
 
 PeerPath SessionNode::describe(const link::LinkEngine& links, const link::LinkPort& port) const {

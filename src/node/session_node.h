@@ -108,6 +108,7 @@ private:
     std::unordered_map<StreamHandle, std::shared_ptr<node::StreamSink>> sinks_;
     std::vector<Session::DoneHandler> closers_;
     std::unique_ptr<boost::asio::thread_pool> file_threads_;  // made with the first file
+    std::shared_ptr<SessionNode> last_words_;  // itself, from abandon() until the links are quiet
     bool has_ended_ = false;
     bool sweep_ = false;
 };

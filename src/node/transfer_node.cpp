@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
 
 #include "node/completion.h"
 
@@ -40,7 +41,7 @@ void TransferNode::finished(FileTransfer::ResultHandler handler) {
 }
 
 void TransferNode::attach(asio::any_io_executor files, session::StreamPort& port, StreamHandle stream) {
-    files_ = std::move(files);
+    files_ = asio::make_strand(std::move(files));
     port_ = &port;
     stream_ = stream;
     begin();
@@ -98,8 +99,9 @@ public:
 
     void about(FileOffer offer) { offer_ = std::move(offer); }
     void on_data(ByteView data, bool fin) override {
-        held_.insert(held_.end(), data.begin(), data.end());
         fin_ = fin_ || fin;
+        if (held_.empty()) data = data.subspan(feed(data, SteadyClock::now()));
+        held_.insert(held_.end(), data.begin(), data.end());
         turn();
     }
     void on_reset(Errc why, std::string_view reason) override {
@@ -137,39 +139,43 @@ private:
 
     void turn() {
         const TimePoint now = SteadyClock::now();
-        feed(now);
-        ask_storage(now);
+        const auto taken = static_cast<std::ptrdiff_t>(feed(held_, now));
+        held_.erase(held_.begin(), held_.begin() + taken);
+        if (fin_ && held_.empty() && !std::exchange(told_end_, true)) engine_.on_stream_end(now);
         write(now);
+        ask_storage(now);  // after write(): what leaves makes room for what is read next
         tell();
         if (engine_.done()) return end();
         arm();
     }
 
-    void feed(TimePoint now) {
-        while (!held_.empty()) {
-            const std::size_t taken = engine_.on_stream_bytes(held_, now);
-            if (taken == 0) return;
-            held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(taken));
-            if (port_) port_->consume(stream_, taken);
+    /// Returns how much the engine took; the rest is offered again when storage has caught up.
+    std::size_t feed(ByteView data, TimePoint now) {
+        std::size_t taken = 0;
+        while (taken < data.size()) {
+            const std::size_t step = engine_.on_stream_bytes(data.subspan(taken), now);
+            if (step == 0) break;
+            taken += step;
+        }
+        if (taken > 0 && port_) {
+            port_->consume(stream_, taken);
             wiring_.poke();
         }
-        if (fin_ && !std::exchange(told_end_, true)) engine_.on_stream_end(now);
+        return taken;
     }
 
-    // One request at a time per transfer, in order: the workers say so.
+    // In order and one after another: the workers say so. The engine bounds how many are under way.
     void ask_storage(TimePoint now) {
-        if (at_storage_ || !files_) return;
-        auto request = engine_.next_request(now);
-        if (!request) return;
-        at_storage_ = true;
-        asio::post(files_, [self = self(), worker = worker_, request = std::move(*request)]() mutable {
-            auto reply = worker->run(request);
-            asio::post(self->wiring_.strand, [self, reply = std::move(reply)]() mutable {
-                self->at_storage_ = false;
-                self->engine_.on_storage(std::move(reply), SteadyClock::now());
-                self->turn();
+        if (!files_) return;
+        while (auto request = engine_.next_request(now)) {
+            asio::post(files_, [self = self(), worker = worker_, request = std::move(*request)]() mutable {
+                auto reply = worker->run(request);
+                asio::post(self->wiring_.strand, [self, reply = std::move(reply)]() mutable {
+                    self->engine_.on_storage(std::move(reply), SteadyClock::now());
+                    self->turn();
+                });
             });
-        });
+        }
     }
 
     void write(TimePoint now) {
@@ -226,7 +232,6 @@ private:
     bool fin_ = false;
     bool told_end_ = false;
     bool finished_ = false;
-    bool at_storage_ = false;
 };
 
 using SendDriver = TransferDriver<session::ResourceSender, session::SourceWorker, session::SourceRequest>;
