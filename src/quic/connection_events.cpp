@@ -21,7 +21,7 @@ ngtcp2_callbacks Events::make_table() {
     ngtcp2_callbacks callbacks{};
     callbacks.client_initial = ngtcp2_crypto_client_initial_cb;
     callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
-    callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    callbacks.recv_crypto_data = crypto_data;
     callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
     callbacks.decrypt = decrypt;
     callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
@@ -67,6 +67,13 @@ int Events::decrypt(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngt
     return guard->inspect(octets(out, size - aead->max_overhead)) ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
+// After the handshake a peer may still send TLS messages, such as session tickets: Muster has no use for any.
+int Events::crypto_data(ngtcp2_conn* conn, engine::EncryptionLevel level, std::uint64_t offset,
+                        const std::uint8_t* data, std::size_t size, void* user) {
+    if (self(user).tls_->is_retired()) return 0;
+    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
+}
+
 int Events::path_challenge(ngtcp2_conn*, std::uint8_t* data, void* user) {
     self(user).shared_.random.fill(std::as_writable_bytes(std::span{data, NGTCP2_PATH_CHALLENGE_DATALEN}));
     return 0;
@@ -101,6 +108,7 @@ int Events::handshake_completed(ngtcp2_conn*, void* user) {
         return 0;
     }
     connection.phase_ = ConnectionImpl::Phase::established;
+    if (connection.is_server()) connection.confirmed_ = true;
     if (connection.hears()) connection.handler_->on_established();
     return verdict(connection);
 }

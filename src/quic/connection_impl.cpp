@@ -216,6 +216,10 @@ void ConnectionImpl::settle(int rv, TimePoint now) {
     if (abandoned_) return;
     if (rv != 0) return fail(rv, now);
     mark_dirty();
+    if (confirmed_ && !tls_->is_retired()) {
+        ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
+        tls_->retire();
+    }
     report_path();
     if (abandoned_ || !pending_move_) return;
     const PathId target = *std::exchange(pending_move_, std::nullopt);

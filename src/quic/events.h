@@ -22,6 +22,8 @@ private:
                        const ngtcp2_crypto_aead_ctx* context, const std::uint8_t* in, std::size_t size,
                        const std::uint8_t* nonce, std::size_t nonce_size, const std::uint8_t* aad,
                        std::size_t aad_size);
+    static int crypto_data(ngtcp2_conn* conn, engine::EncryptionLevel level, std::uint64_t offset,
+                           const std::uint8_t* data, std::size_t size, void* user);
     static int path_challenge(ngtcp2_conn*, std::uint8_t* data, void* user);
     static int new_cid(ngtcp2_conn*, ngtcp2_cid* cid, std::uint8_t* token, std::size_t size, void* user);
     static int remove_cid(ngtcp2_conn*, const ngtcp2_cid* cid, void* user);

@@ -134,6 +134,19 @@ TEST(QuicHandshake, ExportsTheSameKeyOnBothSides) {
     EXPECT_NE(key, server.connection->export_key("EXPORTER-muster-else", as_bytes("context"), 32));
 }
 
+// As GnuTLS's own exporter has it (gnutls_prf_rfc5705 gave the same octets before TLS is let go of).
+TEST(QuicHandshake, ExportsAsManyOctetsAsAskedFor) {
+    World world;
+    world.start();
+    Recorder client;
+    Recorder& server = world.connected(client);
+    for (const std::size_t size : {1u, 20u, 32u, 48u, 64u, 200u}) {
+        const Bytes key = client.connection->export_key("EXPORTER-muster-test", {}, size);
+        EXPECT_EQ(key.size(), size);
+        EXPECT_EQ(key, server.connection->export_key("EXPORTER-muster-test", {}, size));
+    }
+}
+
 TEST(QuicHandshake, ExportsNothingBeforeItIsDone) {
     World world;
     world.start();

@@ -16,9 +16,11 @@ namespace muster::quic::engine {
 #if NGTCP2_VERSION_NUM >= 0x010000
 using CloseError = ngtcp2_ccerr;
 using Statistics = ngtcp2_conn_info;
+using EncryptionLevel = ngtcp2_encryption_level;
 #else
 using CloseError = ngtcp2_connection_close_error;
 using Statistics = ngtcp2_conn_stat;
+using EncryptionLevel = ngtcp2_crypto_level;
 #endif
 
 inline const std::uint8_t* octets(std::string_view text) {

@@ -14,8 +14,8 @@ namespace muster::quic {
 /// in bookkeeping than the copy, and a tiny slice could pin a large buffer.
 class SendQueue {
 public:
-    static constexpr std::size_t kSmall = 512;
-    static constexpr std::size_t kFirstChunk = 1024;
+    static constexpr std::size_t kSmall = 1452;
+    static constexpr std::size_t kFirstChunk = 2048;
     static constexpr std::size_t kLargestChunk = 16 * 1024;
 
     void push(Slice octets);

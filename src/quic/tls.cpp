@@ -4,6 +4,10 @@
 #include <array>
 #include <stdexcept>
 
+#include <gnutls/crypto.h>
+
+#include "base/writer.h"
+
 namespace muster::quic {
 namespace {
 
@@ -50,6 +54,31 @@ int verify_peer(gnutls_session_t session) {
     return owner.admit(device_id_of(std::as_bytes(std::span{key->data, key->size}))) ? 0 : -1;
 }
 
+Bytes hash(gnutls_mac_algorithm_t algorithm, ByteView octets) {
+    const auto digest = static_cast<gnutls_digest_algorithm_t>(algorithm);
+    Bytes result(gnutls_hash_get_len(digest));
+    const int rv = gnutls_hash_fast(digest, octets.data(), octets.size(), result.data());
+    return rv == 0 ? result : Bytes{};
+}
+
+// RFC 8446 section 7.1: HKDF-Expand-Label. Empty on failure.
+Bytes expand_label(gnutls_mac_algorithm_t algorithm, ByteView secret, std::string_view label,
+                   ByteView context, std::size_t size) {
+    constexpr std::string_view kPrefix = "tls13 ";
+    if (size > 0xffff || kPrefix.size() + label.size() > 0xff || context.size() > 0xff) return {};
+    Bytes description;
+    Writer{description}
+        .write(static_cast<std::uint16_t>(size))
+        .write(static_cast<std::uint8_t>(kPrefix.size() + label.size()))
+        .write(as_bytes(kPrefix))
+        .write(as_bytes(label))
+        .write(static_cast<std::uint8_t>(context.size()))
+        .write(context);
+    const gnutls_datum_t key = datum(secret), about = datum(description);
+    Bytes result(size);
+    return gnutls_hkdf_expand(algorithm, &key, &about, result.data(), size) == 0 ? result : Bytes{};
+}
+
 }  // namespace
 
 TlsContext::TlsContext(const DeviceKey& key, std::string alpn) : alpn_(std::move(alpn)) {
@@ -68,7 +97,7 @@ TlsContext::TlsContext(const DeviceKey& key, std::string alpn) : alpn_(std::move
 }
 
 TlsSession::TlsSession(Role role, const TlsContext& context, TlsOwner& owner)
-    : reference_{engine_of, &owner} {
+    : reference_{{engine_of, &owner}, this} {
     const bool server = role == Role::server;
     const unsigned flags = (server ? GNUTLS_SERVER : GNUTLS_CLIENT | GNUTLS_NO_END_OF_EARLY_DATA) |
                            GNUTLS_ENABLE_RAWPK | GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_SIGNAL;
@@ -80,7 +109,8 @@ TlsSession::TlsSession(Role role, const TlsContext& context, TlsOwner& owner)
             "TLS credentials");
     const gnutls_datum_t alpn = datum(as_bytes(context.alpn()));
     require(gnutls_alpn_set_protocols(session, &alpn, 1, GNUTLS_ALPN_MANDATORY), "ALPN");
-    gnutls_session_set_ptr(session, &reference_);
+    gnutls_session_set_ptr(session, static_cast<ngtcp2_crypto_conn_ref*>(&reference_));
+    gnutls_session_set_keylog_function(session, on_secret);
     if (server) gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
     const int rv = server ? ngtcp2_crypto_gnutls_configure_server_session(session)
                           : ngtcp2_crypto_gnutls_configure_client_session(session);
@@ -92,12 +122,26 @@ bool TlsSession::has_alpn() const {
     return gnutls_alpn_get_selected_protocol(session_.get(), &selected) == 0 && selected.size > 0;
 }
 
+TlsSession::~TlsSession() { wipe(exporter_secret_); }
+
+// GnuTLS offers its secrets for logging; the exporter's is the only one that is still needed after the
+// handshake.
+int TlsSession::on_secret(gnutls_session_t session, const char* label, const gnutls_datum_t* secret) {
+    if (std::string_view{label} != "EXPORTER_SECRET") return 0;
+    auto* reference = static_cast<ngtcp2_crypto_conn_ref*>(gnutls_session_get_ptr(session));
+    TlsSession& self = *static_cast<Reference*>(reference)->session;
+    self.exporter_secret_ = to_bytes(std::as_bytes(std::span{secret->data, secret->size}));
+    self.exporter_hash_ = static_cast<gnutls_mac_algorithm_t>(gnutls_prf_hash_get(session));
+    return 0;
+}
+
 Bytes TlsSession::export_key(std::string_view label, ByteView context, std::size_t size) const {
-    Bytes result(size);
-    const int rv = gnutls_prf_rfc5705(session_.get(), label.size(), label.data(), context.size(),
-                                      reinterpret_cast<const char*>(context.data()), size,
-                                      reinterpret_cast<char*>(result.data()));
-    return rv == 0 ? result : Bytes{};
+    if (exporter_secret_.empty()) return {};
+    Bytes derived = expand_label(exporter_hash_, exporter_secret_, label, hash(exporter_hash_, {}),
+                                 exporter_secret_.size());
+    Bytes result = expand_label(exporter_hash_, derived, "exporter", hash(exporter_hash_, context), size);
+    wipe(derived);
+    return result;
 }
 
 std::string tls_alert_name(std::uint64_t code) {

@@ -52,6 +52,7 @@ public:
 
     /// `owner` and `context` must outlive the session.
     TlsSession(Role role, const TlsContext& context, TlsOwner& owner);
+    ~TlsSession();
 
     TlsSession(const TlsSession&) = delete;
     TlsSession& operator=(const TlsSession&) = delete;
@@ -59,15 +60,26 @@ public:
     gnutls_session_t handle() const { return session_.get(); }
     /// True if both sides agreed on the protocol: a server may leave ALPN out, a client must not accept that.
     bool has_alpn() const;
-    /// RFC 8446 section 7.5; empty on failure.
+    /// Frees all but the exporter: QUIC needs TLS no more once the handshake is confirmed, and GnuTLS would
+    /// keep some 25 kB for each idle connection.
+    void retire() { session_.reset(); }
+    bool is_retired() const { return !session_; }
+    /// RFC 8446 section 7.5; empty on failure. After the handshake, retired or not.
     Bytes export_key(std::string_view label, ByteView context, std::size_t size) const;
 
 private:
     struct Free {
         void operator()(gnutls_session_t session) const { gnutls_deinit(session); }
     };
+    struct Reference : ngtcp2_crypto_conn_ref {  // what the session's pointer refers to, as ngtcp2 wants it
+        TlsSession* session;
+    };
+    static int on_secret(gnutls_session_t session, const char* label, const gnutls_datum_t* secret);
+
     std::unique_ptr<std::remove_pointer_t<gnutls_session_t>, Free> session_;
-    ngtcp2_crypto_conn_ref reference_;  // found through the session's pointer by ngtcp2's crypto helper
+    Reference reference_;
+    Bytes exporter_secret_;
+    gnutls_mac_algorithm_t exporter_hash_ = GNUTLS_MAC_UNKNOWN;
 };
 
 /// The name of a TLS alert that came as QUIC error `code` (RFC 9001 section 4.8), or "" if it is none.
