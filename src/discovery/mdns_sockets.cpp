@@ -1,6 +1,8 @@
 #include "discovery/mdns_sockets.h"
 
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -11,6 +13,14 @@ namespace muster::discovery {
 namespace {
 
 namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+// Whoever asks whether the port is free (probe_port) holds it alone for some microseconds, and longer if it
+// loses the processor meanwhile: processes that start together do meet there. A hundred members on two cores
+// were seen to need up to three attempts; a foreign program that keeps the port for itself costs us this much
+// at start.
+constexpr int kBindAttempts = 25;
+constexpr auto kBindPause = 1ms;
 
 // Batches read before others on the strand get their turn.
 constexpr int kMaxReadsInARow = 8;
@@ -95,6 +105,10 @@ Result<MdnsSockets::PortPointer> MdnsSockets::open_port(Family family, SendFrom 
         options.interface = bound;
     }
     auto socket = os::MulticastSocket::open(options);
+    for (int i = 1; i < kBindAttempts && !socket && socket.error().code() == Errc::already_exists; ++i) {
+        std::this_thread::sleep_for(kBindPause);
+        socket = os::MulticastSocket::open(options);
+    }
     if (!socket) return socket.error();
     auto port = std::make_shared<Port>(executor_, *std::move(socket));
     port->family = family;
