@@ -68,7 +68,10 @@ Result<void> CoordinatorNode::make_core() {
 }
 
 void CoordinatorNode::start() {
-    runner_->start(*core_, [this] { after_flush(); });
+    runner_->start(*core_, [this] {
+        if (core_->session().roster().revision != roster_revision()) set_roster(core_->session().roster());
+        after_flush();
+    });
     if (options_.advertise) advertise();
 }
 
@@ -171,15 +174,9 @@ void CoordinatorNode::on_join_request(const JoinRequest& request) {
     core_->session().refuse(request.ticket, Errc::refused, answer.reason);
 }
 
-void CoordinatorNode::on_member_joined(const PeerInfo& member) {
-    set_roster(core_->session().roster());
-    push(PeerJoined{member});
-}
+void CoordinatorNode::on_member_joined(const PeerInfo& member) { push_joined(member); }
 
-void CoordinatorNode::on_member_left(const PeerInfo& member, const Departure& how) {
-    set_roster(core_->session().roster());
-    push(PeerLeft{member, how});
-}
+void CoordinatorNode::on_member_left(const PeerInfo& member, const Departure& how) { push_left(member, how); }
 
 void CoordinatorNode::on_closed() {
     ended(ending_.value_or(Departure{Error{Errc::cancelled, "the coordinator stopped"}}));

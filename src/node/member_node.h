@@ -50,8 +50,8 @@ private:
     void on_connect_failed(const Error& why) override { fail(why); }
     void on_joined(const PeerInfo& coordinator) override { coordinator_ = coordinator; }
     void on_roster(const Roster& roster) override;
-    void on_peer_joined(const PeerInfo& peer) override { push(PeerJoined{peer}); }
-    void on_peer_left(const PeerInfo& peer, const Departure& how) override { push(PeerLeft{peer, how}); }
+    void on_peer_joined(const PeerInfo& peer) override { push_joined(peer); }
+    void on_peer_left(const PeerInfo& peer, const Departure& how) override { push_left(peer, how); }
     void on_writable() override { SessionNode::on_writable(); }
     void on_interrupted(const Error&) override {}  // no grace yet: a lost link ends the session
     void on_resumed() override {}

@@ -75,9 +75,31 @@ Roster SessionNode::roster() const {
     return roster_;
 }
 
+std::uint64_t SessionNode::roster_revision() const {
+    const std::lock_guard lock(roster_mutex_);
+    return roster_.revision;
+}
+
 void SessionNode::set_roster(const Roster& roster) {
     const std::lock_guard lock(roster_mutex_);
     roster_ = roster;
+}
+
+void SessionNode::push_joined(const PeerInfo& peer) {
+    {
+        const std::lock_guard lock(roster_mutex_);
+        std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
+        roster_.peers.push_back(peer);
+    }
+    push(PeerJoined{peer});
+}
+
+void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {
+    {
+        const std::lock_guard lock(roster_mutex_);
+        std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
+    }
+    push(PeerLeft{peer, how});
 }
 
 void SessionNode::next_event(Session::EventHandler handler) {

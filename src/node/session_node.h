@@ -79,6 +79,11 @@ protected:
     void on_writable() { waits_.retry(); }
     void push(Event event) { events_.push(std::move(event)); }
     void set_roster(const Roster& roster);
+    std::uint64_t roster_revision() const;
+    /// Tells that a peer has come or gone, after the application's roster knows it: the engines tell changes
+    /// one by one and make their next roster of all of them afterwards.
+    void push_joined(const PeerInfo& peer);
+    void push_left(const PeerInfo& peer, const Departure& how);
     /// SessionEnded, and nothing after it.
     void ended(const Departure& how);
     bool has_ended() const { return has_ended_; }
