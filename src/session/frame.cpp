@@ -303,38 +303,36 @@ std::optional<StreamReset> StreamReset::parse(ByteView body) {
     return whole(in, std::move(frame));
 }
 
-bool FrameSplitter::decode(ByteView octets, std::size_t& total) {
+/// Looks for a frame at the front. `total`: its size with type and length; 0 while these are not complete.
+FrameSplitter::Outcome FrameSplitter::decode(ByteView octets, std::size_t& total) {
     Reader in{octets};
     std::uint64_t size = 0;
     total = 0;
-    if (!in.read_varint(type_) || !in.read_varint(size)) return false;
-    total =
-        octets.size() - in.remaining() + static_cast<std::size_t>(std::min<std::uint64_t>(size, kVarintMax));
-    if (size > kMaxFrameSize || in.remaining() < size) return false;
-    body_ = in.rest().first(static_cast<std::size_t>(size));
-    return true;
+    if (!in.read_varint(type_) || !in.read_varint(size)) return Outcome::need_more;
+    if (size > kMaxFrameSize) return Outcome::too_large;
+    total = octets.size() - in.remaining() + static_cast<std::size_t>(size);
+    return in.read(body_, static_cast<std::size_t>(size)) ? Outcome::frame : Outcome::need_more;
 }
 
 FrameSplitter::Outcome FrameSplitter::next(ByteView& data) {
     if (consumed_) Bytes{}.swap(partial_);  // an idle session keeps no buffer
     consumed_ = false;
     std::size_t total = 0;
-    if (partial_.empty() && decode(data, total)) {
-        data = data.subspan(total);
-        return Outcome::frame;
+    if (partial_.empty()) {
+        const Outcome outcome = decode(data, total);
+        if (outcome == Outcome::frame) data = data.subspan(total);
+        if (outcome != Outcome::need_more) return outcome;
     }
-    while (!data.empty()) {
-        if (decode(partial_, total)) break;
-        if (total > kMaxFrameSize + 16) return Outcome::too_large;
+    while (true) {
+        const Outcome outcome = decode(partial_, total);
+        consumed_ = outcome == Outcome::frame;
+        if (outcome != Outcome::need_more || data.empty()) return outcome;
         // The type and length first, octet by octet; then as much of the body as there is.
         const std::size_t wanted = total == 0 ? 1 : total - partial_.size();
         const ByteView taken = data.first(std::min(wanted, data.size()));
         partial_.insert(partial_.end(), taken.begin(), taken.end());
         data = data.subspan(taken.size());
     }
-    if (!decode(partial_, total)) return total > kMaxFrameSize + 16 ? Outcome::too_large : Outcome::need_more;
-    consumed_ = true;
-    return Outcome::frame;
 }
 
 }  // namespace muster::session

@@ -225,7 +225,7 @@ public:
     ByteView body() const { return body_; }
 
 private:
-    bool decode(ByteView octets, std::size_t& total);
+    Outcome decode(ByteView octets, std::size_t& total);
 
     Bytes partial_;
     bool consumed_ = false;  // partial_ holds the frame returned last

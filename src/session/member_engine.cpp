@@ -294,8 +294,10 @@ void MemberEngine::Impl::on_refused(Attempt& attempt, ByteView body) {
                 : Error{Errc::protocol_violation, "the coordinator sent a refusal that cannot be read"};
     leave(attempt, LinkCode::done, "");
     if (was == Stage::joining) return finish_with(std::move(cause));
-    // The coordinator does not know the session any more: no link can save it.
+    // The coordinator does not know the session any more: no link can save it. If it is closing, it heard the
+    // goodbye.
     session_->detach();
+    if (session_->is_closing()) return session_->on_link_closed(0, {});
     session_->fail(std::move(cause), LinkCode::done);
 }
 

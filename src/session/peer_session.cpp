@@ -159,7 +159,9 @@ void PeerSession::attach(LinkBinding& binding, const Ack* heard) {
     binding_ = &binding;
     interrupted_.reset();
     grace_deadline_ = kNever;
-    if (phase_ == Phase::told) phase_ = Phase::flushing;  // say it again
+    // A goodbye belongs to its link: each end says its own again.
+    if (phase_ == Phase::told) phase_ = Phase::flushing;
+    peer_goodbye_.reset();
     if (heard != nullptr) {
         outbox_.on_credit(heard->message_credit);
         std::string broken = outbox_.rewind(heard->positions);

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "session/frame.h"
+#include "session/hand_made_peer.h"
 #include "session/session_rig.h"
 
 namespace muster::session {
@@ -188,6 +188,25 @@ TEST(Resume, CloseDuringAnInterruptionIsSaidOnTheNextLink) {
     EXPECT_THAT(ann.log.ended, SizeIs(1));
 }
 
+TEST(Resume, GoodbyeUnderWayIsSaidAgainOnTheNextLink) {
+    Rig rig{patient()};
+    auto& ann = rig.join("ann", patient_member());
+    const std::string large(20'000, 'x');
+    ann.link->piece = 100;
+    SeededRandomness late{1};
+    ann.link->jitter = &late;  // the goodbye overtakes what it ends
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), large));
+    ann.engine->close(6, "gone", 5s, rig.timeline.now());
+    rig.run(1500us);
+    rig.connect(ann);
+    rig.run(100ms);
+    EXPECT_THAT(rig.log.messages, SizeIs(20));
+    ASSERT_THAT(rig.log.left, SizeIs(1));
+    EXPECT_EQ(rig.log.left[0].second, Departure(Closed(Closed::By::peer, 6, "gone")));
+    ASSERT_THAT(ann.log.ended, SizeIs(1));
+    EXPECT_TRUE(ann.log.ended[0].is_closed());
+}
+
 TEST(Resume, FreshJoinOfAnInterruptedMemberReplacesItAtOnce) {
     Rig rig{patient()};
     auto& ann = rig.join("ann", patient_member());
@@ -202,47 +221,6 @@ TEST(Resume, FreshJoinOfAnInterruptedMemberReplacesItAtOnce) {
 }
 
 // Forged and stale tokens: a device of our own speaks the protocol by hand.
-
-class HandMadeMember : public link::LinkHandler {
-public:
-    HandMadeMember(Rig& rig, const DeviceId& id, std::uint64_t key) : link(rig.timeline, id, rig.id, key) {
-        using Side = MemoryLink::Side;
-        link.on_down(Side::member, [this](link::LinkPort&, const LinkEnd& how) { down = how; });
-        link.on_down(Side::coordinator, [&rig](link::LinkPort& port, const LinkEnd& how) {
-            rig.coordinator->on_link_down(port, how, rig.timeline.now());
-        });
-        link.set_handler(Side::member, *this);
-        link.set_handler(Side::coordinator,
-                         rig.coordinator->on_link_up(link.port(Side::coordinator), rig.timeline.now()));
-        control = link.port(Side::member).open_stream(link::Direction::bidirectional).value();
-    }
-    template <class Frame>
-    void send(const Frame& frame) {
-        link.port(MemoryLink::Side::member).write(control, Slice::from(encode(frame)));
-    }
-    void on_stream_data(link::StreamId stream, ByteView data, bool) override {
-        if (stream != control) return;
-        while (splitter.next(data) == FrameSplitter::Outcome::frame) {
-            types.push_back(splitter.type());
-            if (splitter.type() == FrameType::welcome) welcome = Welcome::parse(splitter.body()).value();
-            if (splitter.type() == FrameType::refused) refused = Refused::parse(splitter.body());
-        }
-    }
-    void on_stream_reset(link::StreamId, std::uint64_t) override {}
-    void on_stop_sending(link::StreamId, std::uint64_t) override {}
-    void on_stream_closed(link::StreamId) override {}
-    void on_stream_writable(link::StreamId) override {}
-    void on_streams_available(link::Direction) override {}
-    void on_datagram(ByteView) override {}
-
-    MemoryLink link;
-    link::StreamId control = -1;
-    FrameSplitter splitter;
-    std::vector<FrameType> types;
-    Welcome welcome;
-    std::optional<Refused> refused;
-    std::optional<LinkEnd> down;
-};
 
 Sha256Digest proof_for(const link::LinkPort& port, const Welcome& welcome, std::uint64_t attempt) {
     Bytes text;
