@@ -234,7 +234,8 @@ void LinkEngine::run_liveness() {
             // The other way may still work: then the peer learns why.
             link.connection().close(kLostCode, silence);
             end(link, Error{Errc::lost, silence}.saw(
-                          {"liveness", path ? path->to_string() : "", silence + ", 3 probes unanswered"}));
+                          {"liveness", path ? path->to_string() : "",
+                           silence + ", " + std::to_string(link.unanswered()) + " probes unanswered"}));
             continue;
         }
         if (verdict == Liveness::Verdict::send_probe && path) {

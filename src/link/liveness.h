@@ -21,6 +21,8 @@ public:
     /// Call when next_wakeup() has passed.
     Verdict on_timer(TimePoint now);
     TimePoint last_heard() const { return last_heard_; }
+    /// Probes sent since something was heard.
+    int unanswered() const { return unanswered_; }
 
 private:
     struct Pace;

@@ -49,7 +49,7 @@ TEST(Liveness, OnlyTheDialerBeatsWhileAllIsWell) {
     EXPECT_EQ(dialer.on_timer(start + 400ms), Verdict::send_probe);
     EXPECT_GT(acceptor.next_wakeup(), start + 400ms);
     acceptor.on_heard(start + 400ms);
-    EXPECT_EQ(acceptor.next_wakeup(), start + 1000ms);
+    EXPECT_EQ(acceptor.next_wakeup(), start + 900ms);
 }
 
 TEST(Liveness, DoesNotBlameThePeerForOurOwnStall) {
@@ -64,11 +64,12 @@ TEST(Liveness, DoesNotBlameThePeerForOurOwnStall) {
 TEST(Liveness, RecoversFromDoubt) {
     const TimePoint start{1s};
     Liveness liveness{Profile::balanced, false, start};
-    EXPECT_EQ(liveness.on_timer(start + 600ms), Verdict::send_probe);
-    EXPECT_EQ(liveness.on_timer(start + 780ms), Verdict::send_probe);
-    liveness.on_heard(start + 800ms);
-    EXPECT_EQ(liveness.next_wakeup(), start + 1400ms);
-    EXPECT_EQ(liveness.on_timer(start + 1000ms), Verdict::alive);
+    EXPECT_EQ(liveness.on_timer(start + 500ms), Verdict::send_probe);
+    EXPECT_EQ(liveness.on_timer(start + 565ms), Verdict::send_probe);
+    liveness.on_heard(start + 600ms);
+    EXPECT_EQ(liveness.unanswered(), 0);
+    EXPECT_EQ(liveness.next_wakeup(), start + 1100ms);
+    EXPECT_EQ(liveness.on_timer(start + 700ms), Verdict::alive);
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ public:
     void set_scheduled(TimePoint when) { scheduled_ = when; }
     void on_heard(TimePoint now);
     TimePoint last_heard() const { return liveness_ ? liveness_->last_heard() : started_; }
+    int unanswered() const { return liveness_ ? liveness_->unanswered() : 0; }
     Duration rtt() const { return rtt_; }
 
     /// The next heartbeat that asks for an answer.

@@ -82,20 +82,7 @@ void CoordinatorNode::advertise() {
     discovery::MdnsServiceOptions service;
     service.host = node::host_label(id());
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
-    discovery::Registration own;
-    own.instance = id().to_string();
-    own.type = node::kServiceType;
-    own.subtypes = {node::group_subtype(options_.group)};
-    own.port = port_;
-    own.txt = node::coordinator_txt(options_.group, options_.name, id());
-    own.uniqueness = discovery::Uniqueness::known_unique;
-    own.on_conflict = discovery::OnConflict::report;
-    discovery::Registration group = own;
-    group.instance = node::coordinator_instance(options_.group);
-    group.subtypes.clear();
-    group.uniqueness = discovery::Uniqueness::probe;
-    group.listing = discovery::Listing::unlisted;
-    for (auto& registration : {own, group}) {
+    for (auto& registration : node::coordinator_registrations(options_.group, options_.name, id(), port_)) {
         auto running = mdns_->advertise(registration, [this](const auto& event) { on_conflict(event); });
         if (running) advertisements_.push_back(std::move(*running));
     }

@@ -34,6 +34,39 @@ std::optional<DeviceId> coordinator_id(const TxtRecord& txt, std::string_view gr
     return DeviceId::parse(*id);
 }
 
+std::vector<discovery::Registration> coordinator_registrations(std::string_view group, std::string_view name,
+                                                               const DeviceId& id, std::uint16_t port) {
+    discovery::Registration own;
+    own.instance = id.to_string();
+    own.type = kServiceType;
+    own.subtypes = {group_subtype(group)};
+    own.port = port;
+    own.txt = coordinator_txt(group, name, id);
+    own.uniqueness = discovery::Uniqueness::known_unique;
+    own.on_conflict = discovery::OnConflict::report;
+    discovery::Registration shared = own;
+    shared.instance = coordinator_instance(group);
+    shared.subtypes.clear();
+    shared.uniqueness = discovery::Uniqueness::probe;
+    shared.listing = discovery::Listing::unlisted;
+    return {std::move(own), std::move(shared)};
+}
+
+discovery::ResolveRequest unique_request(std::string_view group, std::vector<Endpoint> hints) {
+    discovery::ResolveRequest request;
+    request.instance = coordinator_instance(group);
+    request.type = kServiceType;
+    request.hints = std::move(hints);
+    return request;
+}
+
+discovery::BrowseRequest listing_request(std::string_view group) {
+    discovery::BrowseRequest request;
+    request.type = kServiceType;
+    request.subtype = group_subtype(group);
+    return request;
+}
+
 Result<void> check_group(std::string_view group) {
     if (auto fine = session::check_name(group); !fine)
         return Error{fine.error()}.during("group").cure(

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "discovery/discovery.h"
+
 #include "muster/error.h"
 #include "muster/ids.h"
 #include "muster/service.h"
@@ -22,6 +24,13 @@ std::string host_label(const DeviceId& id);
 TxtRecord coordinator_txt(std::string_view group, std::string_view name, const DeviceId& id);
 /// The device id in a coordinator's TXT record; nullopt if it has none or names another group.
 std::optional<DeviceId> coordinator_id(const TxtRecord& txt, std::string_view group);
+/// What a coordinator advertises: itself, listed under its group and known unique by its key; and the group's
+/// one name, which it may have to share with nobody.
+std::vector<discovery::Registration> coordinator_registrations(std::string_view group, std::string_view name,
+                                                               const DeviceId& id, std::uint16_t port);
+/// What a member asks: the group's one name at once, and beside it the list of all coordinators of the group.
+discovery::ResolveRequest unique_request(std::string_view group, std::vector<Endpoint> hints);
+discovery::BrowseRequest listing_request(std::string_view group);
 /// Checks what a user wrote. Errors: bad_name.
 Result<void> check_group(std::string_view group);
 

@@ -101,13 +101,9 @@ void MemberNode::discover() {
     service.host = node::host_label(id());
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
     const auto handler = [this](const ServiceEvent& event) { on_service(event); };
-    discovery::ResolveRequest unique;
-    unique.instance = node::coordinator_instance(options_.group);
-    unique.type = node::kServiceType;
-    if (pinned_) unique.hints = pinned_->endpoints;
-    discovery::BrowseRequest listed;
-    listed.type = node::kServiceType;
-    listed.subtype = node::group_subtype(options_.group);
+    auto hints = pinned_ ? pinned_->endpoints : std::vector<Endpoint>{};
+    const auto unique = node::unique_request(options_.group, std::move(hints));
+    const auto listed = node::listing_request(options_.group);
     if (auto running = mdns_->resolve_unique(unique, handler)) subscriptions_.push_back(std::move(*running));
     if (auto running = mdns_->browse(listed, handler)) subscriptions_.push_back(std::move(*running));
     if (const auto started = mdns_->start(); !started)

@@ -107,6 +107,7 @@ public:
     void on_reset(Errc why, std::string_view reason) override {
         port_ = nullptr;
         held_.clear();
+        unwritten_ = {};
         engine_.on_stream_reset(why, reason, SteadyClock::now());
         turn();
     }
@@ -179,14 +180,13 @@ private:
     }
 
     void write(TimePoint now) {
-        if (!port_) return;
-        while (engine_.want_write()) {
-            const std::size_t room = std::min(port_->writable(stream_), kMaxPiece);
-            if (room == 0) return;
-            if (!port_->write(stream_, engine_.next_output(room, now))) return;
+        while (port_ && (!unwritten_.empty() || engine_.want_write())) {
+            if (unwritten_.empty()) unwritten_ = engine_.next_output(kMaxPiece, now);
+            if (!port_->write(stream_, unwritten_)) return;  // full: on_writable comes
+            unwritten_ = {};
             wiring_.poke();
         }
-        if (!engine_.output_finished() || std::exchange(finished_, true)) return;
+        if (!port_ || !engine_.output_finished() || std::exchange(finished_, true)) return;
         port_->finish(stream_);
         wiring_.poke();
     }
@@ -228,7 +228,8 @@ private:
     std::shared_ptr<Worker> worker_;  // owners: this node and the request that runs
     asio::steady_timer timer_;
     TimePoint armed_{};
-    Bytes held_;  // octets that the engine did not take yet; bounded by the stream's credit
+    Bytes held_;       // octets that the engine did not take yet; bounded by the stream's credit
+    Slice unwritten_;  // what the stream had no room for
     bool fin_ = false;
     bool told_end_ = false;
     bool finished_ = false;

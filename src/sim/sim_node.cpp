@@ -1,10 +1,56 @@
 #include "sim/sim_node.h"
 
+#include <algorithm>
+
 namespace muster::sim {
+namespace {
+
+constexpr std::uint16_t kOneShotPort = 50'353;  // stands for the ephemeral port of one-shot queries
+
+IpAddress group_of(discovery::Family family) {
+    if (family == discovery::Family::v4) return IpAddress{IpAddress::V4{224, 0, 0, 251}};
+    IpAddress::V6 group{0xff, 0x02};
+    group[15] = 0xfb;
+    return IpAddress{group};
+}
+
+std::uint16_t source_port(discovery::SendFrom from) {
+    return from == discovery::SendFrom::mdns_port ? discovery::kMdnsPort : kOneShotPort;
+}
+
+discovery::MdnsEngineOptions engine_options(std::string host_label) {
+    discovery::MdnsEngineOptions options;
+    options.host = std::move(host_label);
+    return options;
+}
+
+}  // namespace
+
+struct SimNode::Mdns {
+    Mdns(std::string label, discovery::MdnsWire& wire, Randomness& random, SimClock& clock,
+         std::function<void()> wake)
+        : engine(engine_options(std::move(label)), wire, random),
+          front(engine, [&clock] { return clock.now(); }, std::move(wake)) {}
+
+    discovery::MdnsEngine engine;
+    discovery::MdnsFront front;
+};
 
 void SimNode::start(node::Core& core) {
     core_ = &core;
     network_.set_station(host_, this);
+}
+
+discovery::Discovery& SimNode::discovery(std::string host_label) {
+    if (!mdns_) {
+        mdns_ = std::make_shared<Mdns>(std::move(host_label), *this, network_.random(host_), clock_, [this] {
+            clock_.after({}, [this] {
+                if (core_) turn();
+            });
+        });
+        mdns_->engine.on_interfaces(network_.interfaces(host_), clock_.now());
+    }
+    return mdns_->front;
 }
 
 void SimNode::kill() {
@@ -20,22 +66,52 @@ void SimNode::send(const link::Path& path, ByteView octets, std::size_t segment,
                           .ecn = ecn});
 }
 
+void SimNode::multicast(discovery::LinkId link, discovery::SendFrom from, ByteView packet) {
+    network_.send(host_, {.local = {.address = {}, .port = source_port(from)},
+                          .remote = {group_of(link.family), discovery::kMdnsPort, link.interface},
+                          .octets = packet});
+}
+
+void SimNode::unicast(const Endpoint& to, discovery::SendFrom from, ByteView packet) {
+    network_.send(host_,
+                  {.local = {.address = {}, .port = source_port(from)}, .remote = to, .octets = packet});
+}
+
 void SimNode::on_datagram(const Datagram& datagram, TimePoint now) {
-    if (!core_ || datagram.local.port != port_ || datagram.local.address.is_multicast()) return;
-    const link::Path from{.remote = datagram.remote, .local = datagram.local.address};
-    core_->on_datagram(from, datagram.octets, datagram.ecn, now);
+    const bool multicast = datagram.local.address.is_multicast();
+    if (core_ && datagram.local.port == port_ && !multicast) {
+        const link::Path from{.remote = datagram.remote, .local = datagram.local.address};
+        return core_->on_datagram(from, datagram.octets, datagram.ecn, now);
+    }
+    const bool one_shot = datagram.local.port == kOneShotPort;
+    if (!mdns_ || (datagram.local.port != discovery::kMdnsPort && !one_shot)) return;
+    const auto arrival = one_shot    ? discovery::Arrival::one_shot
+                         : multicast ? discovery::Arrival::multicast
+                                     : discovery::Arrival::unicast;
+    mdns_->engine.on_packet({datagram.remote.interface, datagram.remote, arrival}, datagram.octets, now);
 }
 
 void SimNode::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
+    if (mdns_) mdns_->engine.on_interfaces(interfaces, now);
     if (core_) core_->on_interfaces(interfaces, now);
 }
 
 void SimNode::on_timer(TimePoint now) {
-    if (core_) core_->on_timer(now);
+    if (mdns_ && mdns_->engine.next_wakeup() <= now) mdns_->engine.on_timer(now);
+    if (core_ && core_->next_wakeup() <= now) core_->on_timer(now);
 }
 
-TimePoint SimNode::next_wakeup() const { return core_ ? core_->next_wakeup() : kNever; }
+TimePoint SimNode::next_wakeup() const {
+    const TimePoint core = core_ ? core_->next_wakeup() : kNever;
+    return mdns_ ? std::min(core, mdns_->engine.next_wakeup()) : core;
+}
 
-bool SimNode::flush(TimePoint now) { return core_ && core_->flush(now); }
+bool SimNode::flush(TimePoint now) {
+    if (const auto mdns = mdns_) {
+        if (mdns->engine.next_wakeup() <= now) mdns->engine.on_timer(now);
+        mdns->front.dispatch();
+    }
+    return core_ && core_->flush(now);
+}
 
 }  // namespace muster::sim

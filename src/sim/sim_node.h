@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
+#include "discovery/mdns_front.h"
 #include "link/path.h"
 #include "node/core.h"
 #include "sim/sim_network.h"
@@ -10,14 +13,16 @@ namespace muster::sim {
 
 /// Runs the engines of one node at a simulated host: what the sockets and timers of node/ do, in virtual
 /// time. First made, as the medium of the core; then started with the core.
-class SimNode final : public Station, public link::Medium {
+class SimNode final : public Station, public link::Medium, public discovery::MdnsWire {
 public:
     /// `port`: the node's UDP port, as every datagram of it is addressed.
-    SimNode(SimNetwork& network, HostId host, std::uint16_t port)
-        : network_(network), host_(host), port_(port) {}
+    SimNode(SimClock& clock, SimNetwork& network, HostId host, std::uint16_t port)
+        : clock_(clock), network_(network), host_(host), port_(port) {}
 
     /// From here on the core is turned. Must be called from outside the network's own events.
     void start(node::Core& core);
+    /// mDNS on this host, made at the first call. `host_label` is unique on the network.
+    discovery::Discovery& discovery(std::string host_label);
     /// The process is killed: nothing more is said.
     void kill();
     /// Something called the core from outside: turn it.
@@ -27,6 +32,10 @@ public:
     // link::Medium
     void send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) override;
 
+    // discovery::MdnsWire
+    void multicast(discovery::LinkId link, discovery::SendFrom from, ByteView packet) override;
+    void unicast(const Endpoint& to, discovery::SendFrom from, ByteView packet) override;
+
     // Station
     void on_datagram(const Datagram& datagram, TimePoint now) override;
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now) override;
@@ -35,10 +44,14 @@ public:
     bool flush(TimePoint now) override;
 
 private:
+    struct Mdns;
+
+    SimClock& clock_;
     SimNetwork& network_;
     HostId host_;
     std::uint16_t port_;
     node::Core* core_ = nullptr;
+    std::shared_ptr<Mdns> mdns_;  // shared only so that it need not be complete here
 };
 
 }  // namespace muster::sim

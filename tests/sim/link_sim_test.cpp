@@ -16,9 +16,10 @@ constexpr std::uint16_t kPort = 4711;
 /// A node with nothing but links: writes down what happens, echoes what arrives on streams.
 class LinkNode final : public node::Core, public link::LinkEvents, public link::LinkHandler {
 public:
-    LinkNode(sim::SimNetwork& network, std::string name, std::uint8_t seed, bool accepts, Profile profile)
+    LinkNode(sim::SimClock& clock, sim::SimNetwork& network, std::string name, std::uint8_t seed,
+             bool accepts, Profile profile)
         : host(network.add_host(std::move(name))),
-          station(network, host, kPort),
+          station(clock, network, host, kPort),
           key(DeviceKey::from_seed(Bytes(32, std::byte{seed})).value()),
           engine(options(accepts, profile), network.random(host), station, *this) {}
 
@@ -118,8 +119,8 @@ private:
 class LinkSim : public testing::Test {
 protected:
     void build(Profile profile = Profile::balanced) {
-        coordinator = std::make_unique<LinkNode>(network, "coordinator", 1, true, profile);
-        member = std::make_unique<LinkNode>(network, "member", 2, false, profile);
+        coordinator = std::make_unique<LinkNode>(clock, network, "coordinator", 1, true, profile);
+        member = std::make_unique<LinkNode>(clock, network, "member", 2, false, profile);
         lan = network.add_lan();
         coordinator_eth = network.attach(coordinator->host, lan);
         member_eth = network.attach(member->host, lan);
@@ -209,7 +210,7 @@ TEST_F(LinkSim, AnImpostorThatLiesInItsProbeReplyFailsTheHandshake) {
 
 TEST_F(LinkSim, StrangersOfAnotherGroupGetNoAnswer) {
     build();
-    LinkNode stranger{network, "stranger", 3, false, Profile::balanced};
+    LinkNode stranger{clock, network, "stranger", 3, false, Profile::balanced};
     (void)network.attach(stranger.host, lan);
     link::LinkOptions options{stranger.key};
     options.group = link::group_tag("elsewhere");

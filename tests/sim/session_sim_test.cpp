@@ -1,0 +1,324 @@
+// Coordinator and members with every engine of the real ones, discovery included, in virtual time.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "node/coordinator_core.h"
+#include "node/group_names.h"
+#include "node/member_core.h"
+#include "sim/sim_node.h"
+
+namespace muster {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint16_t kPort = 4711;
+constexpr char kGroup[] = "stage";
+
+DeviceKey key_of(std::uint32_t number) {
+    Bytes seed(32);
+    std::memcpy(seed.data(), &number, sizeof number);
+    return DeviceKey::from_seed(seed).value();
+}
+
+template <class Listener>
+class NoStreams : public Listener {
+    void on_stream_opened(StreamHandle, const DeviceId&, ByteView) override {}
+    void on_stream_data(StreamHandle, ByteView, bool) override {}
+    void on_stream_reset(StreamHandle, std::uint64_t, std::string_view) override {}
+    void on_stream_writable(StreamHandle) override {}
+    void on_stream_delivered(StreamHandle) override {}
+};
+
+/// Adds an event to the hash of a run.
+void mix_in(std::uint64_t& hash, std::uint64_t number, TimePoint when) {
+    hash = sim::mix(sim::mix(hash, number), static_cast<std::uint64_t>(when.time_since_epoch().count()));
+}
+
+struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
+    SimCoordinator(sim::SimClock& the_clock, sim::SimNetwork& network, sim::HostId host, Profile profile)
+        : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(1)) {
+        link::LinkOptions links{key};
+        links.group = link::group_tag(kGroup);
+        links.profile = profile;
+        session::CoordinatorOptions session;
+        session.name = "coordinator";
+        core = node::CoordinatorCore::create(links, session, network.random(host), node, *this).value();
+    }
+    void start() {
+        node.start(*core);
+        auto& discovery = node.discovery(node::host_label(key.id()));
+        for (const auto& registration :
+             node::coordinator_registrations(kGroup, "coordinator", key.id(), kPort))
+            advertisements.push_back(discovery.advertise(registration, [](const auto&) {}).value());
+        node.turn();
+    }
+    void on_join_request(const JoinRequest&) override {}
+    void on_member_joined(const PeerInfo&) override {
+        ++joined;
+        last_join = clock.now();
+        mix_in(hash, joined, last_join);
+    }
+    void on_member_left(const PeerInfo&, const Departure& how) override {
+        ++left;
+        lost += how.is_lost() ? 1 : 0;
+        last_leave = clock.now();
+        mix_in(hash, left, last_leave);
+    }
+    void on_message(const session::MessageView& message) override {
+        ++messages;
+        core->session().consume_messages(message.from, message.payload.size());
+    }
+    void on_undelivered(const Undelivered&) override {}
+    void on_writable(const DeviceId&) override {}
+    void on_interrupted(const DeviceId&, const Error&) override {}
+    void on_resumed(const DeviceId&) override {}
+    void on_closed() override { closed = true; }
+
+    sim::SimClock& clock;
+    sim::SimNode node;
+    DeviceKey key;
+    std::unique_ptr<node::CoordinatorCore> core;
+    std::vector<discovery::Advertisement> advertisements;
+    std::size_t joined = 0, left = 0, lost = 0, messages = 0;
+    TimePoint last_join{}, last_leave{};
+    std::uint64_t hash = 0;
+    bool closed = false;
+};
+
+struct SimMember final : NoStreams<node::MemberCoreListener> {
+    SimMember(sim::SimClock& the_clock, sim::SimNetwork& network, sim::HostId host, std::uint32_t number,
+              Profile profile)
+        : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
+        node::MemberCoreOptions options;
+        options.group = kGroup;
+        link::LinkOptions links{key};
+        links.profile = profile;
+        session::MemberOptions session;
+        session.name = "member " + std::to_string(number);
+        core = node::MemberCore::create(options, links, session, network.random(host), node, *this).value();
+    }
+    void start() {
+        started = clock.now();
+        node.start(*core);
+        core->start(started);
+        auto& discovery = node.discovery(node::host_label(key.id()));
+        const auto found = [this](const ServiceEvent& event) {
+            const auto id = node::coordinator_id(event.instance.txt, kGroup);
+            if (event.kind != ServiceEvent::Kind::left)
+                core->on_found(id, event.instance.endpoints, clock.now());
+        };
+        watches.push_back(discovery.resolve_unique(node::unique_request(kGroup, {}), found).value());
+        watches.push_back(discovery.browse(node::listing_request(kGroup), found).value());
+        node.turn();
+    }
+    void on_connected(const DeviceId&, const link::LinkFacts&) override {
+        clock.after({}, [this] { watches.clear(); });
+    }
+    void on_connect_failed(const Error& why) override { failure = why; }
+    void on_joined(const PeerInfo&) override {
+        joined = true;
+        joined_at = clock.now();
+    }
+    void on_roster(const Roster& roster) override { peers = roster.peers.size(); }
+    void on_peer_joined(const PeerInfo&) override {}
+    void on_peer_left(const PeerInfo&, const Departure&) override {}
+    void on_message(const session::MessageView& message) override {
+        ++messages;
+        core->session().consume_messages(message.payload.size());
+    }
+    void on_undelivered(const Undelivered&) override {}
+    void on_writable() override {}
+    void on_interrupted(const Error&) override {}
+    void on_resumed() override {}
+    void on_ended(const Departure& how) override { ended = how; }
+
+    sim::SimClock& clock;
+    sim::SimNode node;
+    DeviceKey key;
+    std::unique_ptr<node::MemberCore> core;
+    std::vector<discovery::Subscription> watches;
+    TimePoint started{}, joined_at{};
+    bool joined = false;
+    std::size_t peers = 0, messages = 0;
+    std::optional<Departure> ended;
+    std::optional<Error> failure;
+};
+
+struct World {
+    World(std::uint64_t seed, std::uint32_t members, sim::LanOptions lan_options = {},
+          Profile profile = Profile::balanced)
+        : network(clock, seed), lan(network.add_lan(lan_options)) {
+        const auto host = network.add_host("coordinator");
+        network.attach(host, lan);
+        coordinator = std::make_unique<SimCoordinator>(clock, network, host, profile);
+        coordinator->start();
+        for (std::uint32_t i = 0; i < members; ++i) {
+            const auto at = network.add_host("member " + std::to_string(i));
+            network.attach(at, lan);
+            this->members.push_back(std::make_unique<SimMember>(clock, network, at, i + 2, profile));
+        }
+    }
+    ~World() {
+        for (auto& member : members) member->node.kill();
+        coordinator->node.kill();
+    }
+    bool all_joined() const { return coordinator->joined == members.size(); }
+
+    sim::SimClock clock;
+    sim::SimNetwork network;
+    sim::LanId lan;
+    std::unique_ptr<SimCoordinator> coordinator;
+    std::vector<std::unique_ptr<SimMember>> members;
+};
+
+std::uint64_t seed_from_environment() {
+    const char* text = std::getenv("MUSTER_SEED");
+    return text ? std::strtoull(text, nullptr, 10) : 1;
+}
+
+TEST(SessionSim, AMemberFindsAndJoinsARunningCoordinatorInMilliseconds) {
+    World world{1, 1};
+    world.clock.run_for(3s);  // the coordinator has probed and announced its group
+    SimMember& member = *world.members[0];
+    member.start();
+    ASSERT_TRUE(world.clock.run_until([&] { return member.joined && world.coordinator->joined == 1; }, 5s));
+    EXPECT_LE(member.joined_at - member.started, 5ms);
+}
+
+TEST(SessionSim, AMemberThatWaitsJoinsAsSoonAsTheCoordinatorComes) {
+    sim::SimClock clock;
+    sim::SimNetwork network{clock, 1};
+    const auto lan = network.add_lan();
+    const auto member_host = network.add_host("member"), coordinator_host = network.add_host("coordinator");
+    network.attach(member_host, lan);
+    network.attach(coordinator_host, lan);
+    SimMember member{clock, network, member_host, 2, Profile::balanced};
+    member.start();
+    clock.run_for(4s);
+    SimCoordinator coordinator{clock, network, coordinator_host, Profile::balanced};
+    const TimePoint appeared = clock.now();
+    coordinator.start();
+    ASSERT_TRUE(clock.run_until([&] { return member.joined; }, 5s));
+    EXPECT_LE(clock.now() - appeared, 20ms) << "its own name is known unique: announced without probing";
+    member.node.kill();
+    coordinator.node.kill();
+}
+
+// Powered on together with their coordinator: the hardest moment for discovery.
+TEST(SessionSim, AThousandMembersJoinWithinFiveVirtualSeconds) {
+    const std::uint64_t seed = seed_from_environment();
+    SCOPED_TRACE("replay with MUSTER_SEED=" + std::to_string(seed));
+    World world{seed, 1000};
+    const TimePoint start = world.clock.now();
+    for (auto& member : world.members) {
+        const Duration skew = uniform(world.network.random(member->node.host()), 0ms, 500ms);
+        world.clock.after(skew, [&member] { member->start(); });
+    }
+    ASSERT_TRUE(world.clock.run_until([&] { return world.all_joined(); }, 10s))
+        << world.coordinator->joined << " joined";
+    const Duration took = world.coordinator->last_join - start;
+    RecordProperty("last_join_ms", static_cast<int>(took / 1ms));
+    EXPECT_LE(took, 5s);
+    world.clock.run_for(1s);
+    for (const auto& member : world.members) {
+        ASSERT_TRUE(member->joined);
+        EXPECT_EQ(member->peers, 1001u);
+    }
+    ASSERT_TRUE(
+        world.coordinator->core->session().send(Recipients::everyone(), {}, as_bytes("good evening")));
+    world.coordinator->node.turn();
+    world.clock.run_for(1s);
+    std::size_t received = 0;
+    for (const auto& member : world.members) received += member->messages;
+    EXPECT_EQ(received, 1000u);
+    EXPECT_EQ(world.coordinator->left, 0u);
+}
+
+TEST(SessionSim, TheSameSeedIsTheSameRun) {
+    const auto run = [](std::uint64_t seed) {
+        World world{seed, 20, {.quality = {.delay = 300us, .jitter = 200us, .loss = 0.05}}};
+        for (auto& member : world.members) member->start();
+        world.clock.run_for(3s);
+        return std::pair{world.network.trace_hash(), world.coordinator->hash};
+    };
+    EXPECT_EQ(run(7), run(7));
+    EXPECT_NE(run(7), run(8));
+}
+
+class SessionSimLoss : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(SessionSimLoss, EverybodyJoinsAndNothingIsLostOnABadNetwork) {
+    SCOPED_TRACE("seed " + std::to_string(GetParam()));
+    World world{GetParam(),
+                8,
+                {.quality = {.delay = 2ms, .jitter = 3ms, .loss = 0.15, .duplicate = 0.05, .reorder = 0.1}}};
+    for (auto& member : world.members) member->start();
+    const auto member_knows = [](const auto& member) { return member->joined; };
+    ASSERT_TRUE(world.clock.run_until([&] { return std::ranges::all_of(world.members, member_knows); }, 10s));
+    for (int i = 0; i < 50; ++i) {
+        for (auto& member : world.members) {
+            ASSERT_TRUE(member->core->session().send(Recipients::everyone(), {}, as_bytes("x")));
+            member->node.turn();
+        }
+        world.clock.run_for(10ms);
+    }
+    world.clock.run_for(5s);
+    EXPECT_EQ(world.coordinator->left, 0u) << "15 % loss is no reason to lose anybody";
+    EXPECT_EQ(world.coordinator->messages, 8u * 50u);
+    for (const auto& member : world.members) EXPECT_EQ(member->messages, 7u * 50u);
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, SessionSimLoss, testing::Range(std::uint64_t{1}, std::uint64_t{11}));
+
+TEST(SessionSim, AGoodbyeReachesEverybodyAsClosed) {
+    World world{1, 30};
+    for (auto& member : world.members) member->start();
+    ASSERT_TRUE(world.clock.run_until([&] { return world.all_joined(); }, 5s));
+    world.members[3]->core->session().close(7, "going home", 1s, world.clock.now());
+    world.members[3]->node.turn();
+    ASSERT_TRUE(world.clock.run_until([&] { return world.coordinator->left == 1; }, 2s));
+    EXPECT_EQ(world.coordinator->lost, 0u);
+    world.coordinator->core->session().close(0, "the show is over", 1s, world.clock.now());
+    world.coordinator->node.turn();
+    ASSERT_TRUE(world.clock.run_until([&] { return world.coordinator->closed; }, 3s));
+    world.clock.run_for(1s);
+    for (const auto& member : world.members) {
+        ASSERT_TRUE(member->ended);
+        ASSERT_TRUE(member->ended->is_closed());
+        if (member != world.members[3]) EXPECT_EQ(member->ended->closed().reason, "the show is over");
+    }
+}
+
+TEST(SessionSim, AKilledMemberIsLostAndTheOthersStay) {
+    World world{1, 30, {}, Profile::realtime};
+    for (auto& member : world.members) member->start();
+    ASSERT_TRUE(world.clock.run_until([&] { return world.all_joined(); }, 5s));
+    world.clock.run_for(1s);
+    const TimePoint killed = world.clock.now();
+    world.members[5]->node.kill();
+    ASSERT_TRUE(world.clock.run_until([&] { return world.coordinator->lost == 1; }, 2s));
+    EXPECT_LE(world.coordinator->last_leave - killed, liveness_bound(Profile::realtime));
+    world.clock.run_for(10s);
+    EXPECT_EQ(world.coordinator->left, 1u);
+}
+
+TEST(SessionSim, NobodyAnswersAndTheMemberSaysSo) {
+    sim::SimClock clock;
+    sim::SimNetwork network{clock, 1};
+    const auto lan = network.add_lan();
+    const auto host = network.add_host("member");
+    network.attach(host, lan);
+    SimMember member{clock, network, host, 2, Profile::balanced};
+    member.start();
+    ASSERT_TRUE(clock.run_until([&] { return member.failure.has_value(); }, 30s));
+    EXPECT_EQ(member.failure->code(), Errc::no_coordinator);
+    EXPECT_NE(member.failure->explain().find("eth0: asked by multicast, no answer"), std::string::npos)
+        << member.failure->explain();
+    member.node.kill();
+}
+
+}  // namespace
+}  // namespace muster
