@@ -19,6 +19,7 @@ constexpr Duration kTogether = 10ms;
 }  // namespace
 
 void MdnsQuerier::want(const QuestionKey& key, Packing packing, TimePoint first, const LinkTable& links) {
+    next_.reset();
     auto& asked = asked_[key];
     ++interests_[key.name];
     if (asked.users++ > 0) {
@@ -35,6 +36,7 @@ void MdnsQuerier::want(const QuestionKey& key, Packing packing, TimePoint first,
 }
 
 void MdnsQuerier::unwant(const QuestionKey& key) {
+    next_.reset();
     const auto place = asked_.find(key);
     if (place == asked_.end()) return;
     const auto interest = interests_.find(key.name);
@@ -43,6 +45,7 @@ void MdnsQuerier::unwant(const QuestionKey& key) {
 }
 
 void MdnsQuerier::on_links(const LinkTable& links, TimePoint now) {
+    next_.reset();
     for (auto& [key, asked] : asked_) {
         std::erase_if(asked.links, [&](const Schedule& schedule) { return !links.active(schedule.link); });
         for (const auto link : links.ids(key.interface)) {
@@ -58,6 +61,7 @@ void MdnsQuerier::on_links(const LinkTable& links, TimePoint now) {
 template <class Visit>
 void MdnsQuerier::each_schedule(const names::DnsName& name, DnsType type, InterfaceIndex interface,
                                 Visit visit) {
+    next_.reset();
     const QuestionKey first{name, type, InterfaceIndex::none};
     for (auto place = asked_.lower_bound(first); place != asked_.end(); ++place) {
         if (place->first.name != name || place->first.type != type) return;
@@ -100,19 +104,23 @@ void MdnsQuerier::on_others_question(const names::Question& question, const std:
         };
         if (std::ranges::all_of(known, [&](const auto& each) { return !concerns(each) || listed(each); }))
             sent(*schedule, now);
+        next_.reset();
     }
 }
 
 TimePoint MdnsQuerier::next_wakeup() const {
+    if (next_) return *next_;
     TimePoint next = kNever;
     for (const auto& [key, asked] : asked_)
         for (const auto& schedule : asked.links) next = std::min(next, schedule.next);
+    next_ = next;
     return next;
 }
 
 std::vector<OutgoingQuery> MdnsQuerier::on_timer(const MdnsCache& cache, TimePoint now) {
     std::vector<OutgoingQuery> out;
     if (next_wakeup() > now) return out;
+    next_.reset();
     std::map<LinkId, OutgoingQuery> together;
     for (auto& [key, asked] : asked_) {
         for (auto& schedule : asked.links) {

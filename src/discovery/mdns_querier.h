@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -77,6 +78,7 @@ private:
     void sent(Schedule& schedule, TimePoint now);
 
     Randomness& random_;
+    mutable std::optional<TimePoint> next_;  // the earliest of all schedules; empty after a change
     std::map<QuestionKey, Asked> asked_;
     std::unordered_map<names::DnsName, std::uint32_t> interests_;
 };

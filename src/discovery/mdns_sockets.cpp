@@ -1,8 +1,6 @@
 #include "discovery/mdns_sockets.h"
 
 #include <array>
-#include <chrono>
-#include <thread>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -13,14 +11,6 @@ namespace muster::discovery {
 namespace {
 
 namespace asio = boost::asio;
-using namespace std::chrono_literals;
-
-// Whoever asks whether the port is free (probe_port) holds it alone for some microseconds, and longer if it
-// loses the processor meanwhile: processes that start together do meet there. A hundred members on two cores
-// were seen to need up to three attempts; a foreign program that keeps the port for itself costs us this much
-// at start.
-constexpr int kBindAttempts = 25;
-constexpr auto kBindPause = 1ms;
 
 // Batches read before others on the strand get their turn.
 constexpr int kMaxReadsInARow = 8;
@@ -66,6 +56,21 @@ Result<PortSharing> MdnsSockets::open(const LinkPolicy& policy, OnPacket on_pack
         families.push_back(family);
         if (*sharing == PortSharing::shared) sharing_ = PortSharing::shared;
     }
+    if (families.empty())
+        return reason ? *std::move(reason) : Error{Errc::bad_input, "mDNS without IPv4 and without IPv6"};
+    auto opened = open_ports(families);
+    // Alone a moment ago, but another process asks right now whether it is: so it is there, and we are
+    // second.
+    if (!opened && opened.error().code() == Errc::already_exists && sharing_ == PortSharing::sole) {
+        sharing_ = PortSharing::shared;
+        opened = open_ports(families);
+    }
+    if (!opened) return opened.error();
+    return sharing_;
+}
+
+Result<void> MdnsSockets::open_ports(std::span<const Family> families) {
+    close();
     for (const auto family : families) {
         const bool per_interface = sharing_ == PortSharing::shared && family == Family::v6;
         if (per_interface) continue;  // opened by follow(): Linux binds a link-local group to one interface
@@ -74,16 +79,18 @@ Result<PortSharing> MdnsSockets::open(const LinkPolicy& policy, OnPacket on_pack
         wait(*port);
         ports_.push_back(*std::move(port));
     }
-    if (!families.empty()) return sharing_;
-    return reason ? *std::move(reason) : Error{Errc::bad_input, "mDNS without IPv4 and without IPv6"};
+    return {};
 }
 
-// A bind without any option succeeds only if nobody has the port.
+// A bind without any option succeeds only if nobody has the port on the same address or on all. The loopback
+// address keeps us out of the way of programs that start at the same time and are second: they bind to the
+// group.
 Result<PortSharing> MdnsSockets::probe_port(Family family) const {
     os::MulticastOptions options;
     options.group = group_of(family);
     options.port = kMdnsPort;
     options.sharing = os::PortSharing::exclusive;
+    options.bind = os::BindTo::loopback;
     const auto socket = os::MulticastSocket::open(options);
     if (socket) return PortSharing::sole;
     if (socket.error().code() == Errc::already_exists) return PortSharing::shared;
@@ -105,10 +112,6 @@ Result<MdnsSockets::PortPointer> MdnsSockets::open_port(Family family, SendFrom 
         options.interface = bound;
     }
     auto socket = os::MulticastSocket::open(options);
-    for (int i = 1; i < kBindAttempts && !socket && socket.error().code() == Errc::already_exists; ++i) {
-        std::this_thread::sleep_for(kBindPause);
-        socket = os::MulticastSocket::open(options);
-    }
     if (!socket) return socket.error();
     auto port = std::make_shared<Port>(executor_, *std::move(socket));
     port->family = family;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <span>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -48,6 +49,7 @@ private:
         std::shared_ptr<Port>;  // owners: this object and the wait for the port to become readable
 
     Result<PortSharing> probe_port(Family family) const;
+    Result<void> open_ports(std::span<const Family> families);
     Result<PortPointer> open_port(Family family, SendFrom purpose, InterfaceIndex bound) const;
     PortPointer find_port(LinkId link, SendFrom from) const;
     PortPointer port_for(LinkId link, SendFrom from);

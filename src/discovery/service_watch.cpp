@@ -66,6 +66,7 @@ WatchId ServiceWatch::resolve(const DnsName& instance, const LinkTable& links, T
 }
 
 void ServiceWatch::stop(WatchId id) {
+    next_.reset();
     const auto place = watches_.find(id);
     if (place == watches_.end()) return;
     auto& watch = place->second;
@@ -84,11 +85,13 @@ void ServiceWatch::forget(Instance& instance) {
 void ServiceWatch::update(const LinkTable& links, TimePoint now) {
     note_reasons(cache_.take_removed(), now);
     const auto changed = cache_.take_changed();
+    const bool impatient = next_wakeup() <= now;
+    if (changed.empty() && !impatient) return;
     for (auto& [id, watch] : watches_) {
         std::set<DnsName> touched;
         for (const auto& change : changed) touch(watch, change, touched);
         for (const auto& [name, instance] : watch.instances)
-            if (instance.patience <= now) touched.insert(name);
+            if (impatient && instance.patience <= now) touched.insert(name);
         for (const auto& name : touched)
             if (watch.instances.contains(name)) refresh(id, watch, name, links, now);
     }
@@ -150,6 +153,7 @@ void ServiceWatch::read_all(WatchId id, Watch& watch, const LinkTable& links, Ti
 
 void ServiceWatch::refresh(WatchId id, Watch& watch, const DnsName& name, const LinkTable& links,
                            TimePoint now) {
+    next_.reset();
     auto& instance = watch.instances.at(name);
     auto view = look(watch, name, instance, links);
     instance.hosts = view.hosts;
@@ -260,9 +264,11 @@ void ServiceWatch::report(WatchId id, Instance& instance, View& view, TimePoint 
 }
 
 TimePoint ServiceWatch::next_wakeup() const {
+    if (next_) return *next_;
     TimePoint next = kNever;
     for (const auto& [id, watch] : watches_)
         for (const auto& [name, instance] : watch.instances) next = std::min(next, instance.patience);
+    next_ = next;
     return next;
 }
 

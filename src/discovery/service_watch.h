@@ -70,6 +70,7 @@ private:
 
     MdnsCache& cache_;
     MdnsQuerier& querier_;
+    mutable std::optional<TimePoint> next_;  // the earliest patience; empty after a change
     std::map<WatchId, Watch> watches_;
     std::deque<std::pair<WatchId, ServiceEvent>> events_;
     std::uint32_t last_id_ = 0;
