@@ -62,6 +62,19 @@ int change_membership(int socket, const IpAddress& group, InterfaceIndex interfa
     return ::setsockopt(socket, level, name, &request, sizeof request) == 0 ? 0 : errno;
 }
 
+/// The address to bind to, and what that needs.
+Result<IpAddress> bind_address(int socket, const MulticastOptions& options) {
+    const bool v6 = options.group.is_v6();
+    if (options.bind == BindTo::group) return options.group;
+    if (options.bind == BindTo::wildcard) return v6 ? IpAddress{IpAddress::V6{}} : IpAddress{IpAddress::V4{}};
+    // A namespace whose loopback interface is down has no such address yet.
+    const auto done = v6 ? set_option(socket, IPPROTO_IPV6, IPV6_FREEBIND, 1, "IPV6_FREEBIND")
+                         : set_option(socket, IPPROTO_IP, IP_FREEBIND, 1, "IP_FREEBIND");
+    if (!done) return done.error();
+    return v6 ? IpAddress{IpAddress::V6{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}}
+              : IpAddress{IpAddress::V4{127, 0, 0, 1}};
+}
+
 }  // namespace
 
 struct MulticastSocket::Slots {
@@ -80,9 +93,9 @@ Result<std::unique_ptr<MulticastSocket>> MulticastSocket::open(const MulticastOp
     auto done = v6 ? set_all(socket.get(), kOptionsV6) : set_all(socket.get(), kOptionsV4);
     if (done) done = share_port(socket.get(), options.sharing);
     if (!done) return done.error();
-    const auto wildcard = v6 ? IpAddress{IpAddress::V6{}} : IpAddress{IpAddress::V4{}};
-    const auto& address = options.bind == BindTo::group ? options.group : wildcard;
-    const auto port = bind_udp(socket.get(), {address, options.port, options.interface});
+    const auto address = bind_address(socket.get(), options);
+    if (!address) return address.error();
+    const auto port = bind_udp(socket.get(), {*address, options.port, options.interface});
     if (!port) return port.error();
     return std::unique_ptr<MulticastSocket>{new MulticastSocket{std::move(socket), options, *port}};
 }

@@ -21,6 +21,8 @@ enum class PortSharing {
 enum class BindTo {
     wildcard,  ///< Receives unicast to the port as well; steals it from whoever shares the port.
     group,     ///< Receives only what is sent to the group; unicast stays with the other program.
+    loopback,  ///< Receives nothing of use: for asking, with PortSharing::exclusive, whether anybody has the
+               ///< port on the wildcard address, without being in the way of those who bind to the group.
 };
 
 struct MulticastOptions {
