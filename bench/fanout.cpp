@@ -1,5 +1,5 @@
-// One coordinator, 100 members in a second process, each with sockets and keys of its own, on loopback: reliable
-// messages of 100 octets to everyone. Counted are deliveries to the members' application.
+// One coordinator, 100 members in a second process, each with sockets and keys of its own, on loopback:
+// reliable messages of 100 octets to everyone. Counted are deliveries to the members' application.
 #include <memory>
 #include <vector>
 

@@ -1,5 +1,6 @@
-// What an idle member costs its coordinator: resident memory with 0, 200 and 1000 members, and processor time with
-// 1000 over 20 s, for two profiles. The members live in a second process, each with sockets and keys of its own.
+// What an idle member costs its coordinator: resident memory with 0, 200 and 1000 members, and processor time
+// with 1000 over 20 s, for two profiles. The members live in a second process, each with sockets and keys of
+// its own.
 #include <array>
 #include <fstream>
 #include <memory>
@@ -79,7 +80,8 @@ asio::awaitable<void> listen(Member& member) {
     fail("a member's session ended");
 }
 
-asio::awaitable<void> join_in_turn(std::uint16_t port, Profile profile, Members& members, std::uint64_t share) {
+asio::awaitable<void> join_in_turn(std::uint16_t port, Profile profile, Members& members,
+                                   std::uint64_t share) {
     for (std::uint64_t i = 0; i < share; ++i) {
         co_await join_one(port, profile, members);
         asio::co_spawn(co_await asio::this_coro::executor, listen(*members.back()), asio::detached);
@@ -98,7 +100,8 @@ void run_members(Profile profile, const Channel& parent) {
         orders.async_wait(asio::posix::stream_descriptor::wait_read, [&](auto) {
             const std::uint64_t more = parent.hear();
             for (int i = 0; i < kAtATime; ++i)
-                asio::co_spawn(context, join_in_turn(port, profile, members, more / kAtATime), asio::detached);
+                asio::co_spawn(context, join_in_turn(port, profile, members, more / kAtATime),
+                               asio::detached);
             wait();
         });
     };

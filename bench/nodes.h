@@ -1,7 +1,7 @@
 #pragma once
 
-// What the benchmarks of whole nodes share: processes made by fork() that tell each other numbers through pipes, and a
-// coordinator and members on the loopback interface.
+// What the benchmarks of whole nodes share: processes made by fork() that tell each other numbers through
+// pipes, and a coordinator and members on the loopback interface.
 
 #include <chrono>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// One member and one coordinator, two processes on loopback: octets through one reliable stream, and ordered messages
-// of 100 octets, as many at a time as the queue takes.
+// One member and one coordinator, two processes on loopback: octets through one reliable stream, and ordered
+// messages of 100 octets, as many at a time as the queue takes.
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -67,7 +67,8 @@ asio::awaitable<void> receive(const Channel& parent) {
     for (;;) {
         auto event = co_await coordinator.next_event();
         if (!event || std::holds_alternative<PeerLeft>(*event)) co_return;
-        if (auto* opened = std::get_if<StreamOpened>(&*event)) co_await drain(std::move(opened->stream), parent);
+        if (auto* opened = std::get_if<StreamOpened>(&*event))
+            co_await drain(std::move(opened->stream), parent);
         const auto* message = std::get_if<Message>(&*event);
         if (!message) continue;
         if (message->payload.size() == kMessage)
@@ -121,7 +122,8 @@ asio::awaitable<void> measure(const Channel& receiver, std::uint16_t port, JsonL
     // The pipe is read without this process doing anything else: its node must finish sending first.
     (void)co_await member.close(0, "done", std::chrono::seconds{10});
     const Outcome small = hear_outcome(receiver);
-    out.line("messages_100_octets", static_cast<double>(small.count) / small.seconds, "messages/s", small.count);
+    out.line("messages_100_octets", static_cast<double>(small.count) / small.seconds, "messages/s",
+             small.count);
 }
 
 }  // namespace

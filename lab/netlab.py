@@ -261,7 +261,8 @@ class Host:
             in_child, out_child, stderr = files
             os.setsid()
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            _checked(LIBC.setns(self.descriptor, CLONE_NEWNET), "setns")
+            if self.descriptor is not None:  # None: a host that is this machine
+                _checked(LIBC.setns(self.descriptor, CLONE_NEWNET), "setns")
             os.dup2(in_child, 0)
             os.dup2(out_child, 1)
             if stderr is not None:

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the probes share: small programs on the library that tell the laboratory what happened when, one JSON object
-// per line: {"event": what, "t_ns": CLOCK_MONOTONIC, ...}. That clock is the same in all namespaces.
+// What the probes share: small programs on the library that tell the laboratory what happened when, one JSON
+// object per line: {"event": what, "t_ns": CLOCK_MONOTONIC, ...}. That clock is the same in all namespaces.
 
 #include <chrono>
 #include <cstdint>

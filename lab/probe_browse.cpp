@@ -1,7 +1,7 @@
 // Looks for services and tells when each was seen. Orders on standard input:
 //
-//   find GROUP      looks for the one coordinator of a group as a member does, with a cold cache; stops at the answer
-//   browse TYPE     tells everything about a type until "stop", with a cold cache
+//   find GROUP      looks for the one coordinator of a group as a member does, with a cold cache; stops at
+//   the answer browse TYPE     tells everything about a type until "stop", with a cold cache
 #include <memory>
 
 #include <boost/asio/co_spawn.hpp>
@@ -32,7 +32,8 @@ std::string_view to_string(ServiceEvent::Kind kind) {
 void tell_service(const ServiceEvent& event) {
     json::array endpoints;
     for (const Endpoint& endpoint : event.instance.endpoints) endpoints.emplace_back(endpoint.to_string());
-    json::object facts{{"name", event.instance.name}, {"host", event.instance.host}, {"port", event.instance.port}};
+    json::object facts{
+        {"name", event.instance.name}, {"host", event.instance.host}, {"port", event.instance.port}};
     facts["endpoints"] = std::move(endpoints);
     if (event.kind == ServiceEvent::Kind::left) facts["reason"] = muster::to_string(event.reason);
     tell(to_string(event.kind), std::move(facts));

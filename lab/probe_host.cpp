@@ -10,9 +10,10 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "muster/coordinator.h"
 #include "probe.h"
 #include "stdin_lines.h"
+
+#include "muster/coordinator.h"
 
 namespace asio = boost::asio;
 namespace json = boost::json;
@@ -43,7 +44,9 @@ struct Teller {
         facts["name"] = left.peer.name;
         tell("left", std::move(facts));
     }
-    void operator()(const GroupContested& contested) const { tell("contested", {{"holder", contested.holder}}); }
+    void operator()(const GroupContested& contested) const {
+        tell("contested", {{"holder", contested.holder}});
+    }
     void operator()(const SessionEnded& ended) const { tell("ended", facts_of(ended.how)); }
     template <class Other>
     void operator()(const Other&) const {}
@@ -75,7 +78,8 @@ asio::awaitable<std::shared_ptr<Coordinator>> start(const Options& options, cons
     }
     auto coordinator = std::make_shared<Coordinator>(std::move(*made));
     asio::co_spawn(executor, listen(coordinator), asio::detached);
-    tell("ready", {{"before_ns", before}, {"port", coordinator->port()}, {"id", coordinator->id().to_string()}});
+    tell("ready",
+         {{"before_ns", before}, {"port", coordinator->port()}, {"id", coordinator->id().to_string()}});
     co_return coordinator;
 }
 

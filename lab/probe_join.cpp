@@ -3,9 +3,9 @@
 //   probe_join [--group=NAME] [--name=NAME] [--profile=...] [--at=ADDRESS:PORT[,...]] [--no-discover]
 //              [--patience-ms=N] [--started-ns=N] [--leave] [--on-order]
 //
-// --started-ns: when the process was made, as its parent says. --leave: goes as soon as the hello has been delivered;
-// otherwise it stays until standard input says "leave" or ends. --on-order: joins only when standard input says
-// "start NANOSECONDS", at that time: many processes can so begin at one moment.
+// --started-ns: when the process was made, as its parent says. --leave: goes as soon as the hello has been
+// delivered; otherwise it stays until standard input says "leave" or ends. --on-order: joins only when
+// standard input says "start NANOSECONDS", at that time: many processes can so begin at one moment.
 #include <memory>
 
 #include <boost/asio/co_spawn.hpp>
@@ -13,9 +13,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "muster/member.h"
 #include "probe.h"
 #include "stdin_lines.h"
+
+#include "muster/member.h"
 
 namespace asio = boost::asio;
 namespace json = boost::json;

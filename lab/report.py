@@ -48,6 +48,7 @@ def machine():
                platform.machine())
     done = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(), "commit": done.stdout.strip(),
+            "nice": os.nice(0),
             "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")}
 
 
