@@ -145,11 +145,11 @@ int Events::stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t, std::ui
 int Events::stream_reset(ngtcp2_conn*, std::int64_t, std::uint64_t, std::uint64_t code, void* user,
                          void* stream) {
     ConnectionImpl& connection = self(user);
-    auto& dead = *static_cast<Stream*>(stream);
-    if (dead.kind == StreamKind::unknown)
-        connection.end_sending(dead);
-    else if (connection.can_receive(dead.id) && connection.hears())
-        connection.handler_->on_stream_reset(dead.id, code);
+    auto* dead = static_cast<Stream*>(stream);  // null: reset before anything else was heard of it
+    if (dead != nullptr && dead->kind == StreamKind::unknown) connection.end_sending(*dead);
+    const bool tells =
+        dead != nullptr && dead->kind != StreamKind::unknown && connection.can_receive(dead->id);
+    if (tells && connection.hears()) connection.handler_->on_stream_reset(dead->id, code);
     return verdict(connection);
 }
 

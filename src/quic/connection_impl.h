@@ -177,6 +177,7 @@ private:
     StreamList ready_;                              // have work, and nothing known stands against it
     StreamList starved_;                            // wait for the connection's flow-control window
     std::vector<StreamId> orders_;                  // reset or stop_sending ordered
+    bool orders_due_ = false;                       // some of them can be carried out now
     std::vector<StreamId> drained_;                 // fell below the low-water mark in this burst
     std::size_t orphaned_ = 0;                      // unconsumed octets of streams that are closed
     std::vector<Slice> datagrams_;  // from datagrams_head_ on; no deque, for it takes 600 octets when empty

@@ -80,9 +80,16 @@ void ConnectionImpl::reset(StreamId id, std::uint64_t code) {
     Stream* stream = find(id);
     if (stream == nullptr || stream->send_closed || !can_send(id)) return;
     stream->reset_code = std::min(code, kLargestCode);
+    const bool unheard = stream->local && (!stream->announced || stream->announcing);
     stop(*stream);
     orders_.push_back(stream->bearer());
     mark_dirty();
+    if (!unheard) return;
+    // A peer that hears of the reset first never ends its direction of the bearer: so the kind goes out
+    // before.
+    stream->announced = false;
+    announce(*stream);
+    make_ready(*stream);
 }
 
 void ConnectionImpl::stop_sending(StreamId id, std::uint64_t code) {
@@ -152,6 +159,7 @@ void ConnectionImpl::on_octets(Stream& stream, ByteView octets, bool fin) {
 void ConnectionImpl::stop(Stream& stream) {
     stream.send_closed = true;
     stream.announcing = false;
+    stream.finishing = false;
     stream.above_low_water = false;
     stream.queue.drop_unsent();
     stream.unlink();
@@ -189,9 +197,14 @@ void ConnectionImpl::report_low_water() {
 // What the application ordered since the last flush. Not while a packet is half-written: ngtcp2 puts these
 // frames in front of those already in the packet, and would take them for sent.
 int ConnectionImpl::carry_out_orders() {
+    orders_due_ = false;
     for (const StreamId bearer : std::exchange(orders_, {})) {
         const auto it = streams_.find(bearer);
         if (it == streams_.end()) continue;
+        if (it->second.announcing) {
+            orders_.push_back(bearer);
+            continue;
+        }
         if (const auto code = std::exchange(it->second.stop_code, std::nullopt)) {
             if (const int rv = engine::shut_down_reading(conn_.get(), bearer, *code); rv != 0) return rv;
         }

@@ -120,7 +120,7 @@ ngtcp2_ssize PacketWriter::add_streams() {
 // Puts the stream back to the end of the queue if it has more than the packet takes: streams take turns.
 ngtcp2_ssize PacketWriter::add_stream(Stream& stream) {
     const bool fin_due = stream.finishing && !stream.fin_sent;
-    if (stream.send_closed || (stream.queue.unsent() == 0 && !fin_due)) return kMore;
+    if (!stream.has_work()) return kMore;
     if (stream.queue.unsent() > 0 && ngtcp2_conn_get_max_data_left(conn_) == 0) {
         c_.starved_.push_back(stream);
         return kMore;
@@ -151,7 +151,7 @@ ngtcp2_ssize PacketWriter::add_stream(Stream& stream) {
 
 void PacketWriter::note_sent(Stream& stream, std::size_t octets, bool fin) {
     stream.queue.mark_sent(octets);
-    if (octets > 0) stream.announcing = false;
+    if (octets > 0 && std::exchange(stream.announcing, false) && stream.send_closed) c_.orders_due_ = true;
     stream.fin_sent |= fin;
     if (!stream.above_low_water || stream.queue.unsent() >= c_.shared_.config.low_water) return;
     stream.above_low_water = false;
@@ -228,7 +228,7 @@ ConnectionImpl::Burst ConnectionImpl::write_batch(TimePoint now, Wire& wire, std
         return {batch.packets(), false};
     }
     if (shared_.config.paced) ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
-    return {batch.packets(), full && !shared_.config.paced};
+    return {batch.packets(), orders_due_ || (full && !shared_.config.paced)};
 }
 
 }  // namespace muster::quic

@@ -22,7 +22,9 @@ inline StreamId bearer_of(StreamId id) { return id & ~kOneWayBit; }
 struct Stream : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
     explicit Stream(StreamId bearer) : id(bearer) {}
 
-    bool has_work() const { return !send_closed && (queue.unsent() > 0 || (finishing && !fin_sent)); }
+    bool has_work() const {
+        return announcing || (!send_closed && (queue.unsent() > 0 || (finishing && !fin_sent)));
+    }
     StreamId bearer() const { return bearer_of(id); }
 
     StreamId id;  // the application's number, once the kind is known

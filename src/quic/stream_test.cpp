@@ -240,6 +240,24 @@ TEST(QuicStreams, ResetReachesThePeerAndEndsTheStream) {
     EXPECT_TRUE(client.stops.empty());
 }
 
+TEST(QuicStreams, ResetBeforeAnythingWasSentEndsTheStreamToo) {
+    for (const auto direction : {Direction::unidirectional, Direction::bidirectional}) {
+        World world;
+        world.start();
+        Recorder client;
+        Recorder& server = world.connected(client);
+        const StreamId untouched = client.connection->open_stream(direction).value();
+        const StreamId written = client.connection->open_stream(direction).value();
+        client.connection->write(written, slice(pattern(5000)));
+        for (const StreamId id : {untouched, written}) client.connection->reset(id, 5);
+        ASSERT_TRUE(world.run_until([&] { return server.resets.size() == 2; }));
+        EXPECT_EQ(server.octets, 0u);
+        for (const StreamId id : {untouched, written}) server.connection->finish(id);
+        EXPECT_TRUE(
+            world.run_until([&] { return client.closed_streams == 2 && server.closed_streams == 2; }));
+    }
+}
+
 TEST(QuicStreams, StopSendingEndsAOneWayStreamWithItsCode) {
     World world;
     world.start();
