@@ -25,7 +25,7 @@ struct SessionLimits {
 
     /// Longest message, in octets.
     std::size_t message = 1 << 20;
-    /// Octets of messages and streams kept per peer until its session has acknowledged them: what a lost link
+    /// Octets of messages kept per peer until its session has acknowledged them: what a lost link
     /// may cost in memory. Beyond it `send` answers queue_full.
     std::size_t send_buffer = 4 << 20;
     /// Octets of messages from one peer that wait for the application; the peer's sending stops at it. Every
@@ -33,7 +33,7 @@ struct SessionLimits {
     std::size_t receive_queue = 2 << 20;
     /// Octets kept per stream and direction: the sender's unacknowledged and the receiver's unread ones.
     std::size_t stream_buffer = 1 << 20;
-    /// Streams that one peer may have open with us at a time.
+    /// Streams that one peer may have open with us at a time. Twice that and `channels`: at most 246 together.
     std::size_t streams = 64;
     /// Channels with ordered messages in use per peer; the numbers themselves are free.
     std::size_t channels = 32;

@@ -163,7 +163,7 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     if (member.roster_sent != roster_.revision && session.outbox().control_queued() == 0) send_roster(member);
     if (session.is_interrupted() && !member.interruption_told) {
         member.interruption_told = true;
-        listener_.on_interrupted(member.info.id, *session.interruption());
+        listener_.on_interrupted(member.info.id, session.interruption().value());
     }
     TimePoint next = session.next_wakeup();
     if (!member.passed.empty()) next = std::min(next, session.progress_at() + options_.stall_limit);
@@ -187,7 +187,7 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member) {
         if (door->member == &member && door->stage == Door::Stage::inside) leave(*door, LinkCode::done, "");
     end_streams(member);
     const DeviceId id = member.info.id;
-    const Departure how = *member.session.end();
+    const Departure how = member.session.end().value();
     everyone_.back()->place = member.place;
     everyone_[member.place] = everyone_.back();
     everyone_.pop_back();

@@ -28,9 +28,9 @@ bool read_info(Reader& in, InfoMap& info) {
 
 /// True once everything is taken: octets left over are an error.
 template <class Frame>
-std::optional<Frame> whole(const Reader& in, Frame&& frame) {
+std::optional<Frame> whole(const Reader& in, Frame frame) {
     if (!in.empty()) return std::nullopt;
-    return std::move(frame);
+    return frame;
 }
 
 void write_errc(Writer& out, Errc code) { out.write_text(to_string(code)); }
@@ -287,7 +287,7 @@ std::optional<UndeliveredNotice> UndeliveredNotice::parse(ByteView body) {
         !in.read_varint(frame.what.cookie) || !read_errc(in, frame.what.why, Errc::unknown_peer))
         return std::nullopt;
     frame.what.channel = ChannelId{static_cast<std::uint16_t>(channel)};
-    return whole(in, std::move(frame));
+    return whole(in, frame);
 }
 
 void StreamReset::write(Writer& out) const {

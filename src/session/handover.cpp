@@ -12,6 +12,12 @@ constexpr std::size_t kProofKeySize = 32;
 // One message more than the longest always fits: pieces are sealed at 64 KiB, see out_lane.cpp.
 constexpr std::size_t kCreditAboveMessage = 128 * 1024;
 
+// A link allows that many streams in each direction (quic::Config), and every lane in use takes one: the
+// control stream, the control lane, the pool, each channel, and both directions of each stream. If they did
+// not all fit, a channel might wait for a stream to end.
+constexpr std::size_t kLinkStreams = 256;
+constexpr std::size_t kLanesBesides = 2 + kUnorderedLanes;
+
 // A stream's header block has to fit into its first credit.
 constexpr std::size_t kLeastStreamCredit = 8 * 1024;
 
@@ -81,9 +87,11 @@ Result<void> check_limits(const SessionLimits& limits) {
         return Error{Errc::bad_input, "limits: receive_queue must be at least 128 KiB more than message"};
     if (limits.stream_buffer < kLeastStreamCredit)
         return Error{Errc::bad_input, "limits: stream_buffer must be at least 8 KiB"};
+    if (kLanesBesides + limits.channels + 2 * limits.streams > kLinkStreams)
+        return Error{Errc::bad_input, "limits: channels and twice the streams must be at most " +
+                                          std::to_string(kLinkStreams - kLanesBesides) + " together"};
     if (limits.message == 0 || limits.message > (std::size_t{1} << 30) || limits.channels == 0 ||
-        limits.channels + limits.streams > kMaxPositions / 4 || limits.recipients == 0 ||
-        limits.recipients > 1024)
+        limits.recipients == 0 || limits.recipients > 1024)
         return Error{Errc::bad_input, "limits: message, channels, streams or recipients out of range"};
     return {};
 }

@@ -102,8 +102,9 @@ public:
     void reset(StreamHandle stream, std::uint64_t code, std::string_view reason) override;
     void consume(StreamHandle stream, std::size_t octets) override;
 
+    class Impl;  ///< Public in name only: its parts are spread over several files.
+
 private:
-    class Impl;
     explicit MemberEngine(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

@@ -20,13 +20,16 @@ constexpr Duration kAckDelay = 25ms;
 // application reads.
 constexpr std::size_t kFirstStreamCredit = 64 * 1024;
 
-// Frames of the control lane that a peer has not acknowledged. Roster and notices are bounded long before by
-// their senders; stream resets are not, and a peer that makes us send so many without reading is no peer.
-constexpr std::size_t kMaxControlQueued = 8 << 20;
+// Waiting for a peer on the control lane. Roster and notices are bounded by who sends them; stream resets are
+// not, and a peer that makes us send so many without reading is no peer. The longest roster (10,000 members
+// with all that they may say of themselves) may wait beside them.
+constexpr std::size_t kMaxControlQueued = 48 << 20;
+constexpr std::size_t kMaxResetsQueued = 8 << 20;
 
 Outbox::Config outbox_config(const PeerSession::Config& config) {
     return {config.limits.send_buffer, std::min<std::uint64_t>(config.peer.message, config.limits.message),
-            config.peer.channels, config.peer.message_credit};
+            std::min<std::uint64_t>(config.peer.channels, config.limits.channels),
+            config.peer.message_credit};
 }
 
 Inbox::Config inbox_config(const PeerSession::Config& config) {
@@ -102,8 +105,6 @@ void PeerSession::send_datagram(const Address& address, ByteView payload) {
 void PeerSession::send_frame(ByteView frame) {
     if (end_) return;
     outbox_.send_frame(frame);
-    if (outbox_.control_queued() > kMaxControlQueued)
-        fail({Errc::too_slow, "the peer does not read what the session tells it"}, LinkCode::too_slow);
     busy();
 }
 
@@ -162,6 +163,7 @@ void PeerSession::attach(LinkBinding& binding, const Ack* heard) {
     // A goodbye belongs to its link: each end says its own again.
     if (phase_ == Phase::told) phase_ = Phase::flushing;
     peer_goodbye_.reset();
+    fresh_link_ = true;
     if (heard != nullptr) {
         outbox_.on_credit(heard->message_credit);
         std::string broken = outbox_.rewind(heard->positions);
@@ -302,7 +304,11 @@ void PeerSession::on_delivered(StreamNumber stream) {
     if (!end_) events_.on_stream_delivered(*this, stream);
 }
 
-void PeerSession::send_reset(const StreamReset& frame) { send_frame(encode(frame)); }
+void PeerSession::send_reset(const StreamReset& frame) {
+    send_frame(encode(frame));
+    if (outbox_.control_queued() > kMaxResetsQueued + kMaxControlQueued)
+        fail({Errc::too_slow, "the peer does not read what the session tells it"}, LinkCode::too_slow);
+}
 
 // Time
 
@@ -327,11 +333,11 @@ void PeerSession::check_deadlines(TimePoint now) {
         if (binding_ != nullptr) binding_->close(closing_.code, closing_.reason);
         return finish_with(closing_);
     }
-    if (interrupted_ && now >= grace_deadline_) finish_with(*interrupted_);  // a copy: what interrupted it
+    if (interrupted_ && now >= grace_deadline_) finish_with(Error{*interrupted_});
 }
 
-bool PeerSession::has_received_all() const {
-    return std::ranges::all_of(peer_goodbye_->ends, [this](const Position& end) {
+bool PeerSession::has_received_all(const Goodbye& goodbye) const {
+    return std::ranges::all_of(goodbye.ends, [this](const Position& end) {
         return kind_of(end.lane) == LaneKind::stream
                    ? streams_.has_received(number_of(end.lane), end.received)
                    : inbox_.has_received(end.lane, end.received);
@@ -339,7 +345,7 @@ bool PeerSession::has_received_all() const {
 }
 
 void PeerSession::answer_goodbye() {
-    if (!peer_goodbye_ || binding_ == nullptr || !has_received_all()) return;
+    if (!peer_goodbye_ || binding_ == nullptr || !has_received_all(*peer_goodbye_)) return;
     binding_->send_empty(FrameType::goodbye_ack);
     binding_->flush();
     if (phase_ != Phase::live) return finish_with(closing_);  // both said goodbye: each its own
@@ -381,7 +387,8 @@ void PeerSession::acknowledge(TimePoint now) {
 }
 
 void PeerSession::watch_queue(TimePoint now) {
-    if (outbox_.queued() == 0 || progress_seen_ != outbox_.acknowledged()) progress_at_ = now;
+    const bool progress = outbox_.queued() == 0 || progress_seen_ != outbox_.acknowledged();
+    if (progress || std::exchange(fresh_link_, false)) progress_at_ = now;
     progress_seen_ = outbox_.acknowledged();
     if (!refused_) return;
     if (outbox_.queued() < config_.limits.send_buffer / 2) {

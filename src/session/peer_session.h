@@ -151,7 +151,7 @@ private:
     std::string on_ack(const Ack& ack);
     void send_datagram(const Address& address, ByteView payload);
     Result<void> check_datagram(const Address& address, ByteView payload) const;
-    bool has_received_all() const;
+    bool has_received_all(const Goodbye& goodbye) const;
     void finish_with(Departure how);
     void check_deadlines(TimePoint now);
     void answer_goodbye();
@@ -176,6 +176,7 @@ private:
     bool refused_ = false;  // a send was answered with queue_full
     TimePoint full_since_ = kNever;
     TimePoint progress_at_{};
+    bool fresh_link_ = false;  // what was under way on the old one is no measure for the peer's pace
     std::uint64_t progress_seen_ = 0;
 };
 

@@ -174,6 +174,20 @@ TEST(Join, NamesWithControlCharactersAreRefusedOnTheSideThatMadeThem) {
     EXPECT_EQ(MemberEngine::create(options, device(1), log).error().code(), Errc::too_large);
 }
 
+TEST(Join, LimitsThatCannotWorkAreRefused) {
+    MemberLog log;
+    MemberOptions options;
+    options.name = "ann";
+    options.limits.receive_queue = options.limits.message;
+    EXPECT_EQ(MemberEngine::create(options, device(1), log).error().code(), Errc::bad_input);
+    options.limits = {};
+    options.limits.streams = 200;
+    EXPECT_EQ(MemberEngine::create(options, device(1), log).error().code(), Errc::bad_input);
+    options.limits = {};
+    options.limits.stream_buffer = 100;
+    EXPECT_EQ(MemberEngine::create(options, device(1), log).error().code(), Errc::bad_input);
+}
+
 TEST(Join, DeviceThatIsAliveKeepsItsPlaceAgainstASecondOne) {
     Rig rig;
     auto& ann = rig.join("ann");

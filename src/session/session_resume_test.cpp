@@ -188,6 +188,23 @@ TEST(Resume, CloseDuringAnInterruptionIsSaidOnTheNextLink) {
     EXPECT_THAT(ann.log.ended, SizeIs(1));
 }
 
+TEST(Resume, QueueThatFilledDuringALongInterruptionIsNoReasonToDropTheMember) {
+    Rig rig{patient()};
+    auto& ann = rig.join("ann", patient_member());
+    const std::string large(100'000, 'x');
+    ann.link->freeze();
+    std::size_t sent = 0;
+    while (say(*rig.coordinator, Recipients::one(ann.id), large)) ++sent;
+    rig.run(1s);
+    ann.link->cut();
+    rig.run(30s);
+    rig.connect(ann);
+    rig.run(1s);
+    EXPECT_EQ(ann.log.messages.size(), sent);
+    EXPECT_THAT(rig.log.left, IsEmpty());
+    EXPECT_THAT(rig.log.writable, SizeIs(1));
+}
+
 TEST(Resume, GoodbyeUnderWayIsSaidAgainOnTheNextLink) {
     Rig rig{patient()};
     auto& ann = rig.join("ann", patient_member());
