@@ -1,0 +1,160 @@
+#include "options.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "os/endpoint_names.h"
+#include "session/text_rules.h"
+#include "text.h"
+
+#include "muster/service.h"
+
+namespace muster::cli {
+namespace {
+
+// What a check that answers with Result says to CLI11: nothing, or why not.
+std::string complaint(const Result<void>& outcome) {
+    return outcome ? std::string{} : printable(outcome.error().message());
+}
+
+CLI::Validator check(Result<void> (*rule)(std::string_view)) {
+    return CLI::Validator([rule](std::string& text) { return complaint(rule(text)); }, "");
+}
+
+std::string bad_info(std::string_view text) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos || equals == 0)
+        return "'" + printable(text) + "' is not of the form key=value";
+    const InfoMap one{{std::string{text.substr(0, equals)}, std::string{text.substr(equals + 1)}}};
+    return complaint(session::check_info(one));
+}
+
+std::string bad_id(std::string_view text) {
+    if (DeviceId::parse(text)) return {};
+    return "'" + printable(text) + "' is no device id: 32 characters, as `muster id` prints them";
+}
+
+}  // namespace
+
+void add_group(CLI::App& app, std::string& group) {
+    app.add_option("GROUP,-g,--group", group, "The group: the name under which devices meet (\"muster\").")
+        ->check(check(session::check_name))  // a group is named as a device is
+        ->type_name("NAME");
+}
+
+void add_name(CLI::App& app, std::string& name) {
+    app.add_option("-n,--name", name, "How the others see this device (the host name).")
+        ->check(check(session::check_name))
+        ->type_name("NAME");
+}
+
+void add_info(CLI::App& app, InfoMap& info) {
+    const auto take = [&info](const std::vector<std::string>& pairs) {
+        for (const std::string& pair : pairs)
+            info[pair.substr(0, pair.find('='))] = pair.substr(pair.find('=') + 1);
+        return true;
+    };
+    app.add_option("-i,--info", CLI::callback_t{take},
+                   "A fact about this device that the others see; repeat for more.")
+        ->check(CLI::Validator([](std::string& text) { return bad_info(text); }, ""))
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false)
+        ->type_name("KEY=VALUE");
+}
+
+void add_profile(CLI::App& app, Profile& profile) {
+    const auto take = [&profile](const std::vector<std::string>& words) {
+        profile = words.back() == "realtime"    ? Profile::realtime
+                  : words.back() == "low_power" ? Profile::low_power
+                                                : Profile::balanced;
+        return true;
+    };
+    app.add_option("--profile", CLI::callback_t{take},
+                   "How soon silence is noticed: within 150 ms, 1.2 s (balanced), or 15 s.")
+        ->type_name("PROFILE")
+        ->expected(1)
+        ->check(CLI::IsMember({"realtime", "balanced", "low_power"}));
+}
+
+void add_devices(CLI::App& app, const std::string& flag, std::vector<DeviceId>& devices,
+                 const std::string& help) {
+    const auto take = [&devices](const std::vector<std::string>& texts) {
+        for (const std::string& text : texts)
+            if (const auto id = DeviceId::parse(text)) devices.push_back(*id);
+        return true;
+    };
+    app.add_option(flag, CLI::callback_t{take}, help)
+        ->check(CLI::Validator([](std::string& text) { return bad_id(text); }, ""))
+        ->delimiter(',')
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false)
+        ->type_name("ID");
+}
+
+void add_seconds(CLI::App& app, const std::string& flag, std::optional<Duration>& duration,
+                 const std::string& help) {
+    // A year is more than anyone waits, and far from where nanoseconds overflow.
+    constexpr double kMost = 366.0 * 24 * 3600;
+    app.add_option_function<double>(
+           flag,
+           [&duration](double seconds) {
+               duration = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+           },
+           help)
+        ->type_name("SECONDS")
+        ->check(CLI::Validator(
+            [](std::string& text) {
+                double seconds = 0;
+                const bool fine =
+                    CLI::detail::lexical_cast(text, seconds) && seconds >= 0 && seconds <= kMost;
+                return fine ? std::string{} : "'" + printable(text) + "' is no number of seconds";
+            },
+            ""));
+}
+
+void add_text(CLI::App& app, const std::string& flag, const std::string& label, std::string& text,
+              const std::string& help) {
+    app.add_option(flag, text, help)->type_name(label);
+}
+
+void add_flag(CLI::App& app, const std::string& flag, bool& value, const std::string& help) {
+    app.add_flag(flag, value, help);
+}
+
+void add_directory(CLI::App& app, const std::string& flag, std::string& path, const std::string& help) {
+    CLI::Validator exists{CLI::ExistingDirectory};
+    app.add_option(flag, path, help)->check(exists.description(""))->type_name("DIR");
+}
+
+void add_addresses(CLI::App& app, const std::string& flag, std::vector<std::string>& addresses,
+                   const std::string& help) {
+    app.add_option(flag, addresses, help)
+        ->check(CLI::Validator(
+            [](std::string& text) {
+                const auto endpoint = os::parse_endpoint(text);
+                return endpoint ? std::string{} : printable(endpoint.error().message());
+            },
+            ""))
+        ->allow_extra_args(false)
+        ->type_name("ADDRESS:PORT");
+}
+
+void add_service_type(CLI::App& app, std::string& type, const std::string& help) {
+    const auto bad_type = [](std::string& text) {
+        const auto parsed = ServiceType::parse(text);
+        if (parsed) return text = parsed->to_string(), std::string{};
+        return printable(parsed.error().message() + "; " + parsed.error().cure());
+    };
+    app.add_option("TYPE", type, help)->type_name("")->transform(CLI::Validator(bad_type, ""));
+}
+
+void add_interfaces(CLI::App& app, std::vector<std::string>& interfaces) {
+    app.add_option("--interface", interfaces, "Only this network interface; repeat for more.")
+        ->allow_extra_args(false)
+        ->type_name("NAME");
+}
+
+}  // namespace muster::cli

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/ids.h"
+#include "muster/profile.h"
+#include "muster/session_types.h"
+#include "muster/time.h"
+
+namespace CLI {
+class App;
+}
+
+namespace muster::cli {
+
+// Options that several commands have. What they take is checked while the command line is read, so that a
+// mistake is a usage error and nothing has begun yet.
+
+void add_group(CLI::App& app, std::string& group);
+void add_name(CLI::App& app, std::string& name);
+void add_info(CLI::App& app, InfoMap& info);
+void add_profile(CLI::App& app, Profile& profile);
+/// May be given several times, or with commas.
+void add_devices(CLI::App& app, const std::string& flag, std::vector<DeviceId>& devices,
+                 const std::string& help);
+void add_seconds(CLI::App& app, const std::string& flag, std::optional<Duration>& duration,
+                 const std::string& help);
+void add_text(CLI::App& app, const std::string& flag, const std::string& label, std::string& text,
+              const std::string& help);
+void add_flag(CLI::App& app, const std::string& flag, bool& value, const std::string& help);
+/// A directory that exists.
+void add_directory(CLI::App& app, const std::string& flag, std::string& path, const std::string& help);
+/// "192.0.2.1:4711", "[fe80::1%eth0]:4711"; may be given several times.
+void add_addresses(CLI::App& app, const std::string& flag, std::vector<std::string>& addresses,
+                   const std::string& help);
+/// The argument TYPE: "_http._tcp".
+void add_service_type(CLI::App& app, std::string& type, const std::string& help);
+void add_interfaces(CLI::App& app, std::vector<std::string>& interfaces);
+
+}  // namespace muster::cli

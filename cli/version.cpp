@@ -1,0 +1,36 @@
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/format.h>
+
+#include "command.h"
+#include "describe.h"
+#include "output.h"
+#include "session/frame.h"
+
+namespace muster::cli {
+namespace {
+
+class Version final : public Command {
+public:
+    Manual manual() const override {
+        return {.name = "version",
+                .summary = "prints the version",
+                .purpose = "Prints the version of the program and of the protocol that it speaks.",
+                .examples = {}};
+    }
+    void declare(CLI::App&) override {}
+
+    Exit run(const Context& context) override {
+        JsonLine line{"version"};
+        context.output.event(line.text("version", cli::kVersion).integer("protocol", session::kVersion));
+        context.output.say(fmt::format("muster {}, protocol {}", cli::kVersion, session::kVersion));
+        return Exit::ok;
+    }
+};
+
+}  // namespace
+
+CommandPtr make_version() { return std::make_unique<Version>(); }
+
+}  // namespace muster::cli
