@@ -17,8 +17,9 @@ using namespace muster::quic::test;
 
 namespace {
 
-/// Frames that take the place of the next packet's own.
+/// Frames that take the place of a packet's own, and how many packets pass before.
 Bytes forged_frames;
+unsigned packets_before = 0;
 
 class Input {
 public:
@@ -122,8 +123,14 @@ public:
     }
 
     void play() {
+        const unsigned first = input_.next();
+        if (first >= 0xc0) {  // a rogue already during the handshake
+            fill_forgery();
+            packets_before = first % 16;
+        }
         world_.connect(client_);
-        if (input_.next() % 8 != 0) world_.run(20ms);
+        if (first % 8 != 0) world_.run(20ms);
+        forged_frames.clear();
         for (int moves = 0; !input_.empty() && moves < 300; ++moves) move();
         world_.swallow = nullptr;
         forged_frames.clear();
@@ -177,12 +184,19 @@ private:
         return streams_.empty() ? static_cast<StreamId>(choice) : streams_[choice % streams_.size()];
     }
 
-    void forge() {
-        if (over_ || !client_.connection->is_established()) return;
+    void fill_forgery() {
         Writer out{forged_frames};
+        packets_before = 0;
         for (unsigned count = 1 + input_.next() % 3; count > 0 && forged_frames.size() < 200; --count)
             forge_frame(input_, out);
-        client_.connection->send_datagram(slice(std::string(400, 'x')));  // a packet with room for them
+    }
+
+    void forge() {
+        const bool by_server = input_.next() % 4 == 0;
+        if (over_ || world_.host.recorders.empty() || world_.host.last().is_closed()) return;
+        Connection& rogue = by_server ? *world_.host.last().connection : *client_.connection;
+        fill_forgery();
+        rogue.send_datagram(slice(std::string(400, 'x')));  // a packet with room for them
         world_.run(2ms);
         forged_frames.clear();
     }
@@ -243,7 +257,7 @@ extern "C" int gnutls_aead_cipher_encrypt(gnutls_aead_cipher_hd_t handle, const 
                                           void* out, std::size_t* out_size) {
     using Function = decltype(&gnutls_aead_cipher_encrypt);
     static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "gnutls_aead_cipher_encrypt"));
-    if (forged_frames.empty() || in_size < forged_frames.size())
+    if (forged_frames.empty() || in_size < forged_frames.size() || packets_before-- > 0)
         return real(handle, nonce, nonce_size, aad, aad_size, tag_size, in, in_size, out, out_size);
     Bytes frames = std::exchange(forged_frames, {});
     frames.resize(in_size);  // zeros are PADDING

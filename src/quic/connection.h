@@ -15,10 +15,15 @@
 namespace muster::quic {
 
 /// One path as QUIC sees it: an opaque number that the link layer maps to (interface, remote address,
-/// medium). A move to another path, or back to the same one after an outage, takes a fresh number.
+/// medium). Each side numbers its own paths; the numbers never travel.
+/// A client takes a fresh number for each move, also for the move back to a path it has used before, and from
+/// a successful migrate() on presents all that comes by that path under the new number: QUIC drops what comes
+/// by a number it does not know. A server gives each (socket, remote address) one number and keeps it for as
+/// long as packets come; it may be used again when they come back.
 enum class PathId : std::uint64_t {};
 
-/// RFC 9000 section 2.1: bit 0 = opened by the server, bit 1 = unidirectional.
+/// RFC 9000 section 2.1: bit 0 = opened by the server, bit 1 = unidirectional. On the wire, all are
+/// bidirectional streams whose first octet tells the kind, so numbers are not reused across the kinds.
 using StreamId = std::int64_t;
 
 enum class Direction { bidirectional, unidirectional };
@@ -55,6 +60,8 @@ public:
 
     /// Decides on the peer's identity during the handshake, before anything else is believed.
     virtual bool on_admit(const DeviceId& peer) = 0;
+    /// The peer has proved its key and was admitted. A client hears this one flight before the server has
+    /// judged the client's key: a refusal comes as on_closed after it.
     virtual void on_established() = 0;
     /// Data in stream order. Credit is returned only by Connection::consume: whoever does not consume holds
     /// the peer back.
@@ -70,9 +77,11 @@ public:
     /// The peer allows more streams of this direction than before.
     virtual void on_streams_available(Direction direction) = 0;
     virtual void on_datagram(ByteView payload) = 0;
-    /// The server saw the peer move, or a migration asked for here was validated.
+    /// The server saw the peer move, or a migration asked for here was validated. Also with the old path, if
+    /// a migration ordered from within an event could not be made after all.
     virtual void on_path_changed(PathId path) = 0;
-    /// The last event. The connection object stays valid until the Endpoint's owner forgets it.
+    /// The last event; after close() the only one. The connection object stays valid until the Endpoint's
+    /// owner forgets it.
     virtual void on_closed(const CloseInfo& info) = 0;
 };
 
@@ -89,10 +98,11 @@ public:
     virtual PathId path() const = 0;
     virtual Stats stats() const = 0;
 
-    /// Opens a stream. Error queue_full when the peer's stream limit is reached: wait for
-    /// on_streams_available.
+    /// Opens a stream. Error queue_full when the peer's stream limit is reached (max_streams_bidi +
+    /// max_streams_uni of its Config, for both kinds together): wait for on_streams_available.
     virtual Result<StreamId> open_stream(Direction direction) = 0;
-    /// Queues octets; they are shared, not copied, and released when acknowledged. Ignored on a dead stream.
+    /// Queues octets; they are shared until acknowledged, or, up to the size of a packet, copied. Ignored on
+    /// a dead stream.
     virtual void write(StreamId stream, Slice octets) = 0;
     /// Ends our sending side after what is queued.
     virtual void finish(StreamId stream) = 0;
@@ -105,11 +115,12 @@ public:
     /// Returns flow-control credit for octets of on_stream_data that have been dealt with.
     virtual void consume(StreamId stream, std::size_t octets) = 0;
 
-    /// Queues one datagram (RFC 9221). False if too large for now or too many are queued: it is dropped.
+    /// Queues one datagram (RFC 9221). False if it is empty, too large for now, or too many are queued: it is
+    /// dropped.
     virtual bool send_datagram(Slice payload) = 0;
 
-    /// Sends CONNECTION_CLOSE with an application code and reason (cut to 200 octets) at the next flush.
-    /// Idempotent.
+    /// Sends CONNECTION_CLOSE with an application code and reason (cut to 200 octets) at the next flush,
+    /// after at most one batch of what was written before; the rest is dropped. Idempotent.
     virtual void close(std::uint64_t code, std::string_view reason) = 0;
 
     /// Client only: moves to `path` at once, which a probe must just have shown to work. False if QUIC cannot

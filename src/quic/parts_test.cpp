@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/writer.h"
+#include "quic/frame_guard.h"
 #include "quic/send_queue.h"
 #include "quic/test_world.h"
 #include "quic/timer_heap.h"
@@ -50,6 +52,90 @@ TEST(TimerHeap, LeavesTheFutureAlone) {
     EXPECT_EQ(heap.pop(TimePoint{} + 5s), &sleeper);
     heap.remove(sleeper);
     EXPECT_EQ(heap.pop(TimePoint{} + 6s), nullptr);
+}
+
+template <class... Number>
+Bytes frame(std::uint8_t type, Number... numbers) {
+    Bytes out;
+    Writer writer{out};
+    writer.write(type);
+    (writer.write_varint(numbers), ...);
+    return out;
+}
+
+Bytes new_connection_id(std::uint64_t number, std::uint64_t retire_prior_to) {
+    Bytes out = frame(0x18, number, retire_prior_to);
+    Writer{out}.write(std::uint8_t{8}).write(Bytes(8 + 16));
+    return out;
+}
+
+Bytes joined(std::initializer_list<Bytes> frames) {
+    Bytes out;
+    for (const Bytes& each : frames) out.insert(out.end(), each.begin(), each.end());
+    return out;
+}
+
+TEST(FrameGuard, StopsWhatWouldAbortTheEngine) {
+    FrameGuard guard;
+    guard.begin();
+    EXPECT_TRUE(guard.inspect(new_connection_id(5, 0)));
+    EXPECT_FALSE(guard.has_violation());
+    EXPECT_FALSE(guard.inspect(new_connection_id(50, 50)));
+    EXPECT_TRUE(guard.has_violation());
+}
+
+TEST(FrameGuard, FindsItBehindEveryOtherFrame) {
+    Bytes sized_stream = frame(0x0e, 0u, 0u, 3u);
+    sized_stream.resize(sized_stream.size() + 3, std::byte{0x18});
+    Bytes path_challenge = frame(0x1a);
+    path_challenge.resize(9, std::byte{0x18});
+    const std::vector<Bytes> others{frame(0x00),
+                                    frame(0x01),
+                                    frame(0x02, 9u, 0u, 1u, 2u, 0u, 1u),
+                                    frame(0x03, 9u, 0u, 0u, 2u, 1u, 2u, 3u),
+                                    frame(0x04, 1u, 2u, 3u),
+                                    frame(0x05, 4u, 7u),
+                                    frame(0x06, 0u, 0u),
+                                    frame(0x07, 0u),
+                                    sized_stream,
+                                    frame(0x10, 1'000'000u),
+                                    frame(0x11, 4u, 70'000u),
+                                    frame(0x12, 3u),
+                                    frame(0x13, 3u),
+                                    frame(0x14, 3u),
+                                    frame(0x15, 4u, 3u),
+                                    frame(0x16, 3u),
+                                    frame(0x17, 3u),
+                                    new_connection_id(1, 0),
+                                    frame(0x19, 3u),
+                                    path_challenge,
+                                    frame(0x1c, 1u, 0u, 0u),
+                                    frame(0x1d, 1u, 0u),
+                                    frame(0x1e),
+                                    frame(0x31, 0u)};
+    for (const Bytes& other : others) {
+        FrameGuard guard;
+        guard.begin();
+        EXPECT_TRUE(guard.inspect(other)) << static_cast<int>(other[0]);
+        EXPECT_FALSE(guard.inspect(joined({other, new_connection_id(3, 1)}))) << static_cast<int>(other[0]);
+    }
+}
+
+TEST(FrameGuard, RefusesTypesItCannotSkip) {
+    for (const unsigned type : {0x1fu, 0x20u, 0x28u, 0x2fu, 0x32u, 0x40u, 0x58u, 0xffu}) {
+        FrameGuard guard;
+        guard.begin();
+        EXPECT_FALSE(guard.inspect(frame(static_cast<std::uint8_t>(type), 0u, 0u))) << type;
+    }
+}
+
+TEST(FrameGuard, ReportsStopSending) {
+    FrameGuard guard;
+    guard.begin();
+    EXPECT_TRUE(guard.inspect(joined({frame(0x01), frame(0x05, 4u, 99u), frame(0x05, 8u, 1u)})));
+    ASSERT_EQ(guard.stops().size(), 2u);
+    EXPECT_EQ(guard.stops()[0].stream, 4);
+    EXPECT_EQ(guard.stops()[0].code, 99u);
 }
 
 std::string gathered(const SendQueue& queue, std::size_t limit) {
