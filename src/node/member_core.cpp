@@ -54,10 +54,12 @@ void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const E
     if (!targets_.contains(coordinator) && targets_.size() >= kMaxTargets) return;
     Target& target = targets_[coordinator];
     for (const Endpoint& endpoint : endpoints) {
-        const bool known = std::ranges::find(target.endpoints, endpoint) != target.endpoints.end();
+        const bool known = std::ranges::any_of(targets_, [&endpoint](const auto& entry) {
+            return std::ranges::find(entry.second.endpoints, endpoint) != entry.second.endpoints.end();
+        });  // under whatever id: one handshake is enough
         if (!known && target.endpoints.size() < kMaxEndpoints) target.endpoints.push_back(endpoint);
     }
-    pursue(coordinator, target);
+    if (!target.endpoints.empty()) pursue(coordinator, target);
 }
 
 void MemberCore::pursue(const std::optional<DeviceId>& id, Target& target) {
@@ -84,7 +86,8 @@ void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint 
     interfaces_.assign(interfaces.begin(), interfaces.end());
     links_.on_interfaces(interfaces, now);
     if (state_ != State::searching) return;
-    for (auto& [id, target] : targets_) pursue(id, target);
+    for (auto& [id, target] : targets_)
+        if (!target.endpoints.empty()) pursue(id, target);
 }
 
 void MemberCore::on_timer(TimePoint now) {
