@@ -25,7 +25,7 @@ class Input {
 public:
     Input(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
     bool empty() const { return size_ == 0; }
-    unsigned next() {
+    std::size_t next() {
         if (size_ == 0) return 0;
         --size_;
         return *data_++;
@@ -105,13 +105,15 @@ private:
     }
 
     void step(Input& in) {
-        const unsigned what = in.next();
+        const std::size_t what = in.next();
         auto& node = *rig.members[what >> 7];
         const ChannelId channel{static_cast<std::uint16_t>(in.next() % 2)};
         switch (what % 16) {
-            case 0: return rig.run(Duration{1us} * (1 + 40 * in.next()));
-            case 1: return rig.run(Duration{1ms} * in.next());
-            case 2: return node.link->cut(Duration{1ms} * (in.next() % 20), Duration{1ms} * (in.next() % 20));
+            case 0: return rig.run(Duration{1us} * static_cast<int>(1 + 40 * in.next()));
+            case 1: return rig.run(Duration{1ms} * static_cast<int>(in.next()));
+            case 2:
+                return node.link->cut(Duration{1ms} * static_cast<int>(in.next() % 20),
+                                      Duration{1ms} * static_cast<int>(in.next() % 20));
             case 3: return connect(node);
             case 4: return node.link->freeze();
             case 5: return send(node, up[{node.id, channel}], Recipients::coordinator(), channel, in.next());
@@ -132,7 +134,7 @@ private:
             case 14:
                 if (in.next() < 40) node.engine->close(1, "bye", 100ms, rig.timeline.now());
                 return;
-            case 15:
+            default:
                 if (in.next() < 20)
                     (void)rig.coordinator->close_member(node.id, 2, "out", 100ms, rig.timeline.now());
                 return;
@@ -165,7 +167,7 @@ private:
     void use_stream(Input& in) {
         if (streams.empty()) return;
         const auto [node, stream] = streams[in.next() % streams.size()];
-        const unsigned how = in.next();
+        const std::size_t how = in.next();
         if (how % 8 == 0) return node->engine->finish(stream);
         if (how % 8 == 1) return node->engine->reset(stream, 1, "no");
         (void)node->engine->write(stream, Slice::from(Bytes(how * 50)));
