@@ -157,13 +157,13 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     PeerSession& session = member.session;
     const bool stalled = is_stalled(member);
     session.flush(now_);
-    if (session.end()) return remove(member);
+    if (const auto& how = session.end()) return remove(member, Departure{*how});
     settle_passed(member, stalled);
     if (member.held_messages > 0) return_credit(member, 0, 0);
     if (member.roster_sent != roster_.revision && session.outbox().control_queued() == 0) send_roster(member);
-    if (session.is_interrupted() && !member.interruption_told) {
+    if (const auto& why = session.interruption(); why && !member.interruption_told) {
         member.interruption_told = true;
-        listener_.on_interrupted(member.info.id, session.interruption().value());
+        listener_.on_interrupted(member.info.id, Error{*why});
     }
     TimePoint next = session.next_wakeup();
     if (!member.passed.empty()) next = std::min(next, session.progress_at() + options_.stall_limit);
@@ -171,7 +171,7 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
 }
 
 /// A session has ended: tells everyone, and frees it at the end of the round.
-void CoordinatorEngine::Impl::remove(CoordinatorMember& member) {
+void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure& how) {
     member_deadlines_.set(member, kNever);
     if (member.session.is_listed) std::erase(busy_, &member);
     member.session.is_listed = true;  // for good: nobody is to put it there again
@@ -187,7 +187,6 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member) {
         if (door->member == &member && door->stage == Door::Stage::inside) leave(*door, LinkCode::done, "");
     end_streams(member);
     const DeviceId id = member.info.id;
-    const Departure how = member.session.end().value();
     everyone_.back()->place = member.place;
     everyone_[member.place] = everyone_.back();
     everyone_.pop_back();

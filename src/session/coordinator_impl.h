@@ -183,7 +183,7 @@ private:
 
     // coordinator_engine.cpp
     void flush_member(CoordinatorMember& member);
-    void remove(CoordinatorMember& member);
+    void remove(CoordinatorMember& member, const Departure& how);
     void change_roster();
     void send_roster(CoordinatorMember& member);
     void finish_closing();

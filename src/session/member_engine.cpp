@@ -172,9 +172,11 @@ void MemberEngine::Impl::check_attempts(TimePoint now) {
 
 void MemberEngine::Impl::report(TimePoint now) {
     if (ended_) return;
-    if (session_ != nullptr && session_->is_interrupted() && !session_->end() && !interruption_told_) {
-        interruption_told_ = true;
-        listener_.on_interrupted(session_->interruption().value());
+    if (session_ != nullptr && !session_->end() && !interruption_told_) {
+        if (const auto& why = session_->interruption()) {
+            interruption_told_ = true;
+            listener_.on_interrupted(Error{*why});
+        }
     }
     if (session_ != nullptr && session_->end()) early_end_ = session_->end();
     if (!early_end_) return;
