@@ -85,8 +85,10 @@ void Gatekeeper::refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t 
     if (size > 0) answer(path, shortened(std::move(packet), size));
 }
 
+// Not rationed by time: it is a tenth of what it answers, and to ration it would lock honest clients out for
+// as long as somebody floods us.
 void Gatekeeper::send_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now) {
-    if (!may_answer(now)) return;
+    if (answers_.size() >= kMaxAnswers) return;
     const SyntheticPath addresses{SyntheticPath::Side::server, path};
     const auto* remote = reinterpret_cast<const ngtcp2_sockaddr*>(&addresses.remote());
     const ngtcp2_cid scid = Cid::random(shared_.random, kCidSize).to_ngtcp2();

@@ -296,6 +296,30 @@ TEST(QuicHandshake, DemandsProofOfAddressWhenTooManyAreHalfOpen) {
     }));
 }
 
+TEST(QuicHandshake, LetsHonestClientsInDuringAFlood) {
+    World world;
+    world.server_config.retry_above = 4;
+    world.links[1].dead = true;
+    world.start();
+    std::vector<std::unique_ptr<Recorder>> flood;
+    for (int i = 0; i < 500; ++i) {  // of first packets; who sent them never answers
+        flood.push_back(std::make_unique<Recorder>());
+        const auto take = [&](End from, std::size_t, ByteView packet) {
+            if (from == End::client) world.server->on_datagram(World::server_path(1), packet, 0, world.now);
+            return from == End::client;
+        };
+        world.swallow = take;
+        Connection& sender = world.connect(*flood.back());
+        world.client->forget(sender);
+        world.swallow = nullptr;
+        world.flush();
+    }
+    EXPECT_EQ(world.server->connections(), 4u);
+    Recorder honest;
+    world.connect(honest);
+    EXPECT_TRUE(world.run_until([&] { return honest.established == 1; }, 20ms));
+}
+
 TEST(QuicHandshake, ForgesNoTokenForAnotherPath) {
     World world;
     world.server_config.retry_above = 0;
