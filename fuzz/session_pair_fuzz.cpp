@@ -132,10 +132,10 @@ private:
                 return (void)say(*node.engine, Recipients::everyone(), "loose",
                                  SendOptions{Delivery::unreliable});
             case 14:
-                if (in.next() < 40) node.engine->close(1, "bye", 100ms, rig.timeline.now());
+                if (in.next() < 3) node.engine->close(1, "bye", 100ms, rig.timeline.now());
                 return;
             default:
-                if (in.next() < 20)
+                if (in.next() < 2)
                     (void)rig.coordinator->close_member(node.id, 2, "out", 100ms, rig.timeline.now());
                 return;
         }

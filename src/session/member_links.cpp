@@ -70,6 +70,10 @@ void MemberEngine::Impl::on_link_down(link::LinkPort& port, const LinkEnd& how, 
         link_lost_ = cause;
     } else if (carried) {
         end_link(*session_, how, now);
+    } else if (was == Stage::resuming && closed != nullptr &&
+               closed->code < static_cast<std::uint64_t>(LinkCode::done)) {
+        session_->on_link_closed(static_cast<CloseCode>(closed->code),
+                                 closed->reason);  // the answer to the resumption
     } else if (was == Stage::joining || was == Stage::resuming) {
         lose_attempt(was, cause);
     }

@@ -205,6 +205,20 @@ TEST(Resume, QueueThatFilledDuringALongInterruptionIsNoReasonToDropTheMember) {
     EXPECT_THAT(rig.log.writable, SizeIs(1));
 }
 
+TEST(Resume, CloseInsteadOfAnAnswerEndsTheSessionThoughTheOldLinkHangs) {
+    Rig rig{patient()};
+    auto& ann = rig.join("ann", patient_member());
+    ann.link->freeze();
+    ASSERT_TRUE(rig.coordinator->close_member(ann.id, 3, "out", 10ms, rig.timeline.now()));
+    rig.run(8ms);
+    MemoryLink& fresh = rig.connect(ann);
+    bool asked = false;  // the request arrives; what answers it does not, but for the link's own goodbye
+    fresh.before_delivery = [&] { return !std::exchange(asked, true); };
+    rig.run(100ms);
+    ASSERT_THAT(ann.log.ended, SizeIs(1));
+    EXPECT_EQ(ann.log.ended[0], Departure(Closed(Closed::By::peer, 3, "out")));
+}
+
 TEST(Resume, GoodbyeUnderWayIsSaidAgainOnTheNextLink) {
     Rig rig{patient()};
     auto& ann = rig.join("ann", patient_member());
