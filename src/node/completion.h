@@ -5,7 +5,7 @@
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
-#include <boost/asio/execution/blocking.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 
@@ -25,12 +25,19 @@ Handler take(Waiter<Handler>& waiter) {
 }
 
 /// Hands a result to a completion handler on the executor that belongs to it, never from inside the caller.
+/// Posted by way of `fallback`, the node's strand: the handler's own executor comes as Boost's
+/// any_completion_executor, which cannot promise not to run at once (blocking.never is not among its
+/// properties). A coroutine on the strand that awaits one send after the other would pile them up on its
+/// stack.
 template <class Executor, class Handler, class... Values>
 void complete(const Executor& fallback, Handler handler, Values... values) {
-    auto executor = boost::asio::get_associated_executor(handler, fallback);
-    auto later = boost::asio::prefer(executor, boost::asio::execution::blocking.never);
-    later.execute([handler = std::move(handler), ... values = std::move(values)]() mutable {
+    auto executor = boost::asio::prefer(boost::asio::get_associated_executor(handler, fallback),
+                                        boost::asio::execution::outstanding_work.tracked);
+    auto deliver = [handler = std::move(handler), ... values = std::move(values)]() mutable {
         std::move(handler)(std::move(values)...);
+    };
+    boost::asio::post(fallback, [executor = std::move(executor), deliver = std::move(deliver)]() mutable {
+        executor.execute(std::move(deliver));
     });
 }
 

@@ -137,6 +137,28 @@ TEST_F(NodeTest, MembersReachEachOtherThroughTheCoordinator) {
     }(*this));
 }
 
+// A coroutine on the strand that awaits what completes at once must not pile up on the stack.
+TEST_F(NodeTest, AHundredThousandSendsInARowFromTheStrand) {
+    static constexpr int kMany = 100'000;
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto member = co_await muster::join(executor, test.join_options(*host, "left"));
+        EXPECT_TRUE(member);
+        const auto send_all = [](Member& from) -> asio::awaitable<void> {
+            for (int i = 0; i < kMany; ++i) {
+                Bytes one(1);
+                EXPECT_TRUE(co_await from.send(Recipients::coordinator(), std::move(one)));
+            }
+        };
+        asio::co_spawn(member->get_executor(), send_all(*member), [](std::exception_ptr) {});
+        int arrived = 0;
+        while (arrived < kMany && co_await next<Message>(*host)) ++arrived;
+        EXPECT_EQ(arrived, kMany);
+        (void)co_await host->close();
+    }(*this));
+}
+
 TEST_F(NodeTest, ARefusalTellsItsReason) {
     run([](NodeTest& test) -> asio::awaitable<void> {
         const auto executor = co_await asio::this_coro::executor;
