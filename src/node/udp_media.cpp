@@ -69,6 +69,11 @@ void UdpMedia::stop() {
     }
 }
 
+void UdpMedia::read_now() {
+    for (const auto& socket : sockets_)
+        if (socket && !socket->stopped) read(*socket);
+}
+
 std::uint16_t UdpMedia::port(os::IpFamily family) const {
     const auto& socket = sockets_[static_cast<std::size_t>(family)];
     return socket ? socket->udp->port() : 0;

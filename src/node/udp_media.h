@@ -35,6 +35,8 @@ public:
     void start(OnDatagram on_datagram, OnBatch on_batch);
     /// No callback comes after this.
     void stop();
+    /// Delivers what has arrived, without waiting to be told that something has.
+    void read_now();
     /// Zero if the family is not available.
     std::uint16_t port(os::IpFamily family) const;
 
