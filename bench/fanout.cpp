@@ -21,7 +21,6 @@ constexpr int kBatch = 64;  // messages to everyone between two looks at the clo
 
 struct Crowd {
     std::uint64_t deliveries = 0;
-    std::size_t joined = 0;
     std::size_t done = 0;
     TimePoint first{};
     TimePoint last{};
@@ -31,7 +30,6 @@ struct Crowd {
 asio::awaitable<void> count(std::uint16_t port, Crowd& crowd, const Channel& parent) {
     auto joined = co_await join(co_await asio::this_coro::executor, join_options(port));
     Member member = need(std::move(joined), "join");
-    if (++crowd.joined == kMembers) parent.tell(kMembers);
     while (auto event = co_await member.next_event()) {
         const auto* message = std::get_if<Message>(&*event);
         if (!message) continue;
@@ -86,11 +84,10 @@ asio::awaitable<void> measure(const Channel& crowd, JsonLines& out) {
     Coordinator coordinator = need(std::move(made), "host");
     crowd.tell(coordinator.port());
     co_await wait_for_members(coordinator);
-    if (crowd.hear() != kMembers) fail("not all members joined");
     asio::co_spawn(executor, swallow(coordinator), asio::detached);
     co_await asio::co_spawn(coordinator.get_executor(), send_to_everyone(coordinator), asio::use_awaitable);
     (void)co_await coordinator.close(0, "done", std::chrono::seconds{20});
-    const std::uint64_t deliveries = crowd.hear();
+    const std::uint64_t deliveries = crowd.hear();  // blocks; nothing runs here any more
     const double seconds = static_cast<double>(crowd.hear()) / 1e9;
     out.line("fan_out_100_members", static_cast<double>(deliveries) / seconds, "deliveries/s", deliveries);
 }
