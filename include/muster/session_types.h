@@ -33,7 +33,8 @@ struct SessionLimits {
     std::size_t receive_queue = 2 << 20;
     /// Octets kept per stream and direction: the sender's unacknowledged and the receiver's unread ones.
     std::size_t stream_buffer = 1 << 20;
-    /// Streams that one peer may have open with us at a time. Twice that and `channels`: at most 246 together.
+    /// Streams that one peer may have open with us at a time. Twice that and `channels`: at most 246
+    /// together.
     std::size_t streams = 64;
     /// Channels with ordered messages in use per peer; the numbers themselves are free.
     std::size_t channels = 32;

@@ -37,7 +37,7 @@ enum class LinkCode : std::uint64_t {
     timed_out,           ///< the peer did not answer within a deadline
     superseded,          ///< a fresh link carries the session
     aborted,             ///< the application gave up without goodbye
-    full,                           ///< too many devices ask to join at the same time
+    full,                ///< too many devices ask to join at the same time
 };
 
 }  // namespace muster::session
