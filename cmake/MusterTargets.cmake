@@ -53,7 +53,7 @@ function(muster_test name)
         set(ARG_LABELS unit)
     endif()
     muster_test_properties_of("${ARG_LABELS}" properties)
-    gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 ${properties})
+    gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600 ${properties})
 endfunction()
 
 # muster_script_test(name COMMAND program arg ... LABELS lab [TIMEOUT seconds]): a test that is a script or another
@@ -85,7 +85,7 @@ function(muster_fuzz name)
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     elseif(MUSTER_TESTS)
         add_test(NAME fuzz_corpus_${name} COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name})
-        set_tests_properties(fuzz_corpus_${name} PROPERTIES TIMEOUT 120 LABELS fuzz)
+        set_tests_properties(fuzz_corpus_${name} PROPERTIES TIMEOUT 600 LABELS fuzz)
     endif()
 endfunction()
 
