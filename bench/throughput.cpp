@@ -59,23 +59,32 @@ asio::awaitable<void> drain(ByteStream stream, const Channel& parent) {
     tally.tell(parent);
 }
 
+void count_message(const Message& message, Tally& messages, const Channel& parent) {
+    if (message.payload.size() == kMessage) return messages.add(1);
+    messages.tell(parent);  // the short one is the last
+}
+
+/// On the coordinator's strand, so that events that are there already are taken without waiting.
+asio::awaitable<void> count(Coordinator& coordinator, const Channel& parent) {
+    Tally messages;
+    for (;;) {
+        auto first = co_await coordinator.next_event();
+        if (!first) co_return;
+        for (std::optional<Event> event{std::move(*first)}; event; event = coordinator.try_next_event()) {
+            if (std::holds_alternative<PeerLeft>(*event)) co_return;
+            if (auto* opened = std::get_if<StreamOpened>(&*event))
+                co_await drain(std::move(opened->stream), parent);
+            else if (const auto* message = std::get_if<Message>(&*event))
+                count_message(*message, messages, parent);
+        }
+    }
+}
+
 asio::awaitable<void> receive(const Channel& parent) {
     auto made = co_await host(co_await asio::this_coro::executor, host_options());
     Coordinator coordinator = need(std::move(made), "host");
     parent.tell(coordinator.port());
-    Tally messages;
-    for (;;) {
-        auto event = co_await coordinator.next_event();
-        if (!event || std::holds_alternative<PeerLeft>(*event)) co_return;
-        if (auto* opened = std::get_if<StreamOpened>(&*event))
-            co_await drain(std::move(opened->stream), parent);
-        const auto* message = std::get_if<Message>(&*event);
-        if (!message) continue;
-        if (message->payload.size() == kMessage)
-            messages.add(1);
-        else
-            messages.tell(parent);  // the short one is the last
-    }
+    co_await asio::co_spawn(coordinator.get_executor(), count(coordinator, parent), asio::use_awaitable);
 }
 
 // --- the sending member
