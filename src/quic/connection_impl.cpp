@@ -106,9 +106,9 @@ void ConnectionImpl::start(const Cid& dcid, const Cid& scid, ngtcp2_settings set
     ngtcp2_conn* conn = nullptr;
     const auto* callbacks = Events::table();
     const int rv = is_server() ? ngtcp2_conn_server_new(&conn, &to, &from, &view, version, callbacks,
-                                                        &settings, &params, nullptr, this)
+                                                        &settings, &params, shared_.memory.interface(), this)
                                : ngtcp2_conn_client_new(&conn, &to, &from, &view, version, callbacks,
-                                                        &settings, &params, nullptr, this);
+                                                        &settings, &params, shared_.memory.interface(), this);
     if (rv != 0) return;
     conn_.reset(conn);
     tls_ = std::make_unique<TlsSession>(is_server() ? TlsSession::Role::server : TlsSession::Role::client,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/writer.h"
+#include "quic/block_pool.h"
 #include "quic/frame_guard.h"
 #include "quic/send_queue.h"
 #include "quic/test_world.h"
@@ -52,6 +53,68 @@ TEST(TimerHeap, LeavesTheFutureAlone) {
     EXPECT_EQ(heap.pop(TimePoint{} + 5s), &sleeper);
     heap.remove(sleeper);
     EXPECT_EQ(heap.pop(TimePoint{} + 6s), nullptr);
+}
+
+// Random sizes, each block filled with a mark of its own that must still be there when it is given back.
+TEST(BlockPool, KeepsItsBlocksApart) {
+    SeededRandomness random{3};
+    BlockPool pool;
+    struct Held {
+        unsigned char* memory;
+        std::size_t size;
+        unsigned char mark;
+    };
+    std::vector<Held> held;
+    const auto check = [](const Held& each) {
+        return std::all_of(each.memory, each.memory + each.size,
+                           [&](unsigned char c) { return c == each.mark; });
+    };
+    for (int round = 0; round < 5000; ++round) {
+        const std::size_t size = uniform(random, uniform(random, 2) == 0 ? 200 : 30'000);
+        const auto mark = static_cast<unsigned char>(round);
+        if (held.size() < 50 || uniform(random, 2) == 0) {
+            auto* memory = static_cast<unsigned char*>(pool.allocate(size));
+            ASSERT_NE(memory, nullptr);
+            ASSERT_EQ(reinterpret_cast<std::uintptr_t>(memory) % alignof(std::max_align_t), 0u);
+            std::memset(memory, mark, size);
+            held.push_back({memory, size, mark});
+            continue;
+        }
+        Held& victim = held[uniform(random, held.size())];
+        ASSERT_TRUE(check(victim));
+        if (uniform(random, 4) == 0) {
+            victim.memory = static_cast<unsigned char*>(pool.resize(victim.memory, size));
+            const std::size_t kept = std::min(size, victim.size);
+            victim.size = kept;
+            ASSERT_TRUE(check(victim));
+            victim.size = size;
+            std::memset(victim.memory, victim.mark, size);
+            continue;
+        }
+        pool.release(victim.memory);
+        victim = held.back();
+        held.pop_back();
+    }
+    for (const Held& each : held) {
+        EXPECT_TRUE(check(each));
+        pool.release(each.memory);
+    }
+}
+
+TEST(BlockPool, UsesABlockAgain) {
+    BlockPool pool;
+    void* first = pool.allocate(8208);
+    pool.release(first);
+    EXPECT_EQ(pool.allocate(8200), first);
+}
+
+TEST(BlockPool, GivesZerosWhenAskedTo) {
+    BlockPool pool;
+    const ngtcp2_mem* memory = pool.interface();
+    auto* octets = static_cast<unsigned char*>(memory->calloc(10, 1000, memory->user_data));
+    EXPECT_TRUE(std::all_of(octets, octets + 10'000, [](unsigned char c) { return c == 0; }));
+    memory->free(octets, memory->user_data);
+    EXPECT_EQ(memory->calloc(SIZE_MAX / 2, 3, memory->user_data), nullptr);
 }
 
 template <class... Number>

@@ -5,6 +5,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "quic/block_pool.h"
 #include "quic/cid_table.h"
 #include "quic/endpoint.h"
 #include "quic/frame_guard.h"
@@ -35,6 +36,7 @@ struct Shared {
     Config config;
     Randomness& random;
     TlsContext tls;
+    BlockPool memory;
     Bytes reset_secret;
     Bytes retry_secret;
     CidTable cids;
