@@ -119,16 +119,6 @@ void Output::fail(const Error& error, int exit_code) {
     draw_live();
 }
 
-void Output::warn(std::string_view text) {
-    if (is_json()) {
-        JsonLine line{"warning"};
-        return event(line.text("text", text));
-    }
-    clear_live();
-    write_all(STDERR_FILENO, "muster: " + printable_lines(text));
-    draw_live();
-}
-
 void Output::write(std::string_view text) {
     if (gone_ || write_all(STDOUT_FILENO, text)) return;
     gone_ = true;

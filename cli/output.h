@@ -44,11 +44,12 @@ public:
     void live(std::vector<std::string> lines);
     /// What failed, with cause and cure: on stderr for a person, as an event with --json.
     void fail(const Error& error, int exit_code);
-    /// Something to know that is not a failure.
-    void warn(std::string_view text);
 
-    /// Called once when nobody reads stdout any more.
-    void on_gone(std::function<void()> handler) { on_gone_ = std::move(handler); }
+    /// Called once when nobody reads stdout any more; at once if that is so already.
+    void on_gone(std::function<void()> handler) {
+        if (gone_ && handler) return handler();
+        on_gone_ = std::move(handler);
+    }
 
 private:
     void write(std::string_view text);

@@ -8,6 +8,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/multiple_exceptions.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -55,6 +56,8 @@ private:
     static void rethrow_unless_cancelled(const std::exception_ptr& failure) {
         try {
             std::rethrow_exception(failure);
+        } catch (const boost::asio::multiple_exceptions& several) {  // of || when both sides were cancelled
+            rethrow_unless_cancelled(several.first_exception());
         } catch (const boost::system::system_error& error) {
             if (error.code() != boost::asio::error::operation_aborted) throw;
         }
