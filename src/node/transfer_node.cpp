@@ -106,9 +106,8 @@ public:
     }
     void on_reset(Errc why, std::string_view reason) override {
         port_ = nullptr;
-        held_.clear();
         unwritten_ = {};
-        engine_.on_stream_reset(why, reason, SteadyClock::now());
+        reset_ = Error{why, std::string{reason}};
         turn();
     }
     void on_writable() override { turn(); }
@@ -142,7 +141,12 @@ private:
         const TimePoint now = SteadyClock::now();
         const auto taken = static_cast<std::ptrdiff_t>(feed(held_, now));
         held_.erase(held_.begin(), held_.begin() + taken);
+        // What came before the end counts first: it may say why the end came.
         if (fin_ && held_.empty() && !std::exchange(told_end_, true)) engine_.on_stream_end(now);
+        if (reset_ && (held_.empty() || at_storage_ == 0)) {
+            engine_.on_stream_reset(reset_->code(), reset_->message(), now);
+            reset_.reset();
+        }
         write(now);
         ask_storage(now);  // after write(): what leaves makes room for what is read next
         tell();
@@ -169,9 +173,11 @@ private:
     void ask_storage(TimePoint now) {
         if (!files_) return;
         while (auto request = engine_.next_request(now)) {
+            ++at_storage_;
             asio::post(files_, [self = self(), worker = worker_, request = std::move(*request)]() mutable {
                 auto reply = worker->run(request);
                 asio::post(self->wiring_.strand, [self, reply = std::move(reply)]() mutable {
+                    --self->at_storage_;
                     self->engine_.on_storage(std::move(reply), SteadyClock::now());
                     self->turn();
                 });
@@ -228,8 +234,10 @@ private:
     std::shared_ptr<Worker> worker_;  // owners: this node and the request that runs
     asio::steady_timer timer_;
     TimePoint armed_{};
-    Bytes held_;       // octets that the engine did not take yet; bounded by the stream's credit
-    Slice unwritten_;  // what the stream had no room for
+    Bytes held_;                  // octets that the engine did not take yet; bounded by the stream's credit
+    Slice unwritten_;             // what the stream had no room for
+    std::optional<Error> reset_;  // what ended the stream, until the engine has what came before
+    std::size_t at_storage_ = 0;  // requests under way
     bool fin_ = false;
     bool told_end_ = false;
     bool finished_ = false;

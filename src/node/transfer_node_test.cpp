@@ -1,0 +1,92 @@
+#include "node/transfer_node.h"
+
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+
+#include "session/file_memory.h"
+
+namespace muster::detail {
+namespace {
+
+using session::ResourceFrame;
+
+/// A stream whose octets nobody reads.
+class SilentPort final : public session::StreamPort {
+public:
+    Result<StreamHandle> open_stream(const DeviceId&, ByteView) override { return StreamHandle{}; }
+    Result<void> write(StreamHandle, Slice) override { return {}; }
+    std::size_t writable(StreamHandle) const override { return 1 << 20; }
+    void finish(StreamHandle) override {}
+    void reset(StreamHandle, std::uint64_t, std::string_view) override {}
+    void consume(StreamHandle, std::size_t) override {}
+};
+
+/// A receiving transfer whose storage works only when it is told to.
+class TransferNodeTest : public testing::Test {
+protected:
+    TransferNodeTest() {
+        session::ResourceReceiver::Options options;
+        options.chunk = 4096;
+        node = TransferNode::receive({.strand = strand.get_executor(),
+                                      .storage = storage,
+                                      .poke = [] {},
+                                      .on_offer = [this](auto offered) { offered->accept(receive); }},
+                                     std::move(options));
+        node->attach(disk.get_executor(), port, StreamHandle{1});
+        receive.directory = "in";
+    }
+
+    void feed(const Slice& octets) { node->on_data(octets.view(), false); }
+    void run_all() {
+        do {
+            strand.restart();
+            disk.restart();
+        } while (disk.poll() + strand.poll() > 0);
+    }
+
+    boost::asio::io_context strand, disk;
+    std::shared_ptr<session::MemoryStorage> storage = std::make_shared<session::MemoryStorage>();
+    SilentPort port;
+    ReceiveFileOptions receive;
+    std::shared_ptr<TransferNode> node;
+};
+
+// The sender tells why it gave up, and leaves: both arrive before the storage has caught up.
+TEST_F(TransferNodeTest, TheSendersReasonIsHeardThoughItLeavesAtOnce) {
+    session::OfferFrame offer;
+    offer.size = 1 << 20;
+    offer.name = "film";
+    feed(encode(offer));
+    run_all();  // accepted, the part is made
+    const Bytes chunk(4096);
+    for (int i = 0; i < 64; ++i) {
+        feed(session::encode_data_header(chunk.size()));
+        feed(Slice::copy_of(chunk));
+    }
+    feed(encode(ResourceFrame::cancel, session::reason_of(Error{Errc::source_changed, "it was written to"})));
+    node->on_reset(Errc::lost, "the peer's session has ended");
+    std::optional<Result<FileReceipt>> told;
+    node->finished(FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
+    run_all();
+    ASSERT_TRUE(told && !*told);
+    EXPECT_EQ(told->error().code(), Errc::source_changed) << told->error().explain();
+    EXPECT_TRUE(storage->files().empty()) << "nothing of it is kept";
+}
+
+// A peer that sends ahead of the answer and goes: nothing will make room for what it sent.
+TEST_F(TransferNodeTest, AResetIsTakenWhenNothingIsAtTheStorage) {
+    session::OfferFrame offer;
+    offer.size = 1 << 20;
+    offer.name = "film";
+    feed(encode(offer));
+    run_all();
+    node->on_reset(Errc::lost, "the peer's session has ended");
+    std::optional<Result<FileReceipt>> told;
+    node->finished(FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
+    run_all();
+    ASSERT_TRUE(told && !*told);
+    EXPECT_EQ(told->error().code(), Errc::lost);
+}
+
+}  // namespace
+}  // namespace muster::detail
