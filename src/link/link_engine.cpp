@@ -12,10 +12,6 @@ namespace {
 // this.
 constexpr std::size_t kMaxStrangers = 1024;
 
-// The application code of a link that one end gave up as lost ("LOST"): it is no goodbye, and not shown as
-// one.
-constexpr std::uint64_t kLostCode = 0x4c4f5354;
-
 quic::Config quic_config(const LinkOptions& options) {
     quic::Config config{options.key};
     config.paced = options.paced;

@@ -25,6 +25,10 @@ namespace muster::link {
 
 class QuicLink;
 
+/// The code with which a link is closed that this end gives up as lost: no goodbye, and not shown as one. Of
+/// the codes below it, those below 2^32 are the application's, the others the session's (LinkCode).
+inline constexpr std::uint64_t kLostCode = std::uint64_t{1} << 33;
+
 /// The other side said goodbye, or we did.
 struct LinkClosed {
     bool by_peer = false;

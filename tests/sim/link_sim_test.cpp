@@ -272,6 +272,22 @@ TEST_F(LinkSim, AGoodbyeIsClosedWithCodeAndReasonNeverLost) {
     EXPECT_FALSE(std::get<link::LinkClosed>(*member->end).by_peer);
 }
 
+TEST_F(LinkSim, EveryCodeOfAnApplicationArrivesAsClosed) {
+    build();
+    for (const std::uint64_t code :
+         {0ULL, 1ULL, 0x4c4f5354ULL, 0x7fffffffULL, 0x80000000ULL, 0xffffffffULL}) {
+        ASSERT_TRUE(connect());
+        member->port->close(code, "mine");
+        member->station.turn();
+        ASSERT_TRUE(clock.run_until([&] { return coordinator->end && member->end; }, 1s));
+        const auto* told = std::get_if<link::LinkClosed>(&*coordinator->end);
+        ASSERT_NE(told, nullptr) << code << ": " << coordinator->how_it_ended();
+        EXPECT_EQ(told->code, code);
+        coordinator->end.reset();
+        member->end.reset();
+    }
+}
+
 TEST_F(LinkSim, LosingTheOwnInterfaceIsNoticedAtOnceAndNamed) {
     build();
     ASSERT_TRUE(connect());
@@ -293,6 +309,7 @@ TEST_F(LinkSim, OneWayDeathIsToldOverTheWayThatStillWorks) {
     ASSERT_TRUE(clock.run_until([&] { return member->end && coordinator->end; }, 20s));
     EXPECT_TRUE(coordinator->lost(Errc::lost));
     EXPECT_TRUE(member->lost(Errc::lost)) << "giving a link up is no goodbye: " << member->how_it_ended();
+    EXPECT_NE(member->how_it_ended().find("gave this link up"), std::string::npos) << member->how_it_ended();
 }
 
 TEST_F(LinkSim, OldLinksLeaveNothingBehind) {
