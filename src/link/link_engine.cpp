@@ -82,12 +82,8 @@ LinkEngine::~LinkEngine() = default;
 DialId LinkEngine::dial(RaceOptions race, std::span<const Path> candidates, TimePoint now) {
     now_ = now;
     const DialId id{next_dial_++};
-    Dial& dial = dials_
-                     .emplace(id, Dial{.race = Race{std::move(race), random_, now},
-                                       .started = now,
-                                       .last_failure = {},
-                                       .attempts = {}})
-                     .first->second;
+    Dial& dial =
+        dials_.emplace(id, Dial{.race = Race{std::move(race), random_, now}, .attempts = {}}).first->second;
     for (const Path& path : candidates) dial.race.add(path, now);
     return id;
 }
@@ -116,9 +112,10 @@ std::optional<Error> LinkEngine::explain(DialId id) const {
 void LinkEngine::cancel(DialId id) {
     const auto found = dials_.find(id);
     if (found == dials_.end()) return;
-    for (const auto& [link, candidate] : found->second.attempts) {
-        link->connection().close(kLostCode, "another path was faster");
-        drop(*link);
+    for (const auto& [serial, candidate] : found->second.attempts) {
+        QuicLink& link = *links_.at(serial);
+        link.connection().close(kLostCode, "another path was faster");
+        drop(link);
     }
     dials_.erase(found);
 }
@@ -144,13 +141,14 @@ void LinkEngine::advance_dial(DialId id, Dial& dial) {
 
 void LinkEngine::start_handshake(DialId id, Dial& dial, Race::CandidateIndex candidate) {
     const quic::PathId path = path_id(dial.race.path(candidate));
-    auto link = std::make_unique<QuicLink>(*this, id, path, now_);
+    const LinkSerial serial{next_link_++};
+    auto link = std::make_unique<QuicLink>(*this, serial, id, path, now_);
     auto connection = quic_->connect(path, *link, now_);
     if (!connection) return dial.race.on_handshake_failed(candidate, connection.error().message(), now_);
     pin(path);
     link->attach(**connection);
-    dial.attempts.emplace(link.get(), candidate);
-    links_.emplace(link.get(), std::move(link));
+    dial.attempts.emplace(serial, candidate);
+    links_.emplace(serial, std::move(link));
 }
 
 // --- input
@@ -194,11 +192,11 @@ void LinkEngine::on_heartbeat(QuicLink& link, ByteView datagram) {
 void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
     std::vector<std::pair<QuicLink*, Error>> dead;
-    for (const auto& [link, owner] : links_) {
+    for (const auto& [serial, link] : links_) {
         const Path* path = find_path(link->path());
         const auto why = path ? broken(*path, interfaces) : std::nullopt;
         if (!why || !link->is_up()) continue;
-        dead.emplace_back(link, Error{Errc::link_down, *why}.saw({"link", path->to_string(), *why}));
+        dead.emplace_back(link.get(), Error{Errc::link_down, *why}.saw({"link", path->to_string(), *why}));
     }
     for (auto& [link, why] : dead)
         if (link->is_up()) end(*link, std::move(why));
@@ -222,7 +220,7 @@ void LinkEngine::on_timer(TimePoint now) {
 
 void LinkEngine::run_liveness() {
     while (!wakeups_.empty() && wakeups_.begin()->first <= now_) {
-        QuicLink& link = *wakeups_.begin()->second;
+        QuicLink& link = *links_.at(wakeups_.begin()->second);
         const auto verdict = link.on_timer(now_);
         const Path* path = find_path(link.path());
         if (verdict == Liveness::Verdict::lost) {
@@ -258,12 +256,11 @@ void LinkEngine::send(const quic::Transmit& batch) {
 // ---------------------------------------------------------------------------------------------------
 
 quic::Handler* LinkEngine::on_incoming(quic::Connection& connection, quic::PathId path) {
-    auto link = std::make_unique<QuicLink>(*this, std::nullopt, path, now_);
+    const LinkSerial serial{next_link_++};
+    auto link = std::make_unique<QuicLink>(*this, serial, std::nullopt, path, now_);
     link->attach(connection);
     pin(path);
-    QuicLink* handler = link.get();
-    links_.emplace(handler, std::move(link));
-    return handler;
+    return links_.emplace(serial, std::move(link)).first->second.get();
 }
 
 bool LinkEngine::admit(QuicLink& link, const DeviceId& peer) { return events_.on_admit(peer, link.dial()); }
@@ -271,14 +268,12 @@ bool LinkEngine::admit(QuicLink& link, const DeviceId& peer) { return events_.on
 void LinkEngine::established(QuicLink& link) {
     const Path* path = find_path(link.path());
     MUSTER_CHECK(path != nullptr);  // links pin their path
-    LinkFacts facts{
-        .path = *path, .found_after = {}, .handshake_took = now_ - link.started(), .candidates = {}};
+    LinkFacts facts{.path = *path, .handshake_took = now_ - link.started(), .candidates = {}};
     if (link.dial()) {
         const auto found = dials_.find(*link.dial());
         if (found == dials_.end()) return drop(link);
-        facts.found_after = link.started() - found->second.started;
         facts.candidates = found->second.race.evidence(now_);
-        found->second.attempts.erase(&link);
+        found->second.attempts.erase(link.serial());
         cancel(*link.dial());  // the losers of the race
     }
     link.derive_keys();
@@ -291,7 +286,7 @@ void LinkEngine::closed(QuicLink& link, const quic::CloseInfo& info) {
     if (link.is_up()) return end(link, end_of(info));
     const auto dial = link.dial() ? dials_.find(*link.dial()) : dials_.end();
     if (dial != dials_.end()) {
-        const auto attempt = dial->second.attempts.find(&link);
+        const auto attempt = dial->second.attempts.find(link.serial());
         if (attempt != dial->second.attempts.end()) {
             const std::string why =
                 link.refused() ? "its identity is not the expected one" : "handshake: " + info.reason;
@@ -307,9 +302,9 @@ void LinkEngine::reschedule(QuicLink& link) {
     const auto next = link.next_wakeup();
     const auto scheduled = link.scheduled();
     if (scheduled && *scheduled <= next && *scheduled > now_) return;
-    if (scheduled) wakeups_.erase({*scheduled, &link});
+    if (scheduled) wakeups_.erase({*scheduled, link.serial()});
     link.set_scheduled(next);
-    wakeups_.emplace(next, &link);
+    wakeups_.emplace(next, link.serial());
 }
 
 void LinkEngine::end(QuicLink& link, const LinkEnd& how) {
@@ -319,10 +314,10 @@ void LinkEngine::end(QuicLink& link, const LinkEnd& how) {
 }
 
 void LinkEngine::drop(QuicLink& link) {
-    const auto found = links_.find(&link);
+    const auto found = links_.find(link.serial());
     if (found == links_.end()) return;
     link.silence();
-    if (link.scheduled()) wakeups_.erase({*link.scheduled(), &link});
+    if (link.scheduled()) wakeups_.erase({*link.scheduled(), link.serial()});
     if (const auto tag = by_tag_.find(link.tag()); tag != by_tag_.end() && tag->second == &link)
         by_tag_.erase(tag);
     unpin(link.path());

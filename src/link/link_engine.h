@@ -42,12 +42,15 @@ using LinkEnd = std::variant<LinkClosed, Error>;
 /// What is known of a link when it comes up.
 struct LinkFacts {
     Path path;
-    Duration found_after{};  ///< First probe to first answer; zero on the accepting side.
     Duration handshake_took{};
     std::vector<Evidence> candidates;  ///< What became of every candidate; empty on the accepting side.
 };
 
 enum class DialId : std::uint64_t {};
+
+/// Numbers the links of one engine as they are made. What is walked through is ordered by it and never by
+/// addresses: equal inputs make equal runs, whatever the allocator does.
+enum class LinkSerial : std::uint64_t {};
 
 /// Link events, from inside on_datagram, on_timer, on_interfaces and flush. Calling back into the engine is
 /// allowed.
@@ -111,9 +114,7 @@ private:
 
     struct Dial {
         Race race;
-        TimePoint started{};
-        std::string last_failure;
-        std::map<QuicLink*, Race::CandidateIndex> attempts;
+        std::map<LinkSerial, Race::CandidateIndex> attempts;
     };
 
     // quic::Acceptor, quic::Wire
@@ -153,10 +154,11 @@ private:
 
     std::uint64_t next_dial_ = 1;
     std::map<DialId, Dial> dials_;
-    std::unordered_map<QuicLink*, std::unique_ptr<QuicLink>> links_;
+    std::uint64_t next_link_ = 1;
+    std::map<LinkSerial, std::unique_ptr<QuicLink>> links_;
     std::vector<std::unique_ptr<QuicLink>> ended_;  // freed when no event is on the stack any more
     std::unordered_map<std::uint64_t, QuicLink*> by_tag_;
-    std::set<std::pair<TimePoint, QuicLink*>> wakeups_;
+    std::set<std::pair<TimePoint, LinkSerial>> wakeups_;
 
     std::uint64_t next_path_ = 1;
     std::unordered_map<Path, quic::PathId> path_ids_;

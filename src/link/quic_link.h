@@ -12,12 +12,13 @@ namespace muster::link {
 /// One link over one QUIC connection: hands streams up to the session and keeps watch over the peer's life.
 class QuicLink final : public LinkPort, public quic::Handler {
 public:
-    QuicLink(LinkEngine& engine, std::optional<DialId> dial, quic::PathId path, TimePoint now)
-        : engine_(engine), dial_(dial), path_(path), started_(now) {}
+    QuicLink(LinkEngine& engine, LinkSerial serial, std::optional<DialId> dial, quic::PathId path,
+             TimePoint now)
+        : engine_(engine), serial_(serial), dial_(dial), path_(path), started_(now) {}
 
     void attach(quic::Connection& connection) { connection_ = &connection; }
     quic::Connection& connection() const { return *connection_; }
-    bool has_connection() const { return connection_ != nullptr; }
+    LinkSerial serial() const { return serial_; }
     std::optional<DialId> dial() const { return dial_; }
     quic::PathId path() const { return path_; }
     TimePoint started() const { return started_; }
@@ -80,6 +81,7 @@ public:
 
 private:
     LinkEngine& engine_;
+    const LinkSerial serial_;
     std::optional<DialId> dial_;
     quic::PathId path_;
     TimePoint started_;

@@ -56,10 +56,12 @@ public:
         port = &up;
         facts = told;
         up_at = now_;
+        risen.push_back(up.peer());
         return *this;
     }
-    void on_link_end(link::LinkPort&, const link::LinkEnd& how) override {
+    void on_link_end(link::LinkPort& gone, const link::LinkEnd& how) override {
         port = nullptr;
+        ended.push_back(gone.peer());
         end = how;
         end_at = now_;
     }
@@ -101,6 +103,7 @@ public:
     link::LinkPort* port = nullptr;
     link::LinkFacts facts;
     TimePoint up_at{}, end_at{};
+    std::vector<DeviceId> risen, ended;  // the peers, in the order in which their links came and went
     std::optional<link::LinkEnd> end;
     std::optional<Error> failure;
     std::string received;
@@ -310,6 +313,34 @@ TEST_F(LinkSim, OneWayDeathIsToldOverTheWayThatStillWorks) {
     EXPECT_TRUE(coordinator->lost(Errc::lost));
     EXPECT_TRUE(member->lost(Errc::lost)) << "giving a link up is no goodbye: " << member->how_it_ended();
     EXPECT_NE(member->how_it_ended().find("gave this link up"), std::string::npos) << member->how_it_ended();
+}
+
+// A run is replayed by its seed alone, so nothing may depend on where the links lie in memory.
+TEST_F(LinkSim, LinksThatEndInOneMomentEndInTheOrderInWhichTheyCame) {
+    for (const bool by_silence : {false, true}) {
+        build();
+        std::vector<std::unique_ptr<LinkNode>> crowd;
+        for (std::uint8_t i = 0; i < 32; ++i) {
+            crowd.push_back(std::make_unique<LinkNode>(clock, network, "member " + std::to_string(i),
+                                                       static_cast<std::uint8_t>(10 + i), false,
+                                                       Profile::balanced));
+            (void)network.attach(crowd.back()->host, lan);
+            crowd.back()->station.start(*crowd.back());
+        }
+        clock.run_for(1ms);
+        const Endpoint target = coordinator_at();
+        for (const auto& node : crowd) node->dial({&target, 1}, {}, clock.now());
+        ASSERT_TRUE(clock.run_until([&] { return coordinator->risen.size() == crowd.size(); }, 5s));
+        clock.run_for(3s);
+        for (const auto& node : crowd)
+            if (by_silence) node->station.kill();
+        if (!by_silence) network.unplug(coordinator->host, coordinator_eth);
+        ASSERT_TRUE(clock.run_until([&] { return coordinator->ended.size() == crowd.size(); }, 20s));
+        EXPECT_EQ(coordinator->ended, coordinator->risen) << (by_silence ? "by silence" : "by carrier");
+        for (const auto& node : crowd) node->station.kill();
+        coordinator->station.kill();
+        member->station.kill();
+    }
 }
 
 TEST_F(LinkSim, OldLinksLeaveNothingBehind) {
