@@ -142,6 +142,7 @@ public:
         ++datagrams;
         octets += payload.size();
     }
+    void on_heard() override {}
     void on_path_changed(quic::PathId) override {}
     void on_closed(const quic::CloseInfo&) override { closed = true; }
 

@@ -6,8 +6,8 @@
 namespace muster::link {
 
 /// Decides whether the peer of one link is alive, from what was heard and when.
-/// Silence alone is no proof while this process itself was not running: a verdict also needs
-/// `kProbesBeforeVerdict` unanswered probes, each sent by a timer that really fired.
+/// Silence alone is no proof while this process itself was not running: a verdict also needs several
+/// unanswered probes (liveness.cpp has how many), each sent by a timer that really fired.
 class Liveness {
 public:
     enum class Verdict { alive, send_probe, lost };
@@ -15,7 +15,8 @@ public:
     /// The dialer beats every interval; the other end answers and probes only when in doubt.
     Liveness(Profile profile, bool is_dialer, TimePoint now);
 
-    /// Anything authenticated arrived.
+    /// Something arrived that only the peer can have sent, and only now: a heartbeat, or any QUIC packet, be
+    /// it nothing but an acknowledgement.
     void on_heard(TimePoint now);
     TimePoint next_wakeup() const { return next_; }
     /// Call when next_wakeup() has passed.

@@ -12,9 +12,9 @@ void QuicLink::derive_keys() {
     keys_ = HeartbeatKeys::from(material, dial_.has_value());
 }
 
-void QuicLink::on_heard(TimePoint now) {
-    if (!liveness_) return;
-    liveness_->on_heard(now);
+void QuicLink::on_heard() {
+    if (!liveness_ || !is_up()) return;
+    liveness_->on_heard(engine_.now_);
     engine_.reschedule(*this);
 }
 
@@ -27,7 +27,7 @@ std::optional<Bytes> QuicLink::on_heartbeat(ByteView datagram, TimePoint now) {
     const auto beat = open_heartbeat(datagram, keys_);
     if (!beat || beat->counter <= highest_heard_) return std::nullopt;
     highest_heard_ = beat->counter;
-    on_heard(now);
+    on_heard();
     if (beat->echo == sent_counter_) rtt_ = now - last_request_;
     if (!beat->is_request()) return std::nullopt;
     return encode(Heartbeat{.counter = ++sent_counter_, .echo = beat->counter}, keys_);
@@ -44,7 +44,6 @@ bool QuicLink::on_admit(const DeviceId& peer) {
 }
 
 void QuicLink::on_stream_data(quic::StreamId stream, ByteView data, bool fin) {
-    on_heard(engine_.now_);
     if (handler_) handler_->on_stream_data(stream, data, fin);
 }
 
@@ -71,7 +70,6 @@ void QuicLink::on_streams_available(quic::Direction direction) {
 }
 
 void QuicLink::on_datagram(ByteView payload) {
-    on_heard(engine_.now_);
     if (handler_) handler_->on_datagram(payload);
 }
 

@@ -37,7 +37,6 @@ public:
     /// Where the engine has put this link into its order of wake-ups.
     std::optional<TimePoint> scheduled() const { return scheduled_; }
     void set_scheduled(TimePoint when) { scheduled_ = when; }
-    void on_heard(TimePoint now);
     TimePoint last_heard() const { return liveness_ ? liveness_->last_heard() : started_; }
     int unanswered() const { return liveness_ ? liveness_->unanswered() : 0; }
     Duration rtt() const { return rtt_; }
@@ -76,6 +75,7 @@ public:
     void on_stream_writable(quic::StreamId stream) override;
     void on_streams_available(quic::Direction direction) override;
     void on_datagram(ByteView payload) override;
+    void on_heard() override;
     void on_path_changed(quic::PathId path) override;
     void on_closed(const quic::CloseInfo& info) override { engine_.closed(*this, info); }
 

@@ -77,6 +77,9 @@ public:
     /// The peer allows more streams of this direction than before.
     virtual void on_streams_available(Direction direction) = 0;
     virtual void on_datagram(ByteView payload) = 0;
+    /// A packet has come that only the peer can have made and that is newer than all before it, whatever is
+    /// in it: after the handshake, the proof that the peer lives. Comes after what the packet brings.
+    virtual void on_heard() = 0;
     /// The server saw the peer move, or a migration asked for here was validated. Also with the old path, if
     /// a migration ordered from within an event could not be made after all.
     virtual void on_path_changed(PathId path) = 0;

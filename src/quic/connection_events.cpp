@@ -62,9 +62,12 @@ int Events::decrypt(std::uint8_t* out, const ngtcp2_crypto_aead* aead, const ngt
                     const std::uint8_t* in, std::size_t size, const std::uint8_t* nonce,
                     std::size_t nonce_size, const std::uint8_t* aad, std::size_t aad_size) {
     const int rv = ngtcp2_crypto_decrypt_cb(out, aead, context, in, size, nonce, nonce_size, aad, aad_size);
-    FrameGuard* guard = ConnectionImpl::guard_of_current_call();
-    if (rv != 0 || guard == nullptr || size < aead->max_overhead) return rv;
-    return guard->inspect(octets(out, size - aead->max_overhead)) ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
+    ConnectionImpl* const connection = ConnectionImpl::current_;
+    if (rv != 0 || connection == nullptr || size < aead->max_overhead) return rv;
+    if (!connection->shared_.guard.inspect(octets(out, size - aead->max_overhead)))
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    connection->heard_ |= connection->newest_.take(octets(aad, aad_size));
+    return 0;
 }
 
 // After the handshake a peer may still send TLS messages, such as session tickets: Muster has no use for any.

@@ -30,7 +30,7 @@ Duration to_duration(ngtcp2_duration duration) {
 
 }  // namespace
 
-thread_local FrameGuard* ConnectionImpl::current_guard_ = nullptr;
+thread_local ConnectionImpl* ConnectionImpl::current_ = nullptr;
 
 ConnectionImpl::ConnectionImpl(Shared& shared, PathId path, Handler& handler, TimePoint now)
     : shared_(shared), handler_(&handler), role_(Role::client), path_(path) {
@@ -192,6 +192,7 @@ void ConnectionImpl::receive(PathId path, ByteView packet, std::uint8_t ecn, Tim
     const ngtcp2_pkt_info info{.ecn = ecn};
     const auto* octets = reinterpret_cast<const std::uint8_t*>(packet.data());
     shared_.guard.begin();
+    heard_ = false;
     const int rv = [&] {
         EngineCall call{*this};
         return ngtcp2_conn_read_pkt(conn_.get(), &view, &info, octets, packet.size(), to_ngtcp2(now));
@@ -199,6 +200,7 @@ void ConnectionImpl::receive(PathId path, ByteView packet, std::uint8_t ecn, Tim
     if (abandoned_) return;
     if (shared_.guard.has_violation()) return fail_violation();
     if (rv == 0) report_stops();
+    if (rv == 0) report_heard();
     settle(rv, now);
 }
 
@@ -374,6 +376,10 @@ bool ConnectionImpl::move_to(PathId path, TimePoint now) {
     path_validated_ = false;
     mark_dirty();
     return true;
+}
+
+void ConnectionImpl::report_heard() {
+    if (std::exchange(heard_, false) && hears()) handler_->on_heard();
 }
 
 void ConnectionImpl::report_path() {

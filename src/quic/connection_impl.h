@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "quic/newest_packet.h"
 #include "quic/shared.h"
 #include "quic/stream.h"
 #include "quic/synthetic_path.h"
@@ -56,9 +57,6 @@ public:
     void abandon();
     bool is_abandoned() const { return abandoned_; }
     void mark_dirty();
-
-    /// ngtcp2's decrypt callback does not say for whom it decrypts; null if no call is going on.
-    static FrameGuard* guard_of_current_call() { return current_guard_; }
 
     TimerSlot timer;
     std::size_t position = 0;  // in the endpoint's list
@@ -129,6 +127,7 @@ private:
 
     // Events that wait until ngtcp2 has returned.
     void report_path();
+    void report_heard();
     void report_low_water();
     void report_stops();
     bool move_to(PathId path, TimePoint now);
@@ -159,11 +158,14 @@ private:
     bool refused_ = false;
     bool counted_half_open_ = false;
     class EngineCall;
-    static thread_local FrameGuard* current_guard_;
+    /// ngtcp2's decrypt callback does not say for whom it decrypts; null if no call is going on.
+    static thread_local ConnectionImpl* current_;
     bool in_engine_ = false;  // ngtcp2 is on the stack: it must not be entered again
     bool confirmed_ = false;  // RFC 9001 section 4.1.2; a client may move from then on
     bool reset_seen_ = false;
     bool path_validated_ = false;  // client: to be reported
+    bool heard_ = false;           // the packet being read is the newest of the peer: to be reported
+    NewestPacket newest_;
     bool datagrams_first_ = true;  // datagrams and streams take turns in opening a packet
     PathId path_{};
     Cid first_scid_;  // server: by which the client addresses us until it moves

@@ -10,20 +10,20 @@ namespace muster::quic {
 class ConnectionImpl::EngineCall {
 public:
     explicit EngineCall(ConnectionImpl& connection)
-        : connection_(connection), outer_(std::exchange(current_guard_, &connection.shared_.guard)) {
+        : connection_(connection), outer_(std::exchange(current_, &connection)) {
         MUSTER_CHECK(!connection.in_engine_);
         connection.in_engine_ = true;
     }
     ~EngineCall() {
         connection_.in_engine_ = false;
-        current_guard_ = outer_;
+        current_ = outer_;
     }
     EngineCall(const EngineCall&) = delete;
     EngineCall& operator=(const EngineCall&) = delete;
 
 private:
     ConnectionImpl& connection_;
-    FrameGuard* outer_;  // an event of one connection may lead to a call for another
+    ConnectionImpl* outer_;  // an event of one connection may lead to a call for another
 };
 
 }  // namespace muster::quic

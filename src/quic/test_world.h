@@ -57,6 +57,7 @@ public:
         datagrams.emplace_back(as_text(payload));
         if (when_datagram) when_datagram();
     }
+    void on_heard() override { ++heard; }
     void on_path_changed(PathId path) override { paths.push_back(path); }
     void on_closed(const CloseInfo& info) override {
         closes.push_back(info);
@@ -69,6 +70,7 @@ public:
     Connection* connection = nullptr;
     bool admits = true, consumes = true, keeps = true;
     std::optional<DeviceId> admitted;
+    int heard = 0;
     int established = 0, writable = 0, available = 0, closed_streams = 0;
     std::size_t octets = 0;
     std::map<StreamId, std::string> received;
@@ -208,6 +210,12 @@ public:
     Host host;
     std::unique_ptr<Endpoint> client, server;
     std::vector<Link> links;
+    /// Brings a packet to one end, as from its peer: a copy that somebody kept.
+    void inject(End to, ByteView packet, std::size_t link = 0) {
+        if (to == End::server) return server->on_datagram(server_path(link), packet, 0, now);
+        client->on_datagram(client_current_.at(link), packet, 0, now);
+    }
+
     /// May swallow a packet (true): who sent it, the how-manieth of all it is, its octets.
     std::function<bool(End, std::size_t, ByteView)> swallow;
     std::size_t sent = 0, largest = 0, batches = 0;

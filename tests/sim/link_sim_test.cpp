@@ -3,6 +3,7 @@
 
 #include "link/candidates.h"
 #include "link/link_engine.h"
+#include "link/probe.h"
 #include "sim/sim_node.h"
 
 namespace muster {
@@ -37,6 +38,7 @@ public:
 
     // node::Core
     void on_datagram(const Path& from, ByteView octets, std::uint8_t ecn, TimePoint now) override {
+        if (loses_heartbeats && link::heartbeat_tag(octets)) return;
         engine.on_datagram(from, octets, ecn, now_ = now);
     }
     void on_interfaces(std::span<const Interface> all, TimePoint now) override {
@@ -99,6 +101,7 @@ public:
     std::vector<Interface> interfaces;
     std::optional<DeviceId> admits;
     bool echoes = false;
+    bool loses_heartbeats = false;
 
     link::LinkPort* port = nullptr;
     link::LinkFacts facts;
@@ -226,6 +229,31 @@ TEST_F(LinkSim, StrangersOfAnotherGroupGetNoAnswer) {
     EXPECT_FALSE(stranger.port);
     EXPECT_EQ(coordinator->engine.links(), 0u);
 }
+
+// A full queue on the way may cost every heartbeat; what carries the link's own traffic proves the same.
+class LinkTraffic : public LinkSim, public testing::WithParamInterface<bool> {};
+
+TEST_P(LinkTraffic, OfOneDirectionKeepsBothEndsWithoutAnyHeartbeat) {
+    build(Profile::realtime);
+    coordinator->echoes = false;
+    ASSERT_TRUE(connect());
+    member->loses_heartbeats = coordinator->loses_heartbeats = true;
+    LinkNode& sender = GetParam() ? *member : *coordinator;
+    const auto stream = sender.port->open_stream(link::Direction::bidirectional);
+    ASSERT_TRUE(stream);
+    for (int i = 0; i < 200; ++i) {  // the other end has nothing to say but its acknowledgements
+        ASSERT_TRUE(member->port && coordinator->port) << i * 10 << " ms, member: " << member->how_it_ended()
+                                                       << ", coordinator: " << coordinator->how_it_ended();
+        sender.port->write(*stream, Slice::copy_of(as_bytes("tick")));
+        sender.station.turn();
+        clock.run_for(10ms);
+    }
+    const TimePoint last = clock.now();
+    ASSERT_TRUE(clock.run_until([&] { return member->end && coordinator->end; }, 5s))
+        << "negative control: without traffic and heartbeats it is lost";
+    EXPECT_LE(coordinator->end_at - last, liveness_bound(Profile::realtime) + 10ms);
+}
+INSTANTIATE_TEST_SUITE_P(EachWay, LinkTraffic, testing::Bool());
 
 class LinkLoss : public LinkSim, public testing::WithParamInterface<std::uint64_t> {};
 
