@@ -5,10 +5,10 @@
 #include <CLI/Formatter.hpp>
 
 #include "os/endpoint_names.h"
-#include "session/text_rules.h"
 #include "text.h"
 
 #include "muster/service.h"
+#include "muster/session_types.h"
 
 namespace muster::cli {
 namespace {
@@ -27,7 +27,7 @@ std::string bad_info(std::string_view text) {
     if (equals == std::string_view::npos || equals == 0)
         return "'" + printable(text) + "' is not of the form key=value";
     const InfoMap one{{std::string{text.substr(0, equals)}, std::string{text.substr(equals + 1)}}};
-    return complaint(session::check_info(one));
+    return complaint(check_info(one));
 }
 
 std::string bad_id(std::string_view text) {
@@ -39,13 +39,13 @@ std::string bad_id(std::string_view text) {
 
 void add_group(CLI::App& app, std::string& group) {
     app.add_option("GROUP,-g,--group", group, "The group: the name under which devices meet (\"muster\").")
-        ->check(check(session::check_name))  // a group is named as a device is
+        ->check(check(check_name))  // a group is named as a device is
         ->type_name("NAME");
 }
 
 void add_name(CLI::App& app, std::string& name) {
     app.add_option("-n,--name", name, "How the others see this device (the host name).")
-        ->check(check(session::check_name))
+        ->check(check(check_name))
         ->type_name("NAME");
 }
 

@@ -4,75 +4,47 @@
 
 #include <fmt/format.h>
 
-#include "base/utf8.h"
-#include "session/text_rules.h"
+#include "muster/text.h"
 
 namespace muster::cli {
 namespace {
 
-struct CodePoint {
-    std::string_view octets;
-    std::uint32_t value = 0;
-};
-
-// Takes the first character off `text`, which is well-formed UTF-8 and not empty.
-CodePoint take_first(std::string_view& text) {
-    const auto lead = static_cast<std::uint8_t>(text[0]);
-    const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    std::uint32_t value = size == 1 ? lead : lead & (0xffU >> (size + 1));
-    for (std::size_t i = 1; i < size; ++i) value = value << 6 | (static_cast<std::uint8_t>(text[i]) & 0x3fU);
-    const CodePoint first{text.substr(0, size), value};
-    text.remove_prefix(size);
-    return first;
-}
-
-std::string shown(std::uint32_t code) {
-    if (code == '\n') return "\\n";
-    if (code == '\r') return "\\r";
-    if (code == '\t') return "\\t";
-    return code < 0x100 ? fmt::format("\\x{:02x}", code) : fmt::format("\\u{:04x}", code);
+// The characters of `text` as they may stand in JSON and on a terminal; `escape` for those that JSON has its
+// own way with.
+template <class Escape>
+std::string harmless(std::string_view text, Escape escape) {
+    std::string out;
+    while (!text.empty()) {
+        const Character next = take_character(text);
+        const char32_t code = next.code.value_or(U'\ufffd');
+        if (const std::string_view special = escape(code); !special.empty())
+            out += special;
+        else if (!next.code)
+            out += "\xef\xbf\xbd";
+        else
+            out += is_plain(code) ? std::string{next.octets}
+                                  : fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
+    }
+    return out;
 }
 
 bool is_continuation(char c) { return (static_cast<std::uint8_t>(c) & 0xc0) == 0x80; }
 
 }  // namespace
 
-std::string printable(std::string_view text) {
-    if (session::is_plain_text(text)) return std::string{text};
-    const std::string valid = to_valid_utf8(text);
-    std::string out;
-    for (std::string_view rest = valid; !rest.empty();) {
-        const CodePoint next = take_first(rest);
-        out += session::is_plain_text(next.octets) ? std::string{next.octets} : shown(next.value);
-    }
-    return out;
-}
-
 std::string json_string(std::string_view text) {
-    const std::string valid = to_valid_utf8(text);
-    std::string out = "\"";
-    for (std::string_view rest = valid; !rest.empty();) {
-        const CodePoint next = take_first(rest);
-        if (next.value == '"' || next.value == '\\')
-            out += '\\', out += next.octets;
-        else if (next.value == '\n')
-            out += "\\n";
-        else
-            out += session::is_plain_text(next.octets) ? std::string{next.octets}
-                                                       : fmt::format("\\u{:04x}", next.value);
-    }
-    return out + '"';
+    return '"' +
+           harmless(text,
+                    [](char32_t code) -> std::string_view {
+                        if (code == U'"') return "\\\"";
+                        if (code == U'\\') return "\\\\";
+                        return code == U'\n' ? "\\n" : "";
+                    }) +
+           '"';
 }
 
 std::string harmless_json(std::string_view json) {
-    std::string out;
-    const std::string valid = to_valid_utf8(json);
-    for (std::string_view rest = valid; !rest.empty();) {
-        const CodePoint next = take_first(rest);
-        out += session::is_plain_text(next.octets) ? std::string{next.octets}
-                                                   : fmt::format("\\u{:04x}", next.value);
-    }
-    return out;
+    return harmless(json, [](char32_t) { return std::string_view{}; });
 }
 
 bool is_text(ByteView octets) { return to_valid_utf8(as_text(octets)) == as_text(octets); }

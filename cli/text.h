@@ -6,13 +6,11 @@
 #include <vector>
 
 #include "muster/bytes.h"
+#include "muster/text.h"
 #include "muster/time.h"
 
 namespace muster::cli {
 
-/// Copies text for a terminal or a line of a pipe: what could move the cursor, change colours, break the line
-/// or turn the direction of writing is shown as \n, \x1b or \u202e instead.
-std::string printable(std::string_view text);
 /// A JSON string with its quotes; always valid, and as harmless on a terminal as printable().
 std::string json_string(std::string_view text);
 /// JSON that somebody else wrote, with the escapes of json_string() where it has none.

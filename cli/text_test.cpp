@@ -10,24 +10,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(Printable, LeavesTextOfAnyScriptAlone) {
-    for (const char* text : {"", "stage left", "Bühne links", "ステージ", "🎭"})
-        EXPECT_EQ(printable(text), text);
-}
-
-TEST(Printable, ShowsWhatCouldPaintTheTerminal) {
-    EXPECT_EQ(printable("\x1b[2Jx\r\n\t\x7f"), "\\x1b[2Jx\\r\\n\\t\\x7f");
-    EXPECT_EQ(printable("\xc2\x9b"), "\\x9b");  // CSI as one control character
-    EXPECT_EQ(printable("a\xe2\x80\xae"
-                        "b"),
-              "a\\u202eb");                        // right-to-left override
-    EXPECT_EQ(printable("\xff"), "\xef\xbf\xbd");  // no UTF-8: the replacement character
-}
-
 TEST(JsonString, EscapesQuotesControlsAndDirectionMarks) {
     EXPECT_EQ(json_string("a\"b\\c\n\x01\xc2\x85\xe2\x80\xae"), "\"a\\\"b\\\\c\\n\\u0001\\u0085\\u202e\"");
     EXPECT_EQ(json_string("\xff"), "\"\xef\xbf\xbd\"");
     EXPECT_EQ(json_string("ü🎭"), "\"ü🎭\"");
+    EXPECT_EQ(harmless_json("{\"a\":\"\xe2\x80\x8f\xff\"}"), "{\"a\":\"\\u200f\xef\xbf\xbd\"}");
 }
 
 TEST(JsonLine, BuildsOneObject) {

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/crypto.h"
-#include "base/utf8.h"
+#include "base/text.h"
 
 #include "muster/endpoint.h"
 

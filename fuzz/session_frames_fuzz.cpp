@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "session/frame.h"
 #include "session/message_lane.h"
-#include "session/text_rules.h"
 
 using namespace muster;
 using namespace muster::session;

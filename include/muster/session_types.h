@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -53,6 +54,13 @@ inline constexpr std::size_t kMaxReasonSize = 256;         ///< Octets of the re
 inline constexpr std::size_t kMaxStreamHeaderSize = 4 * 1024;  ///< Octets with which a stream is announced.
 
 using InfoMap = std::map<std::string, std::string>;
+
+/// Checks a name of a device or a group before it is used. Errors: bad_name (empty, longer than kMaxNameSize,
+/// or not is_plain_text()).
+Result<void> check_name(std::string_view name);
+/// Checks an info map. Errors: too_large (more than kMaxInfoSize or 64 entries), bad_input (a key is empty,
+/// or something is not is_plain_text()).
+Result<void> check_info(const InfoMap& info);
 
 /// Who a peer is: the coordinator, or one of its members.
 struct PeerInfo {

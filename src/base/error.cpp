@@ -3,7 +3,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
-#include "base/utf8.h"
+#include "base/text.h"
 
 namespace muster {
 namespace {

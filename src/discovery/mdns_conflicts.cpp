@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "base/utf8.h"
+#include "base/text.h"
 #include "discovery/mdns_responder.h"
 
 namespace muster::discovery {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/reader.h"
-#include "base/utf8.h"
+#include "base/text.h"
 #include "base/writer.h"
 
 namespace muster {

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace muster::discovery {
 namespace {
@@ -30,13 +31,6 @@ OwnRecord unique(const DnsName& owner, DnsType type, std::uint32_t ttl, names::R
     OwnRecord own{record_of(owner, type, ttl, std::move(data)), true, true};
     own.record.cache_flush = true;
     return own;
-}
-
-// Shortens to `limit` octets without cutting a UTF-8 sequence.
-std::string_view shortened(std::string_view text, std::size_t limit) {
-    if (text.size() <= limit) return text;
-    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) --limit;
-    return text.substr(0, limit);
 }
 
 struct Numbered {

@@ -1,7 +1,8 @@
 #include "node/group_names.h"
 
 #include "base/crypto.h"
-#include "session/text_rules.h"
+
+#include "muster/session_types.h"
 
 namespace muster::node {
 namespace {
@@ -68,7 +69,7 @@ discovery::BrowseRequest listing_request(std::string_view group) {
 }
 
 Result<void> check_group(std::string_view group) {
-    if (auto fine = session::check_name(group); !fine)
+    if (auto fine = check_name(group); !fine)
         return Error{fine.error()}.during("group").cure(
             "a group is 1 to 64 octets of text without control characters");
     return {};

@@ -1,52 +1,11 @@
 #include "session/file_name.h"
 
-#include <algorithm>
-#include <cstdint>
-#include <optional>
+#include "base/text.h"
 
 namespace muster::session {
 namespace {
 
-struct CodePoint {
-    char32_t value;
-    std::size_t size;
-};
-
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
-
-// Takes one code point from the front; nullopt for overlong forms, surrogates and whatever else RFC 3629
-// forbids.
-std::optional<CodePoint> decode(std::string_view text) {
-    const auto first = static_cast<unsigned char>(text[0]);
-    if (first < 0x80) return CodePoint{first, 1};
-    const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size() < size) return std::nullopt;
-    char32_t value = first & (0x7fu >> size);
-    for (std::size_t i = 1; i < size; ++i) {
-        if (!is_continuation(text[i])) return std::nullopt;
-        value = (value << 6) | (static_cast<unsigned char>(text[i]) & 0x3fu);
-    }
-    constexpr char32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    const bool surrogate = value >= 0xd800 && value <= 0xdfff;
-    if (value < smallest[size] || value > 0x10ffff || surrogate) return std::nullopt;
-    return CodePoint{value, size};
-}
-
-bool is_control(char32_t c) { return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029; }
-
-// Bidirectional overrides and isolates make "exe.fdp" read as "pdf.exe" (Trojan Source, CVE-2021-42574).
-bool turns_direction(char32_t c) {
-    return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e || c == 0x200f;
-}
-
 Error bad_name(const char* why) { return Error{Errc::bad_name, std::string("the file name ") + why}; }
-
-// Cuts at a code point, never inside one.
-std::string_view shortened(std::string_view text, std::size_t limit) {
-    if (text.size() <= limit) return text;
-    while (limit > 0 && is_continuation(text[limit])) --limit;
-    return text.substr(0, limit);
-}
 
 }  // namespace
 
@@ -56,29 +15,14 @@ Result<void> check_file_name(std::string_view name, HiddenNames hidden) {
     if (name == "." || name == "..") return bad_name("means a directory");
     if (name.starts_with(".muster-")) return bad_name("is reserved for unfinished transfers");
     for (std::string_view rest = name; !rest.empty();) {
-        const auto point = decode(rest);
-        if (!point) return bad_name("is not valid UTF-8");
-        if (point->value == U'/' || point->value == U'\\') return bad_name("has a path separator");
-        if (is_control(point->value)) return bad_name("has control characters");
-        if (turns_direction(point->value))
-            return bad_name("has characters that change the reading direction");
-        rest.remove_prefix(point->size);
+        const Character next = take_character(rest);
+        if (!next.code) return bad_name("is not valid UTF-8");
+        if (*next.code == U'/' || *next.code == U'\\') return bad_name("has a path separator");
+        if (!is_plain(*next.code))
+            return bad_name("has control characters or marks of the reading direction");
     }
     if (name.front() == '.' && hidden == HiddenNames::refuse) return bad_name("begins with a dot");
     return {};
-}
-
-std::string printable(std::string_view text, std::size_t limit) {
-    std::string out;
-    for (std::string_view rest = text; !rest.empty();) {
-        const auto point = decode(rest);
-        const std::size_t size = point ? point->size : 1;
-        const bool shown = point && !is_control(point->value) && !turns_direction(point->value);
-        if (out.size() + (shown ? size : 1) > limit) break;
-        out.append(shown ? rest.substr(0, size) : std::string_view{"?"});
-        rest.remove_prefix(size);
-    }
-    return out;
 }
 
 std::string_view base_name(std::string_view path) {

@@ -35,6 +35,7 @@ TEST(FileName, RefusesWhatCouldLeaveTheDirectoryOrDeceive) {
          "exe",
          "direction"},
         {"\xe2\x81\xa6x", "direction"},
+        {"\xe2\x80\x8fx", "direction"},
         {"\xff\xfe", "UTF-8"},
         {"\xc0\xaf", "UTF-8"},          // overlong '/'
         {"\xe0\x80\xaf", "UTF-8"},      // overlong '/'
@@ -62,12 +63,6 @@ TEST(FileName, TakesWhatPeopleCallTheirFiles) {
         EXPECT_TRUE(check_file_name(name, HiddenNames::allow)) << name;
     EXPECT_TRUE(check_file_name(".bashrc", HiddenNames::allow));
     EXPECT_FALSE(check_file_name(".muster-x.part", HiddenNames::allow));
-}
-
-TEST(FileName, PrintableReplacesWhatATerminalWouldObey) {
-    EXPECT_EQ(printable("a\x1b[2Jb\nc\xff", 100), "a?[2Jb?c?");
-    EXPECT_EQ(printable("\xc3\xa4\xc3\xa4", 3), "\xc3\xa4");
-    EXPECT_EQ(printable("abc", 2), "ab");
 }
 
 TEST(FileName, BaseNameIsTheLastPart) {

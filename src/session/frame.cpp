@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "session/text_rules.h"
+#include "base/text.h"
 
 namespace muster::session {
 namespace {

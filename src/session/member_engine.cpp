@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "session/member_impl.h"
-#include "session/text_rules.h"
 
 namespace muster::session {
 namespace {

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "session/member_impl.h"
-#include "session/text_rules.h"
 
 namespace muster::session {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "session/stream_port.h"
-#include "session/text_rules.h"
 
 namespace muster::session {
 namespace {

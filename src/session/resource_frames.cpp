@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/reader.h"
+#include "base/text.h"
 #include "base/writer.h"
-#include "session/file_name.h"
 
 namespace muster::session {
 namespace {
@@ -83,9 +83,7 @@ Slice encode(const OfferFrame& offer) {
 
 Slice encode(ResourceFrame type, const ReasonFrame& reason) {
     Bytes body;
-    Writer{body}
-        .write(static_cast<std::uint8_t>(reason.code))
-        .write_text(printable(reason.reason, kMaxReason));
+    Writer{body}.write(static_cast<std::uint8_t>(reason.code)).write_text(cleaned(reason.reason, kMaxReason));
     return framed(type, body);
 }
 
@@ -121,7 +119,7 @@ std::optional<ReasonFrame> parse_reason(ByteView body) {
     std::uint8_t code = 0;
     std::string reason;
     if (!in.read(code) || !in.read_text(reason, kMaxReason) || !in.empty()) return std::nullopt;
-    return ReasonFrame{static_cast<ResourceCode>(code), printable(reason, kMaxReason)};
+    return ReasonFrame{static_cast<ResourceCode>(code), cleaned(reason, kMaxReason)};
 }
 
 std::optional<std::uint64_t> parse_number(ByteView body) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "base/writer.h"
 #include "session/file_name.h"
 
@@ -73,7 +74,7 @@ void ResourceReceiver::on_offer(ByteView body, TimePoint now) {
     offer_.size = offer->size;
     offer_.modified = offer->modified;
     for (const auto& [key, value] : offer->hints)
-        offer_.hints.push_back({printable(key, kMaxHintKey), printable(value, kMaxHintValue)});
+        offer_.hints.push_back({cleaned(key, kMaxHintKey), cleaned(value, kMaxHintValue)});
     if (const auto fit = check_file_name(offer_.name); !fit)
         return fail(ResourceFrame::decline, fit.error(), now);
     if (offer_.size > options_.size_limit)
@@ -132,7 +133,7 @@ void ResourceReceiver::on_stream_reset(Errc code, std::string_view reason, TimeP
     peer_ended_ = stream_gone_ = true;
     out_.clear();
     // What is being named cannot be called back, and is complete.
-    if (!is_over() && state_ != State::publishing) end(Error{code, printable(reason, kMaxReason)}, now);
+    if (!is_over() && state_ != State::publishing) end(Error{code, cleaned(reason, kMaxReason)}, now);
 }
 
 Slice ResourceReceiver::next_output(std::size_t max, TimePoint now) {
@@ -288,12 +289,12 @@ Result<void> ResourceReceiver::accept(const ReceiveFileOptions& receive, TimePoi
 
 void ResourceReceiver::decline(std::string_view reason, TimePoint now) {
     if (state_ == State::offered)
-        fail(ResourceFrame::decline, Error{Errc::declined, printable(reason, kMaxReason)}, now);
+        fail(ResourceFrame::decline, Error{Errc::declined, cleaned(reason, kMaxReason)}, now);
 }
 
 void ResourceReceiver::cancel(std::string_view reason, TimePoint now) {
     if (is_over() || state_ == State::publishing) return;
-    fail(ResourceFrame::cancel, Error{Errc::cancelled, printable(reason, kMaxReason)}, now);
+    fail(ResourceFrame::cancel, Error{Errc::cancelled, cleaned(reason, kMaxReason)}, now);
 }
 
 void ResourceReceiver::violation(std::string_view what, TimePoint now) {
@@ -311,7 +312,7 @@ void ResourceReceiver::end(Result<FileReceipt> result, TimePoint now) {
     if (!result) {
         auto error = result.error();
         error.during(offer_.name.empty() ? "receiving a file"
-                                         : "receiving '" + printable(offer_.name, kMaxFileName) + "'");
+                                         : "receiving '" + cleaned(offer_.name, kMaxFileName) + "'");
         result = std::move(error);
     }
     result_ = std::move(result);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "session/file_name.h"
 
 namespace muster::session {
@@ -108,7 +109,7 @@ void ResourceSender::on_stream_end(TimePoint now) {
 void ResourceSender::on_stream_reset(Errc code, std::string_view reason, TimePoint now) {
     peer_ended_ = true;
     out_.clear();
-    finish(Error{code, printable(reason, kMaxReason)}, now);
+    finish(Error{code, cleaned(reason, kMaxReason)}, now);
 }
 
 Slice ResourceSender::next_output(std::size_t max, TimePoint now) {
@@ -253,7 +254,7 @@ void ResourceSender::on_resumed(TimePoint now) {
 
 void ResourceSender::cancel(std::string_view reason, TimePoint now) {
     if (state_ == State::finished || cancel_reason_) return;
-    const Error error{Errc::cancelled, printable(reason, kMaxReason)};
+    const Error error{Errc::cancelled, cleaned(reason, kMaxReason)};
     // While the digest waits here, the receiver cannot complete the file: what was queued is taken back.
     if (state_ != State::confirming || out_.octets() >= kEndFrameSize) return fail(error, now);
     // The receiver may be naming the file at this moment. Ask, and let its answer decide for both.
@@ -282,7 +283,7 @@ void ResourceSender::finish(Result<FileReceipt> result, TimePoint now) {
 void ResourceSender::end(Result<FileReceipt> result, TimePoint now) {
     if (!result) {
         auto error = result.error();
-        error.during("sending '" + printable(options_.send.name, kMaxFileName) + "'");
+        error.during("sending '" + cleaned(options_.send.name, kMaxFileName) + "'");
         result = std::move(error);
     }
     requests_.clear();
