@@ -135,6 +135,7 @@ Registration some_service(Choices& choices) {
     if (choice & 4) out.uniqueness = Uniqueness::known_unique;
     if (choice & 8) out.on_conflict = OnConflict::report;
     if (choice & 16) out.listing = Listing::unlisted;
+    if (choice & 32) out.occupancy = Occupancy::one;
     return out;
 }
 
@@ -201,7 +202,9 @@ private:
     void watch() {
         const auto choice = choices_.octet();
         if (watches_.size() > 8) return;
-        auto id = (choice & 1) ? engine_.browse({"_muster._udp", (choice & 2) ? "_g" : ""}, now_)
+        auto id = (choice & 1) ? engine_.browse({"_muster._udp", (choice & 2) ? "_g" : "",
+                                                 (choice & 4) ? Occupancy::one : Occupancy::many},
+                                                now_)
                                : engine_.resolve_unique(
                                      {(choice & 2) ? "svc" : "coord",
                                       "_muster._udp",

@@ -30,6 +30,12 @@ enum class OnConflict {
 /// Whether browsing finds the instance, or only those who know its name.
 enum class Listing { listed, unlisted };
 
+/// How many instances the application's own rules let stand under a subtype on one network.
+enum class Occupancy {
+    many,
+    one,  ///< whoever is there is the only one to answer: its answer need not make way for others'
+};
+
 /// What is to be advertised. The domain is always "local".
 struct Registration {
     std::string instance;  ///< the first label, at most 63 octets of UTF-8
@@ -40,6 +46,7 @@ struct Registration {
     Uniqueness uniqueness = Uniqueness::probe;
     OnConflict on_conflict = OnConflict::rename;
     Listing listing = Listing::listed;
+    Occupancy occupancy = Occupancy::many;  ///< of the subtypes
     std::uint16_t priority = 0;
     std::uint16_t weight = 0;
 };
@@ -68,6 +75,8 @@ struct AdvertiseEvent {
 struct BrowseRequest {
     std::string type;     ///< "_muster._udp"
     std::string subtype;  ///< empty: every instance of the type
+    /// `one`: backed up by one-shot queries until something is found, as a unique name is.
+    Occupancy occupancy = Occupancy::many;
 };
 
 struct ResolveRequest {

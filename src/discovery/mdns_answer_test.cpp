@@ -13,6 +13,7 @@ using names::DnsType;
 
 constexpr auto kName = "svc._muster._udp.local";
 constexpr auto kType = "_muster._udp.local";
+constexpr auto kGroup = "_group._sub._muster._udp.local";
 
 // A host that has said everything it had to say, more than the quarter of a life ago that section 5.4 asks
 // about.
@@ -68,6 +69,60 @@ TEST(MdnsAnswer, Section6_AUniqueQuestionBesideASharedOneLosesTheExemption) {
     quiet.wire.run_for(1s);
     ASSERT_FALSE(quiet.wire.log.empty());
     EXPECT_GE(quiet.wire.log[0].when - asked, 20ms);
+}
+
+// A host whose subtype is its alone by the application's rules, just announced.
+struct Lone {
+    Wire wire;
+    Wire::Host& host;
+    explicit Lone(Occupancy occupancy = Occupancy::one) : host(wire.add()) {
+        auto registration = service("svc");
+        registration.subtypes = {"_group"};
+        registration.occupancy = occupancy;
+        EXPECT_TRUE(host.engine->advertise(registration, wire.now));
+        wire.run_for(50ms);
+    }
+    // How long the answer takes, and whether it is multicast.
+    std::pair<Duration, bool> ask_for(std::vector<names::Question> questions, std::uint16_t port) {
+        wire.log.clear();
+        const auto asked = wire.now;
+        wire.inject(query(std::move(questions)), "10.0.0.9", port);
+        wire.run_for(900ms);
+        EXPECT_FALSE(wire.log.empty());
+        return wire.log.empty() ? std::pair{Duration::max(), false}
+                                : std::pair{wire.log[0].when - asked, wire.log[0].multicast};
+    }
+};
+
+TEST(MdnsAnswer, Section6_ALoneSubtypeIsAnsweredByUnicastAtOnce) {
+    Lone one_shot, unicast_question;
+    EXPECT_EQ(one_shot.ask_for({ask(kGroup, DnsType::ptr)}, 50000), std::pair(Duration{}, false));
+    EXPECT_EQ(one_shot.wire.log[0].message.additionals.size(), 4U) << "section 12.1: all that one needs";
+    EXPECT_EQ(unicast_question.ask_for({ask(kGroup, DnsType::ptr, true)}, kMdnsPort),
+              std::pair(Duration{}, false));
+}
+
+TEST(MdnsAnswer, Section6_ALoneSubtypeIsMulticastWithTheDelayOfSharedRecords) {
+    Lone lone;
+    lone.wire.run_for(5s);
+    const auto [delay, multicast] = lone.ask_for({ask(kGroup, DnsType::ptr)}, kMdnsPort);
+    EXPECT_TRUE(multicast);
+    EXPECT_GE(delay, 20ms);
+}
+
+TEST(MdnsAnswer, Section6_OtherSharedRecordsWaitAlsoBeforeAUnicastAnswer) {
+    Lone lone, many{Occupancy::many};
+    EXPECT_GE(lone.ask_for({ask(kType, DnsType::ptr)}, 50000).first, 20ms);
+    EXPECT_GE(lone.ask_for({ask(kGroup, DnsType::ptr), ask(kType, DnsType::ptr)}, 50000).first, 20ms);
+    EXPECT_GE(many.ask_for({ask(kGroup, DnsType::ptr)}, 50000).first, 20ms);
+}
+
+TEST(MdnsAnswer, Section6_ALoneSubtypeWaitsWhileSomebodyElseIsHeardUnderIt) {
+    Lone lone;
+    lone.wire.inject(response({ptr(kGroup, "other._muster._udp.local")}));
+    EXPECT_GE(lone.ask_for({ask(kGroup, DnsType::ptr)}, 50000).first, 20ms);
+    lone.wire.inject(response({ptr(kGroup, "other._muster._udp.local", 0)}));
+    EXPECT_EQ(lone.ask_for({ask(kGroup, DnsType::ptr)}, 50000).first, Duration{});
 }
 
 TEST(MdnsAnswer, Section6_AQuestionForSomebodyElsesNameLosesTheExemptionAndIsNotAnswered) {

@@ -68,6 +68,18 @@ TEST(MdnsBrowse, Section5_2_WhenALinkAppearsTheQuestionWaits20To120msButAUniqueO
     EXPECT_EQ(unique[0].message.questions.size(), 1U) << "in a packet of its own";
 }
 
+TEST(MdnsBrowse, Section5_2_WhatIsAskedAtTheStartOfTheProgramGoesOutAtOnce) {
+    Wire wire;
+    auto& host = wire.add_asleep();
+    ASSERT_TRUE(host.engine->browse({"_muster._udp", ""}, wire.now));
+    const auto started = wire.now;
+    wire.plug(host, {Wire::ethernet(host.number)});
+    wire.run_for(10ms);
+    const auto asked = questions(wire, kType);
+    ASSERT_EQ(asked.size(), 1U);
+    EXPECT_EQ(asked[0].when, started);
+}
+
 TEST(MdnsBrowse, Section5_4_AsksForUnicastAnswersOnlyOnAFreshLinkAndAloneOnThePort) {
     for (const bool sole : {true, false}) {
         Wire wire;
@@ -395,6 +407,77 @@ TEST(MdnsBrowse, ResolveUniqueRepeatsByOneShotBeforeTheContinuousQuestionMay) {
     const auto seen = Wire::seen(browser, "coord");
     ASSERT_GE(seen.size(), 1U);
     EXPECT_EQ(seen[0].first - asked, 100ms + 2 * Wire::kTravel);
+}
+
+// What the sockets say about the port comes after the verbs, as in MdnsService.
+void start(Wire& wire, Wire::Host& host, bool sole_on_port) {
+    host.engine->set_sole_on_port(sole_on_port);
+    wire.plug(host, {Wire::ethernet(host.number)});
+}
+
+TEST(MdnsBrowse, OnASharedPortTheSecondMemberOfASecondDoesNotWaitForItsAnswer) {
+    Wire wire;
+    auto& host = wire.add();
+    ASSERT_TRUE(host.engine->advertise(service("coord"), wire.now));
+    wire.run_for(60s);
+    for (int member = 0; member < 3; ++member) {
+        auto& browser = wire.add_asleep();
+        const auto asked = wire.now;
+        ASSERT_TRUE(browser.engine->resolve_unique({"coord", "_muster._udp", {}}, wire.now));
+        start(wire, browser, false);
+        wire.run_for(90ms);  // the next one begins before the host may multicast the same again (section 6)
+        const auto seen = Wire::seen(browser, "coord");
+        ASSERT_FALSE(seen.empty()) << "member " << member;
+        EXPECT_EQ(seen[0].first - asked, 2 * Wire::kTravel) << "member " << member;
+    }
+}
+
+TEST(MdnsBrowse, ALoneServiceIsFoundAtOnceWhileItsContendedNameIsProbed) {
+    for (const bool sole : {true, false}) {
+        for (const auto age : {1ms, 50ms, 200ms, 500ms, 700ms}) {
+            Wire wire;
+            auto& host = wire.add();
+            auto own = service("key"), contended = service("coord", Uniqueness::probe);
+            own.subtypes = {"_g"};
+            own.occupancy = Occupancy::one;
+            contended.listing = Listing::unlisted;
+            ASSERT_TRUE(host.engine->advertise(own, wire.now));
+            ASSERT_TRUE(host.engine->advertise(contended, wire.now));
+            wire.run_for(age);
+            auto& browser = wire.add_asleep();
+            const auto asked = wire.now;
+            ASSERT_TRUE(browser.engine->resolve_unique({"coord", "_muster._udp", {}}, wire.now));
+            ASSERT_TRUE(browser.engine->browse({"_muster._udp", "_g", Occupancy::one}, wire.now));
+            start(wire, browser, sole);
+            wire.run_for(50ms);
+            const auto seen = Wire::seen(browser, "key");
+            ASSERT_FALSE(seen.empty()) << "sole " << sole << ", age " << age.count();
+            EXPECT_EQ(seen[0].first - asked, 2 * Wire::kTravel);
+        }
+    }
+}
+
+TEST(MdnsBrowse, ALostQuestionForALoneServiceIsRepeatedByOneShotUntilItIsFound) {
+    Wire wire;
+    auto& host = wire.add();
+    auto own = service("key");
+    own.subtypes = {"_g"};
+    own.occupancy = Occupancy::one;
+    ASSERT_TRUE(host.engine->advertise(own, wire.now));
+    wire.run_for(200ms);
+    auto& browser = wire.add();
+    host.cut = true;
+    const auto asked = wire.now;
+    ASSERT_TRUE(browser.engine->browse({"_muster._udp", "_g", Occupancy::one}, wire.now));
+    wire.run_for(50ms);
+    host.cut = false;
+    wire.run_for(700ms);
+    ASSERT_FALSE(Wire::seen(browser, "key").empty());
+    EXPECT_EQ(Wire::seen(browser, "key")[0].first - asked, 100ms + 2 * Wire::kTravel);
+    const auto repeats = wire.packets([](const Sent& sent) {
+        return asks(sent, "_g._sub._muster._udp.local") && sent.from == SendFrom::ephemeral;
+    });
+    EXPECT_EQ(repeats.size(), 1U) << "no more once it is found";
 }
 
 TEST(MdnsBrowse, ResolveUniqueAsksTheLastKnownAddressDirectly) {

@@ -84,10 +84,26 @@ void MdnsResponder::on_response(const names::Message& response, const PacketInfo
     look(response.additionals);
 }
 
+// Whoever is in company answers as all who share a record do: with the delay of section 6.
+void MdnsResponder::note_company(const Entry& entry, Presence& presence, const names::Record& theirs) {
+    const auto* target = std::get_if<names::DnsName>(&theirs.data);
+    if (target == nullptr || theirs.type != DnsType::ptr || *target == entry.name) return;
+    const auto& subtypes = entry.names.subtypes;
+    if (std::ranges::find(subtypes, theirs.name) == subtypes.end()) return;
+    if (theirs.ttl > 0) {
+        presence.company = *target;
+    } else if (presence.company == *target) {
+        presence.company.reset();
+    }
+}
+
+// Section 9: whoever has announced goes back to probing, and only what a probe finds takes the name away. The
+// holder defends it in that probe, or there is no holder and the name stays ours.
 void MdnsResponder::check(Entry& entry, const names::Record& theirs, const names::Message& response,
                           const PacketInfo& info, const LinkTable& links, TimePoint now) {
     const auto place = std::ranges::find(entry.presences, info.interface, &Presence::interface);
     if (place == entry.presences.end() || place->phase == Phase::conflicted) return;
+    note_company(entry, *place, theirs);
     const auto own =
         std::ranges::find_if(place->records, [&](const auto& each) { return each.record.same_as(theirs); });
     if (own != place->records.end()) {
@@ -101,7 +117,11 @@ void MdnsResponder::check(Entry& entry, const names::Record& theirs, const names
         return;
     }
     if (theirs.name != entry.name || theirs.ttl == 0 || !is_conflict(entry, *place, theirs, links)) return;
-    on_conflict(entry, *place, holder_of(entry.name, response, info), links, now);
+    ++conflicts_;
+    if (place->answers()) return start_probing(*place, retry_time(entry, now));
+    // An answer to a one-shot query of ours is as good as one to a probe.
+    const bool has_asked = place->step > 0 || info.arrival == Arrival::one_shot;
+    if (has_asked) lose_name(entry, holder_of(entry.name, response, info), links, now);
 }
 
 bool MdnsResponder::is_conflict(const Entry& entry, const Presence& presence, const names::Record& theirs,
@@ -115,16 +135,6 @@ bool MdnsResponder::is_conflict(const Entry& entry, const Presence& presence, co
     if (presence.phase == Phase::probing) return true;  // section 8.1: any record of the name
     return std::ranges::any_of(presence.records,
                                [&](const auto& own) { return own.unique && own.record.type == theirs.type; });
-}
-
-// Section 9: whoever has announced goes back to probing, and only what a probe finds takes the name away. The
-// holder defends it in that probe, or there is no holder and the name stays ours.
-void MdnsResponder::on_conflict(Entry& entry, Presence& presence, const NameHolder& holder,
-                                const LinkTable& links, TimePoint now) {
-    ++conflicts_;
-    if (presence.answers()) return start_probing(presence, retry_time(entry, now));
-    const bool has_asked = presence.step > 0;
-    if (has_asked) lose_name(entry, holder, links, now);
 }
 
 // Slow until ten seconds passed without any conflict: whoever contradicts us for ever must not make us probe

@@ -39,12 +39,17 @@ void MdnsEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint 
     std::erase_if(replies_, [&](const auto& each) { return !links_.active(each.link); });
     std::erase_if(deferred_, [&](const auto& each) { return !links_.active(each.info.link()); });
     responder_.on_links(links_, changes, now);
-    querier_.on_links(links_, now);
+    querier_.on_links(links_, std::exchange(started_, true) ? LinkCause::change : LinkCause::start, now);
     watch_.on_links(links_, now);
 }
 
 Result<AdvertisementId> MdnsEngine::advertise(Registration registration, TimePoint now) {
-    return responder_.add(std::move(registration), links_, now);
+    const bool ask_first =
+        registration.uniqueness == Uniqueness::probe && registration.on_conflict == OnConflict::report;
+    const auto name = instance_name(registration.instance, registration.type);
+    auto id = responder_.add(std::move(registration), links_, now);
+    if (id && ask_first) one_shots_.ask_first({*name, DnsType::srv}, now);
+    return id;
 }
 
 void MdnsEngine::update_txt(AdvertisementId id, TxtRecord txt, TimePoint now) {
@@ -59,7 +64,9 @@ Result<WatchId> MdnsEngine::browse(const BrowseRequest& request, TimePoint now) 
     const auto name = browse_name(request.type, request.subtype);
     if (!name) return name.error();
     if (watch_.size() >= kMaxWatches) return Error{Errc::queue_full, "too many browsers"};
-    return watch_.browse(*name, links_, now);
+    const auto id = watch_.browse(*name, links_, now);
+    if (request.occupancy == Occupancy::one) back_up(id, {*name, DnsType::ptr}, {}, now);
+    return id;
 }
 
 Result<WatchId> MdnsEngine::resolve_unique(const ResolveRequest& request, TimePoint now) {
@@ -67,22 +74,22 @@ Result<WatchId> MdnsEngine::resolve_unique(const ResolveRequest& request, TimePo
     if (!name) return name.error();
     if (watch_.size() >= kMaxWatches) return Error{Errc::queue_full, "too many names to resolve"};
     const auto id = watch_.resolve(*name, links_, now);
-    const names::Question question{*name, DnsType::srv, names::kClassInternet, false};
-    if (watch_.is_open(id)) {
-        // Section 15.1: no unicast answers to a shared port; they come to an ephemeral one instead.
-        const auto first =
-            options_.sole_on_port ? OneShots::FirstStep::hints_only : OneShots::FirstStep::group;
-        one_shots_.ask(question, request.hints, first, now);
-        open_resolves_[id] = question;
-    }
+    back_up(id, {*name, DnsType::srv}, request.hints, now);
     return id;
+}
+
+void MdnsEngine::back_up(WatchId id, const names::Question& question, const std::vector<Endpoint>& hints,
+                         TimePoint now) {
+    if (!watch_.is_open(id)) return;
+    one_shots_.back_up(question, hints, now);
+    backed_up_[id] = question;
 }
 
 void MdnsEngine::stop(WatchId id) {
     watch_.stop(id);
-    if (const auto open = open_resolves_.find(id); open != open_resolves_.end()) {
+    if (const auto open = backed_up_.find(id); open != backed_up_.end()) {
         one_shots_.stop(open->second);
-        open_resolves_.erase(open);
+        backed_up_.erase(open);
     }
 }
 
@@ -236,13 +243,15 @@ void MdnsEngine::run_replies(TimePoint now) {
 }
 
 void MdnsEngine::run_one_shots(TimePoint now) {
-    std::erase_if(open_resolves_, [&](const auto& open) {
+    std::erase_if(backed_up_, [&](const auto& open) {
         if (watch_.is_open(open.first)) return false;
         one_shots_.stop(open.second);
         return true;
     });
     if (!wakes_at_once(one_shots_.next_wakeup(), now)) return;
-    for (const auto& query : one_shots_.on_timer(links_, now)) {
+    // Section 15.1: no unicast answers to a shared port; they come to an ephemeral one instead.
+    const auto first = options_.sole_on_port ? OneShots::FirstStep::hints_only : OneShots::FirstStep::group;
+    for (const auto& query : one_shots_.on_timer(links_, first, now)) {
         if (query.multicast) {
             multicast(query.link, SendFrom::ephemeral, query.packet);
         } else {

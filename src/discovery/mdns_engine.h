@@ -84,18 +84,26 @@ private:
         TimePoint due{};
     };
     enum class Delay : std::uint8_t { as_needed, none };
+    struct ResponseTiming {
+        AnswerTiming multicast;
+        TimePoint unicast{};
+        Duration gap{};  // since the last multicast of the same record
+    };
 
     bool accept(const PacketInfo& info, const names::Message& message) const;
     void on_query(const PacketInfo& info, names::Message query, TimePoint now);
     bool defer(const PacketInfo& info, names::Message& query, TimePoint now);
     void observe(const PacketInfo& info, const names::Message& query, TimePoint now);
     void respond(const PacketInfo& info, const names::Message& query, Delay delay, TimePoint now);
-    void queue_answers(const PacketInfo& info, const names::Message& query, AnswerTiming timing, Duration gap,
+    ResponseTiming timing_of(const PacketInfo& info, const names::Message& query, Delay delay, TimePoint now);
+    void queue_answers(const PacketInfo& info, const names::Message& query, const ResponseTiming& timing,
                        TimePoint now);
     void on_response(const PacketInfo& info, const names::Message& response, TimePoint now);
     void take_records(std::span<const names::Record* const> records, InterfaceIndex interface, TimePoint now);
     void tell_ourselves(const std::vector<names::Record>& records, InterfaceIndex interface, TimePoint now);
     void run_deferred(TimePoint now);
+    void back_up(WatchId id, const names::Question& question, const std::vector<Endpoint>& hints,
+                 TimePoint now);
 
     void run_responder(TimePoint now);
     void send_probes(const ResponderOutput& output);
@@ -119,11 +127,12 @@ private:
     ServiceWatch watch_;
     OneShots one_shots_;
     std::map<LinkId, AnswerQueue> answers_;
-    std::map<WatchId, names::Question> open_resolves_;
+    std::map<WatchId, names::Question> backed_up_;  // by one-shot queries, until something is found
     std::vector<UnicastReply> replies_;
     std::vector<DeferredQuery> deferred_;
     MdnsCounters counters_;
-    TimePoint now_{};  // of the call that is running
+    TimePoint now_{};       // of the call that is running
+    bool started_ = false;  // has seen interfaces
     bool closed_ = false;
 };
 

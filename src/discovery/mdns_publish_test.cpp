@@ -102,6 +102,25 @@ TEST(MdnsPublish, OnConflictReportSaysWhoHoldsTheNameAndStopsUntilToldToProbeAga
     EXPECT_EQ(told[1].second.kind, AdvertiseEvent::Kind::announced);
 }
 
+TEST(MdnsPublish, OnConflictReportComesAtOnceForANameThatIsHeld) {
+    Wire wire;
+    auto& owner = wire.add();
+    ASSERT_TRUE(owner.engine->advertise(service("svc", Uniqueness::probe), wire.now));
+    wire.run_for(3s);
+    auto& late = wire.add();
+    auto second = service("svc", Uniqueness::probe);
+    second.on_conflict = OnConflict::report;
+    const auto begin = wire.now;
+    ASSERT_TRUE(late.engine->advertise(second, wire.now));
+    wire.run_for(4s);
+    const auto told = Wire::told(late);
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_EQ(told[0].second.kind, AdvertiseEvent::Kind::conflict);
+    EXPECT_EQ(told[0].first - begin, 2 * Wire::kTravel)
+        << "the holder is asked before the first probe may go";
+    EXPECT_EQ(wire.packets([](const Sent& sent) { return sent.from == SendFrom::ephemeral; }).size(), 1U);
+}
+
 TEST(MdnsPublish, Section8_2_OfTwoThatProbeTogetherExactlyOneGetsTheName) {
     for (int port = 4700; port < 4720; ++port) {  // the larger data wins, whoever starts first
         Wire wire;

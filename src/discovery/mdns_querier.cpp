@@ -44,15 +44,15 @@ void MdnsQuerier::unwant(const QuestionKey& key) {
     if (--place->second.users == 0) asked_.erase(place);
 }
 
-void MdnsQuerier::on_links(const LinkTable& links, TimePoint now) {
+void MdnsQuerier::on_links(const LinkTable& links, LinkCause cause, TimePoint now) {
     next_.reset();
     for (auto& [key, asked] : asked_) {
         std::erase_if(asked.links, [&](const Schedule& schedule) { return !links.active(schedule.link); });
         for (const auto link : links.ids(key.interface)) {
             if (std::ranges::find(asked.links, link, &Schedule::link) != asked.links.end()) continue;
-            const bool alone = asked.packing == Packing::alone;
+            const bool at_once = asked.packing == Packing::alone || cause == LinkCause::start;
             const Duration jitter =
-                alone ? Duration::zero() : uniform(random_, Duration{kJitterLow}, Duration{kJitterHigh});
+                at_once ? Duration::zero() : uniform(random_, Duration{kJitterLow}, Duration{kJitterHigh});
             asked.links.push_back({link, now + jitter, kFirstInterval, 0, false});
         }
     }

@@ -26,6 +26,12 @@ enum class Packing : std::uint8_t {
     alone,     ///< in a packet of its own: its one owner may answer without delay (RFC 6762 section 6)
 };
 
+/// Why links are there that were not before.
+enum class LinkCause : std::uint8_t {
+    start,   ///< the program has just begun to look: nothing that others noticed too
+    change,  ///< a link came up, perhaps for many hosts at the same moment
+};
+
 /// Questions for one packet (or several, with their known answers).
 struct OutgoingQuery {
     LinkId link;
@@ -44,8 +50,9 @@ public:
     void unwant(const QuestionKey& key);
     bool interested(const names::DnsName& name) const { return interests_.contains(name); }
 
-    /// New links get every question, with the random delay of section 5.2 unless it is asked alone.
-    void on_links(const LinkTable& links, TimePoint now);
+    /// New links get every question: after a change, with the random delay of section 5.2 unless it is asked
+    /// alone.
+    void on_links(const LinkTable& links, LinkCause cause, TimePoint now);
     /// Asks again from `when` on, for the answer is gone or in doubt.
     void restart(const names::DnsName& name, names::DnsType type, InterfaceIndex interface, TimePoint when);
     /// Asks once now to keep an answer alive.

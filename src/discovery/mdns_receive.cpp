@@ -139,22 +139,36 @@ void MdnsEngine::observe(const PacketInfo& info, const names::Message& query, Ti
 
 void MdnsEngine::respond(const PacketInfo& info, const names::Message& query, Delay delay, TimePoint now) {
     if (is_probe(query)) responder_.on_probe(query, info.interface, now);
-    bool alone = true;  // every question is one that only we can answer (section 6)
+    if (query.questions.size() > kMaxQuestionsPerPacket) ++counters_.queries_refused;
+    queue_answers(info, query, timing_of(info, query, delay, now), now);
+}
+
+// Section 6: no delay for whoever has good reason to believe that nobody else will answer. For unique records
+// that is known. For lone ones it rests on the application's rules and on having heard nobody: good enough
+// for an answer that goes to the one who asked, not for one that could collide with another in all ears.
+MdnsEngine::ResponseTiming MdnsEngine::timing_of(const PacketInfo& info, const names::Message& query,
+                                                 Delay delay, TimePoint now) {
+    ResponseTiming timing{{now, now}, now, is_probe(query) ? kDefenceGap : kUsualGap};
+    if (is_probe(query) || delay == Delay::none) return timing;
+    bool unique = true;
+    bool alone = true;
     const auto count = std::min(query.questions.size(), kMaxQuestionsPerPacket);
-    if (count < query.questions.size()) ++counters_.queries_refused;
     for (std::size_t i = 0; i < count && alone; ++i) {
         std::vector<OwnAnswer> answers;
         responder_.answer(query.questions[i], info.interface, answers);
-        alone = !answers.empty() && std::ranges::all_of(answers, &OwnAnswer::unique);
+        unique = unique && std::ranges::all_of(answers, &OwnAnswer::unique);
+        alone = !answers.empty() &&
+                std::ranges::all_of(answers, [](const auto& each) { return each.unique || each.lone; });
     }
-    AnswerTiming timing{now, now};
-    if (!alone && !is_probe(query) && delay == Delay::as_needed)
-        timing = {now + kSharedLow, now + uniform(random_, Duration{kSharedLow}, Duration{kSharedHigh})};
-    queue_answers(info, query, timing, is_probe(query) ? kDefenceGap : kUsualGap, now);
+    if (unique && alone) return timing;
+    const auto due = now + uniform(random_, Duration{kSharedLow}, Duration{kSharedHigh});
+    timing.multicast = {now + kSharedLow, due};
+    if (!alone) timing.unicast = due;
+    return timing;
 }
 
-void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& query, AnswerTiming timing,
-                               Duration gap, TimePoint now) {
+void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& query,
+                               const ResponseTiming& timing, TimePoint now) {
     auto& queue = answers_[info.link()];
     UnicastReply reply;
     const bool one_shot = is_one_shot(info);
@@ -174,7 +188,7 @@ void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& que
             if (direct) {
                 reply.answers.push_back(std::move(answer.record));
             } else {
-                queue.add(answer.record, timing, gap);
+                queue.add(answer.record, timing.multicast, timing.gap);
             }
         }
     }
@@ -186,7 +200,7 @@ void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& que
     reply.link = info.link();
     reply.to = info.source;
     reply.to.interface = info.interface;
-    reply.due = timing.due;
+    reply.due = timing.unicast;
     if (one_shot) reply.one_shot_id = query.header.id;
     replies_.push_back(std::move(reply));
 }

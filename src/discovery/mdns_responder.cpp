@@ -201,7 +201,7 @@ void MdnsResponder::answer_from(const Entry& entry, const names::Question& quest
         const bool repeated = !own.unique && std::ranges::any_of(out, [&](const auto& other) {
             return other.record.same_as(own.record);
         });
-        if (!repeated) out.push_back({own.record, own.unique});
+        if (!repeated) out.push_back({own.record, own.unique, own.lone && !presence->company});
     }
     if (any || question.name != entry.name || types.empty()) return;
     std::ranges::sort(types);

@@ -18,6 +18,7 @@ namespace muster::discovery {
 struct OwnAnswer {
     names::Record record;
     bool unique = false;
+    bool lone = false;  ///< not unique by its kind, but nobody else has been heard with one
 };
 
 /// What is to be sent on one interface now.
@@ -80,6 +81,7 @@ private:
         std::uint8_t step = 0;
         TimePoint next = kNever;
         std::vector<OwnRecord> records;
+        std::optional<names::DnsName> company;  // the last other instance heard under a subtype of ours
 
         bool answers() const { return phase == Phase::announcing || phase == Phase::established; }
     };
@@ -121,12 +123,11 @@ private:
     void answer_from(const Entry& entry, const names::Question& question, InterfaceIndex interface,
                      std::vector<OwnAnswer>& out) const;
 
+    static void note_company(const Entry& entry, Presence& presence, const names::Record& theirs);
     void check(Entry& entry, const names::Record& theirs, const names::Message& response,
                const PacketInfo& info, const LinkTable& links, TimePoint now);
     bool is_conflict(const Entry& entry, const Presence& presence, const names::Record& theirs,
                      const LinkTable& links) const;
-    void on_conflict(Entry& entry, Presence& presence, const NameHolder& holder, const LinkTable& links,
-                     TimePoint now);
     void lose_name(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now);
     void rename_service(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now);
     void rename_host(const LinkTable& links, TimePoint now);

@@ -31,6 +31,12 @@ Interface Wire::ethernet(std::size_t number, InterfaceIndex index) {
 }
 
 Wire::Host& Wire::add(std::function<void(MdnsEngineOptions&)> adjust) {
+    auto& host = add_asleep(std::move(adjust));
+    plug(host, {ethernet(host.number)});
+    return host;
+}
+
+Wire::Host& Wire::add_asleep(std::function<void(MdnsEngineOptions&)> adjust) {
     auto host = std::make_unique<Host>();
     host->number = hosts.size() + 1;
     host->random = std::make_unique<SeededRandomness>(host->number * 77);
@@ -41,7 +47,6 @@ Wire::Host& Wire::add(std::function<void(MdnsEngineOptions&)> adjust) {
     if (adjust) adjust(options);
     host->engine = std::make_unique<MdnsEngine>(options, *host->port, *host->random);
     hosts.push_back(std::move(host));
-    plug(*hosts.back(), {ethernet(hosts.size())});
     return *hosts.back();
 }
 

@@ -46,6 +46,8 @@ public:
 
     /// Adds a host with one interface: 10.0.0.<n> and fe80::<n>.
     Host& add(std::function<void(MdnsEngineOptions&)> adjust = {});
+    /// The same, but it has not looked at its interfaces yet: plug({ethernet(number)}) is its start.
+    Host& add_asleep(std::function<void(MdnsEngineOptions&)> adjust = {});
     static Interface ethernet(std::size_t number, InterfaceIndex index = kEth);
     void plug(Host& host, std::vector<Interface> interfaces);
 

@@ -19,21 +19,31 @@ constexpr std::size_t kPacketLimit = 512;  // one question always fits
 
 }  // namespace
 
-void OneShots::ask(const names::Question& question, const std::vector<Endpoint>& hints, FirstStep first,
+void OneShots::back_up(const names::Question& question, const std::vector<Endpoint>& hints, TimePoint now) {
+    add(Purpose::back_up, question, hints, now);
+}
+
+void OneShots::ask_first(const names::Question& question, TimePoint now) {
+    add(Purpose::ask_first, question, {}, now);
+}
+
+void OneShots::add(Purpose purpose, const names::Question& question, const std::vector<Endpoint>& hints,
                    TimePoint now) {
     if (plans_.size() >= kMaxPlans) return;  // the multicast questions go on
     Plan plan;
+    plan.purpose = purpose;
     plan.question = question;
     plan.hints.assign(hints.begin(),
                       hints.begin() + static_cast<std::ptrdiff_t>(std::min(hints.size(), kMaxHints)));
-    plan.first = first;
     plan.begun = plan.next = now;
     plan.id = static_cast<std::uint16_t>(1 + uniform(random_, 65535));
     plans_.push_back(std::move(plan));
 }
 
 void OneShots::stop(const names::Question& question) {
-    std::erase_if(plans_, [&](const Plan& plan) { return plan.question == question; });
+    std::erase_if(plans_, [&](const Plan& plan) {
+        return plan.purpose == Purpose::back_up && plan.question == question;
+    });
 }
 
 bool OneShots::expects(const names::Message& response) const {
@@ -49,7 +59,7 @@ TimePoint OneShots::next_wakeup() const {
     return next;
 }
 
-std::vector<OneShots::Query> OneShots::on_timer(const LinkTable& links, TimePoint now) {
+std::vector<OneShots::Query> OneShots::on_timer(const LinkTable& links, FirstStep first, TimePoint now) {
     std::vector<Query> out;
     for (auto& plan : plans_) {
         if (plan.next > now || plan.step >= kSteps.size()) continue;
@@ -58,13 +68,18 @@ std::vector<OneShots::Query> OneShots::on_timer(const LinkTable& links, TimePoin
             to.port = kMdnsPort;
             if (to.interface != InterfaceIndex::none) out.push_back({false, {}, to, packet_of(plan)});
         }
-        if (plan.step > 0 || plan.first == FirstStep::group)
+        if (asks_group(plan, first))
             for (const auto link : links.ids()) out.push_back({true, link, {}, packet_of(plan)});
         ++plan.step;
         plan.next = plan.begun + (plan.step < kSteps.size() ? kSteps[plan.step] : kAnswersUntil);
     }
     std::erase_if(plans_, [&](const Plan& plan) { return now - plan.begun >= kAnswersUntil; });
     return out;
+}
+
+bool OneShots::asks_group(const Plan& plan, FirstStep first) {
+    if (plan.purpose == Purpose::ask_first) return plan.step == 0;
+    return plan.step > 0 || first == FirstStep::group;
 }
 
 Bytes OneShots::packet_of(const Plan& plan) {

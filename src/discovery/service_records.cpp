@@ -112,7 +112,10 @@ std::vector<OwnRecord> service_records(const Registration& registration, const S
     std::vector<OwnRecord> out;
     if (registration.listing == Listing::listed) {
         out.push_back(shared(names.type, names.instance));
-        for (const auto& subtype : names.subtypes) out.push_back(shared(subtype, names.instance));
+        for (const auto& subtype : names.subtypes) {
+            out.push_back(shared(subtype, names.instance));
+            out.back().lone = registration.occupancy == Occupancy::one;
+        }
         out.push_back(shared(type_list_name(), names.type));
         out.back().farewell = false;
     }

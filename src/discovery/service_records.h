@@ -15,6 +15,7 @@ struct OwnRecord {
     names::Record record;
     bool unique = false;   ///< ours alone; false: shared with whoever offers the same type
     bool farewell = true;  ///< gets a goodbye; the list of types does not, others may still offer the type
+    bool lone = false;     ///< shared by its kind, but the application allows one owner (Occupancy::one)
 };
 
 /// The names of one service.

@@ -281,8 +281,9 @@ std::optional<std::pair<WatchId, ServiceEvent>> ServiceWatch::poll_event() {
 
 bool ServiceWatch::is_open(WatchId id) const {
     const auto place = watches_.find(id);
-    if (place == watches_.end() || !place->second.resolves) return false;
-    return !place->second.instances.begin()->second.is_reported;
+    if (place == watches_.end()) return false;
+    return std::ranges::none_of(place->second.instances,
+                                [](const auto& each) { return each.second.is_reported; });
 }
 
 }  // namespace muster::discovery

@@ -36,7 +36,7 @@ public:
 
     TimePoint next_wakeup() const;
     std::optional<std::pair<WatchId, ServiceEvent>> poll_event();
-    /// True while the instance of a resolve has not been found.
+    /// True while nothing has been found.
     bool is_open(WatchId id) const;
 
 private:

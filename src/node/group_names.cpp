@@ -45,6 +45,7 @@ std::vector<discovery::Registration> coordinator_registrations(std::string_view 
     own.txt = coordinator_txt(group, name, id);
     own.uniqueness = discovery::Uniqueness::known_unique;
     own.on_conflict = discovery::OnConflict::report;
+    own.occupancy = discovery::Occupancy::one;
     discovery::Registration shared = own;
     shared.instance = coordinator_instance(group);
     shared.subtypes.clear();
@@ -65,6 +66,7 @@ discovery::BrowseRequest listing_request(std::string_view group) {
     discovery::BrowseRequest request;
     request.type = kServiceType;
     request.subtype = group_subtype(group);
+    request.occupancy = discovery::Occupancy::one;
     return request;
 }
 

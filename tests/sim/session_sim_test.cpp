@@ -189,6 +189,19 @@ TEST(SessionSim, AMemberFindsAndJoinsARunningCoordinatorInMilliseconds) {
     EXPECT_LE(member.joined_at - member.started, 5ms);
 }
 
+// The group's one name is being probed for, which takes up to a second; the coordinator's own name is
+// announced.
+TEST(SessionSim, AMemberFindsACoordinatorThatHasJustStartedInMilliseconds) {
+    for (const Duration age : {5ms, 50ms, 200ms, 500ms, 900ms}) {
+        World world{1, 1};
+        world.clock.run_for(age);
+        SimMember& member = *world.members[0];
+        member.start();
+        ASSERT_TRUE(world.clock.run_until([&] { return member.joined; }, 5s));
+        EXPECT_LE(member.joined_at - member.started, 5ms) << age / 1ms << " ms old";
+    }
+}
+
 TEST(SessionSim, AMemberThatWaitsJoinsAsSoonAsTheCoordinatorComes) {
     sim::SimClock clock;
     sim::SimNetwork network{clock, 1};
