@@ -84,7 +84,8 @@ public:
     executor_type get_executor() const;
 
     /// Waits for the next event. One wait at a time; at most 1024 events wait, older ones are dropped first.
-    /// Errors: closed (after stop()), cancelled, bad_input (a second wait). Cancellation: total.
+    /// Errors: closed (after stop()), cancelled, bad_input (a second wait; the first goes on). Cancellation:
+    /// total.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto next_event(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<OfferEvent>)>(
@@ -110,7 +111,7 @@ void start_advertise(boost::asio::any_io_executor executor, AdvertiseOptions opt
 
 /// Starts advertising. Completes as soon as the sockets are open; OfferEvent tells when others can see the
 /// service. Errors: bad_name, bad_input (type, subtype, port 0, no offer), name_in_use (two equal offers),
-/// system (the sockets).
+/// system (the sockets). Cancellation: none, it waits for nobody.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto advertise(boost::asio::any_io_executor executor, AdvertiseOptions options, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Advertiser>)>(

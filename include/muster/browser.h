@@ -55,7 +55,8 @@ public:
 
     /// Waits for the next change. One wait at a time. Who does not ask misses no service: changes of one
     /// service are folded into one, and what came and went meanwhile is not told. Errors: closed (after
-    /// stop()), cancelled, bad_input (a second wait). Cancellation: total; no change is lost.
+    /// stop()), cancelled, bad_input (a second wait; the first goes on). Cancellation: total; no change is
+    /// lost.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto next_event(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<ServiceEvent>)>(
@@ -81,7 +82,8 @@ void start_browse(boost::asio::any_io_executor executor, BrowseOptions options,
 }
 
 /// Starts looking. Completes as soon as the sockets are open; what is found comes by Browser::next_event().
-/// Errors: bad_input (type or subtype), bad_name (instance), system (the sockets).
+/// Errors: bad_input (type or subtype), bad_name (instance), system (the sockets). Cancellation: none, it
+/// waits for nobody.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto browse(boost::asio::any_io_executor executor, BrowseOptions options, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Browser>)>(

@@ -22,8 +22,9 @@ class StreamNode;
 /// An ordered stream of octets between two devices of a session, in both directions, with back-pressure.
 /// Meets Asio's AsyncReadStream and AsyncWriteStream, so asio::async_read, async_read_until and async_write
 /// work on it. A resource; movable. Its destructor resets the stream unless both directions have ended.
-/// Thread: one read and one write may be outstanding; calls may come from any thread, but not two of one kind
-/// at the same time.
+/// Thread: any. One read and one write may be outstanding: a second of its kind fails with
+/// make_error_code(Errc::bad_input), and the first goes on. The destructor ends them with
+/// asio::error::operation_aborted.
 class ByteStream {
 public:
     using executor_type = boost::asio::any_io_executor;
@@ -43,7 +44,8 @@ public:
 
     /// Reads at least one octet into the first non-empty buffer. Completes with asio::error::eof when the
     /// peer has finished, make_error_code(Errc::cancelled_by_peer) when it has reset,
-    /// make_error_code(Errc::lost or closed) when the session is gone. Cancellation: total; no octet is lost.
+    /// make_error_code(Errc::lost or closed) when the session is gone. Cancellation: total
+    /// (operation_aborted); no octet is lost.
     template <class MutableBuffers, class Token = boost::asio::use_awaitable_t<>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(boost::system::error_code, std::size_t)>(

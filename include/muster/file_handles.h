@@ -34,9 +34,9 @@ public:
     /// How far it is now.
     FileProgress progress() const;
 
-    /// Waits until the progress differs from what this call told last. Error `closed` once the transfer is
-    /// over, so that `while (auto progress = co_await file.next_progress())` ends with it. Cancellation:
-    /// total.
+    /// Waits until the progress differs from what this call told last. One wait at a time. Errors: closed
+    /// once the transfer is over, so that `while (auto progress = co_await file.next_progress())` ends with
+    /// it; cancelled; bad_input (a second wait; the first goes on). Cancellation: total.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto next_progress(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<FileProgress>)>(
@@ -44,7 +44,8 @@ public:
     }
 
     /// Waits for the end: the receiver has verified the SHA-256 and stored the file, or the Error that says
-    /// why not. May be called once. Cancellation: total; the transfer goes on.
+    /// why not. One wait at a time: a second one is told bad_input, and the first goes on. Cancellation:
+    /// total; the transfer goes on.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto finished(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<FileReceipt>)>(

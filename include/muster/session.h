@@ -97,10 +97,11 @@ public:
     /// Everyone in the session, as last told by the coordinator. A snapshot.
     Roster roster() const;
 
-    /// Waits for the next event. One at a time. Whoever does not call it holds the senders back: at most
+    /// Waits for the next event. One wait at a time: a second one is told bad_input, and the first goes on.
+    /// Whoever does not call it holds the senders back: at most
     /// SessionLimits::receive_queue octets of messages per peer wait here. After SessionEnded was delivered
     /// it answers with Errc::closed, so that `while (auto event = co_await session.next_event())` ends.
-    /// Cancellation: total; no event is lost.
+    /// Errors: closed, cancelled, bad_input. Cancellation: total; no event is lost.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto next_event(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<Event>)>(
@@ -111,8 +112,8 @@ public:
 
     /// Sends a message. Completes when every recipient's queue has taken it; then it arrives as `options`
     /// promises unless the recipient's session ends. Waits while a queue is full. Errors: too_large,
-    /// unknown_peer, not_connected, closed, queue_full (1024 sends wait already). Cancellation: total while
-    /// it waits; then nothing was sent.
+    /// unknown_peer, not_connected, closed, queue_full (1024 sends or 64 MiB wait already), cancelled.
+    /// Cancellation: total while it waits; then nothing was sent.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto send(Recipients to, Bytes payload, SendOptions options = {}, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<void>)>(
@@ -125,8 +126,8 @@ public:
     /// messages. Only on get_executor()'s strand.
     Result<void> try_send(const Recipients& to, ByteView payload, const SendOptions& options = {});
 
-    /// Opens a byte stream to a peer. Errors: unknown_peer, not_connected, queue_full, too_large (name over
-    /// 255 octets).
+    /// Opens a byte stream to a peer; waits for nobody. Errors: unknown_peer, not_connected, queue_full,
+    /// too_large (name over 255 octets). Cancellation: none, it completes at once.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto open_stream(DeviceId to, std::string name, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<ByteStream>)>(
@@ -140,6 +141,7 @@ public:
     OutgoingFile send_file(const DeviceId& to, std::string path, SendFileOptions options = {});
 
     /// How a peer is reached; nullopt for one without a link of its own. Members know only the coordinator's.
+    /// Cancellation: none, it completes at once.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto path_to(DeviceId peer, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(std::optional<PeerPath>)>(
@@ -148,7 +150,7 @@ public:
 
     /// Leaves, or ends the session for everyone: stops accepting, delivers what was accepted, tells code and
     /// reason, waits for the other side's word, at most until `deadline`. SessionEnded follows. Idempotent;
-    /// may be called from inside handlers.
+    /// may be called from inside handlers. Cancellation: ends the wait (cancelled); the goodbye goes on.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto close(CloseCode code = 0, std::string reason = {}, Duration deadline = std::chrono::seconds{1},
                Token&& token = {}) {

@@ -15,18 +15,8 @@ std::optional<Event> EventQueue::try_pop() {
     return event;
 }
 
-void EventQueue::wait(Session::EventHandler handler) {
-    if (waiter_)
-        return complete(executor_, std::move(handler),
-                        Result<Event>{Error{Errc::queue_full, "next_event is waiting already"}});
-    waiter_.emplace(std::move(handler));
-    serve();
-}
-
-void EventQueue::cancel_wait() {
-    if (!waiter_) return;
-    complete(executor_, node::take(waiter_),
-             Result<Event>{Error{Errc::cancelled, "waiting for an event was cancelled"}});
+void EventQueue::wait(WaitId id, Session::EventHandler handler) {
+    if (waiter_.begin(id, std::move(handler))) serve();
 }
 
 void EventQueue::finish() {
@@ -35,11 +25,9 @@ void EventQueue::finish() {
 }
 
 void EventQueue::serve() {
-    if (!waiter_) return;
-    if (auto event = try_pop())
-        return complete(executor_, node::take(waiter_), Result<Event>{std::move(*event)});
-    if (finished_)
-        complete(executor_, node::take(waiter_), Result<Event>{Error{Errc::closed, "the session is over"}});
+    if (!waiter_.is_waiting()) return;
+    if (auto event = try_pop()) return waiter_.deliver(Result<Event>{std::move(*event)});
+    if (finished_) waiter_.deliver(Result<Event>{Error{Errc::closed, "the session is over"}});
 }
 
 }  // namespace muster::node

@@ -19,23 +19,22 @@ class EventQueue {
 public:
     /// `taken` is called with each event on its way out.
     EventQueue(boost::asio::any_io_executor executor, std::function<void(const Event&)> taken)
-        : executor_(std::move(executor)), taken_(std::move(taken)) {}
+        : waiter_(std::move(executor), "waiting for an event"), taken_(std::move(taken)) {}
 
     void push(Event event);
     std::optional<Event> try_pop();
-    /// One waiter at a time: a second one is told queue_full.
-    void wait(Session::EventHandler handler);
-    void cancel_wait();
+    /// One wait at a time: a second one is told bad_input.
+    void wait(WaitId id, Session::EventHandler handler);
+    void cancel(WaitId id) { waiter_.cancel(id); }
     /// No further events: after those queued, waiters are told `closed`.
     void finish();
 
 private:
     void serve();
 
-    boost::asio::any_io_executor executor_;
+    SingleWaiter<void(Result<Event>)> waiter_;
     std::function<void(const Event&)> taken_;
     std::deque<Event> events_;
-    Waiter<Session::EventHandler> waiter_;
     bool finished_ = false;
 };
 

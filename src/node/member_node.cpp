@@ -49,7 +49,8 @@ MemberNode::MemberNode(asio::any_io_executor strand, Identity identity, std::sha
     : StreamForwarder(std::move(strand), std::move(identity), std::move(runner)),
       options_(std::move(options)),
       at_(std::move(at)),
-      known_(options_.pin ? identity_.directory() : std::string{}) {}
+      known_(options_.pin ? identity_.directory() : std::string{}),
+      joining_(strand_, "joining") {}
 
 MemberNode::~MemberNode() { runner_->stop(); }
 
@@ -77,13 +78,9 @@ Result<void> MemberNode::make_core() {
     return {};
 }
 
-void MemberNode::start(Member::Handler handler) {
+void MemberNode::start(node::WaitId id, Member::Handler handler) {
     keep_alive_ = std::static_pointer_cast<MemberNode>(shared_from_this());
-    node::on_cancel(strand_, handler, [weak = weak_from_this()] {
-        const auto self = std::static_pointer_cast<MemberNode>(weak.lock());
-        if (self) self->fail(Error{Errc::cancelled, "joining was cancelled"});
-    });
-    joining_.emplace(std::move(handler));
+    (void)joining_.begin(id, std::move(handler));
     started_ = SteadyClock::now();
     core_->start(started_);
     runner_->start(*core_, [this] { after_flush(); });
@@ -148,23 +145,22 @@ void MemberNode::on_connected(const DeviceId&, const link::LinkFacts& facts) {
 
 void MemberNode::on_roster(const Roster& roster) {
     set_roster(roster);
-    if (!joining_) return;
+    if (!joining_.is_waiting()) return;
     joined_after_ = SteadyClock::now() - started_;
     auto self = std::exchange(keep_alive_, nullptr);
-    node::complete(strand_, node::take(joining_), Result<Member>{Member{std::move(self)}});
+    joining_.deliver(Result<Member>{Member{std::move(self)}});
     remember();
 }
 
 void MemberNode::on_ended(const Departure& how) {
-    if (!joining_) return ended(how);
+    if (!joining_.is_waiting()) return ended(how);
     if (how.is_lost()) return fail(how.cause());
     fail(Error{Errc::closed, "the coordinator closed: " + how.closed().reason});
 }
 
 void MemberNode::fail(Error why) {
-    if (!joining_) return;
-    node::complete(strand_, node::take(joining_),
-                   Result<Member>{std::move(why.during("joining '" + options_.group + "'"))});
+    if (!joining_.is_waiting()) return;
+    joining_.deliver(Result<Member>{std::move(why.during("joining '" + options_.group + "'"))});
     asio::post(strand_, [self = std::exchange(keep_alive_, nullptr)] {  // not from inside an engine's event
         self->stop_discovery();
         self->core_->session().abort(SteadyClock::now());
@@ -203,8 +199,10 @@ void MemberNode::engine_abort() { core_->session().abort(SteadyClock::now()); }
 void start_join(asio::any_io_executor executor, JoinOptions options, Member::Handler handler) {
     auto made = MemberNode::create(executor, std::move(options));
     if (!made) return node::complete(executor, std::move(handler), Result<Member>{made.error()});
-    asio::post((*made)->strand(),
-               [node = *made, handler = std::move(handler)]() mutable { node->start(std::move(handler)); });
+    const auto id = node::on_cancel(*made, handler, [](auto& node, auto wait) { node.cancel_join(wait); });
+    asio::post((*made)->strand(), [node = *made, id, handler = std::move(handler)]() mutable {
+        node->start(id, std::move(handler));
+    });
 }
 
 }  // namespace muster::detail

@@ -19,7 +19,8 @@ public:
                JoinOptions options, std::vector<Endpoint> at);
     ~MemberNode() override;
 
-    void start(Member::Handler handler);
+    void start(node::WaitId id, Member::Handler handler);
+    void cancel_join(node::WaitId) { fail(Error{Errc::cancelled, "the join was cancelled"}); }
     std::optional<PeerPath> path_to(const DeviceId& peer) override;
 
     // Constant once joined; any thread.
@@ -65,8 +66,8 @@ private:
     Duration found_after_{}, connected_after_{}, joined_after_{};
     link::LinkFacts facts_;
     PeerInfo coordinator_;
-    node::Waiter<Member::Handler> joining_;   // until joined or failed
-    std::shared_ptr<MemberNode> keep_alive_;  // while nobody holds a handle: until joined or failed
+    node::SingleWaiter<void(Result<Member>)> joining_;  // until joined or failed
+    std::shared_ptr<MemberNode> keep_alive_;            // while nobody holds a handle: until joined or failed
     std::unique_ptr<node::MemberCore> core_;
     std::unique_ptr<discovery::MdnsService> mdns_;
     std::vector<discovery::Subscription> subscriptions_;

@@ -12,17 +12,13 @@
 namespace muster {
 
 namespace asio = boost::asio;
+using node::on_cancel;
 
 namespace {
 
 template <class Node, class Work>
-void on_strand(const std::shared_ptr<Node>& node, const asio::any_io_executor& strand, Work work) {
-    asio::dispatch(strand, [node, work = std::move(work)]() mutable { work(*node); });
-}
-
-template <class Work>
-void on_strand(const std::shared_ptr<detail::SessionNode>& node, Work work) {
-    on_strand(node, node->strand(), std::move(work));
+void on_strand(const std::shared_ptr<Node>& node, Work work) {
+    asio::dispatch(node->strand(), [node, work = std::move(work)]() mutable { work(*node); });
 }
 
 detail::CoordinatorNode& coordinator_of(const std::shared_ptr<detail::SessionNode>& node) {
@@ -41,7 +37,7 @@ void drop(std::shared_ptr<detail::SessionNode> node) {
 
 void drop(std::shared_ptr<detail::StreamNode> node) {
     if (!node) return;
-    const auto strand = node->executor();
+    const auto strand = node->strand();
     asio::post(strand, [node = std::move(node)] { node->abandon(); });
 }
 
@@ -81,14 +77,17 @@ void Session::abort() {
 }
 
 void Session::start_next_event(EventHandler handler) {
-    on_strand(node_,
-              [handler = std::move(handler)](auto& node) mutable { node.next_event(std::move(handler)); });
+    const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_next_event(wait); });
+    on_strand(node_, [id, handler = std::move(handler)](auto& node) mutable {
+        node.next_event(id, std::move(handler));
+    });
 }
 
 void Session::start_send(Recipients to, Bytes payload, SendOptions options, DoneHandler handler) {
-    on_strand(node_, [to = std::move(to), payload = std::move(payload), options,
+    const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_send(wait); });
+    on_strand(node_, [to = std::move(to), payload = std::move(payload), options, id,
                       handler = std::move(handler)](auto& node) mutable {
-        node.send(std::move(to), std::move(payload), options, std::move(handler));
+        node.send(std::move(to), std::move(payload), options, id, std::move(handler));
     });
 }
 
@@ -105,8 +104,11 @@ void Session::start_path_to(const DeviceId& peer, PathHandler handler) {
 }
 
 void Session::start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler) {
-    on_strand(node_, [code, reason = std::move(reason), deadline, handler = std::move(handler)](
-                         auto& node) mutable { node.close(code, reason, deadline, std::move(handler)); });
+    const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_close(wait); });
+    detail::SessionNode::Goodbye goodbye{code, std::move(reason), deadline};
+    on_strand(node_, [goodbye = std::move(goodbye), id, handler = std::move(handler)](auto& node) mutable {
+        node.close(goodbye, id, std::move(handler));
+    });
 }
 
 // --- Coordinator and Member
@@ -145,28 +147,30 @@ ByteStream& ByteStream::operator=(ByteStream&& other) noexcept {
     return *this;
 }
 
-ByteStream::executor_type ByteStream::get_executor() const { return node_->executor(); }
+ByteStream::executor_type ByteStream::get_executor() const { return node_->strand(); }
 const DeviceId& ByteStream::peer() const { return node_->peer(); }
 const std::string& ByteStream::name() const { return node_->name(); }
 
 void ByteStream::start_read(asio::mutable_buffer buffer, Handler handler) {
-    on_strand(node_, node_->executor(), [buffer, handler = std::move(handler)](auto& node) mutable {
-        node.read(buffer, std::move(handler));
+    const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_read(wait); });
+    on_strand(node_, [buffer, id, handler = std::move(handler)](auto& node) mutable {
+        node.read(buffer, id, std::move(handler));
     });
 }
 
 void ByteStream::start_write(asio::const_buffer buffer, Handler handler) {
-    on_strand(node_, node_->executor(), [buffer, handler = std::move(handler)](auto& node) mutable {
-        node.write(buffer, std::move(handler));
+    const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_write(wait); });
+    on_strand(node_, [buffer, id, handler = std::move(handler)](auto& node) mutable {
+        node.write(buffer, id, std::move(handler));
     });
 }
 
 void ByteStream::shutdown_send() {
-    on_strand(node_, node_->executor(), [](auto& node) { node.shutdown_send(); });
+    on_strand(node_, [](auto& node) { node.shutdown_send(); });
 }
 
 void ByteStream::reset(std::string_view reason) {
-    on_strand(node_, node_->executor(), [reason = std::string{reason}](auto& node) { node.reset(reason); });
+    on_strand(node_, [reason = std::string{reason}](auto& node) { node.reset(reason); });
 }
 
 // --- file transfers
@@ -182,27 +186,31 @@ FileTransfer& FileTransfer::operator=(FileTransfer&& other) noexcept {
 FileProgress FileTransfer::progress() const { return node_->progress(); }
 
 void FileTransfer::start_progress(ProgressHandler handler) {
-    on_strand(node_, node_->strand(),
-              [handler = std::move(handler)](auto& node) mutable { node.next_progress(std::move(handler)); });
+    const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_next_progress(wait); });
+    on_strand(node_, [id, handler = std::move(handler)](auto& node) mutable {
+        node.next_progress(id, std::move(handler));
+    });
 }
 
 void FileTransfer::start_finished(ResultHandler handler) {
-    on_strand(node_, node_->strand(),
-              [handler = std::move(handler)](auto& node) mutable { node.finished(std::move(handler)); });
+    const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_finished(wait); });
+    on_strand(node_, [id, handler = std::move(handler)](auto& node) mutable {
+        node.finished(id, std::move(handler));
+    });
 }
 
 void FileTransfer::cancel(std::string_view reason) {
-    on_strand(node_, node_->strand(), [reason = std::string{reason}](auto& node) { node.cancel(reason); });
+    on_strand(node_, [reason = std::string{reason}](auto& node) { node.cancel(reason); });
 }
 
 const FileOffer& IncomingFile::offer() const { return node_->offer(); }
 
 void IncomingFile::accept(ReceiveFileOptions options) {
-    on_strand(node_, node_->strand(), [options = std::move(options)](auto& node) { node.accept(options); });
+    on_strand(node_, [options = std::move(options)](auto& node) { node.accept(options); });
 }
 
 void IncomingFile::decline(std::string_view reason) {
-    on_strand(node_, node_->strand(), [reason = std::string{reason}](auto& node) { node.decline(reason); });
+    on_strand(node_, [reason = std::string{reason}](auto& node) { node.decline(reason); });
 }
 
 }  // namespace muster

@@ -2,12 +2,8 @@
 
 #include <algorithm>
 
-#include "node/completion.h"
-
 namespace muster::node {
 namespace {
-
-constexpr std::size_t kMaxWaits = 1024;
 
 bool overlap(const Recipients& a, const Recipients& b) {
     using Kind = Recipients::Kind;
@@ -26,18 +22,18 @@ bool SendWaits::must_wait(const Recipients& to) const {
     return std::ranges::any_of(waits_, [&to](const Wait& wait) { return overlap(wait.to, to); });
 }
 
-void SendWaits::send(Recipients to, Bytes payload, SendOptions options, Session::DoneHandler handler) {
+void SendWaits::send(Recipients to, Bytes payload, SendOptions options, WaitId id,
+                     Session::DoneHandler handler) {
     if (!must_wait(to)) {
         auto outcome = attempt_(to, options, payload);
         if (!is_full(outcome)) return complete(executor_, std::move(handler), std::move(outcome));
     }
-    if (waits_.size() >= kMaxWaits) {
-        const Error full{Errc::queue_full, "1024 sends wait already"};
-        return complete(executor_, std::move(handler), Result<void>{full});
-    }
-    const std::uint64_t number = ++next_number_;
-    on_cancel(executor_, handler, [this, number] { cancel(number); });
-    waits_.push_back({number, std::move(to), std::move(payload), options, std::move(handler)});
+    if (waits_.size() >= kMaxWaits)
+        return fail(executor_, std::move(handler), Errc::queue_full, "1024 sends wait already");
+    if (!waits_.empty() && octets_ + payload.size() > kMaxOctets)
+        return fail(executor_, std::move(handler), Errc::queue_full, "64 MiB of sends wait already");
+    octets_ += payload.size();
+    waits_.push_back({id, std::move(to), std::move(payload), options, std::move(handler)});
 }
 
 void SendWaits::retry() {
@@ -52,6 +48,7 @@ void SendWaits::retry() {
             still.splice(still.end(), waits_, waits_.begin());
             continue;
         }
+        octets_ -= first.payload.size();
         complete(executor_, std::move(first.handler), std::move(outcome));
         waits_.pop_front();
     }
@@ -59,15 +56,16 @@ void SendWaits::retry() {
 }
 
 void SendWaits::fail_all(const Error& why) {
+    octets_ = 0;
     for (Wait& wait : std::exchange(waits_, {}))
         complete(executor_, std::move(wait.handler), Result<void>{why});
 }
 
-void SendWaits::cancel(std::uint64_t number) {
-    const auto found = std::ranges::find(waits_, number, &Wait::number);
+void SendWaits::cancel(WaitId id) {
+    const auto found = std::ranges::find(waits_, id, &Wait::id);
     if (found == waits_.end()) return;
-    complete(executor_, std::move(found->handler),
-             Result<void>{Error{Errc::cancelled, "the send was cancelled while it waited"}});
+    fail(executor_, std::move(found->handler), Errc::cancelled, "the send was cancelled while it waited");
+    octets_ -= found->payload.size();
     waits_.erase(found);
 }
 

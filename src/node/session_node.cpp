@@ -102,18 +102,6 @@ void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {
     push(PeerLeft{peer, how});
 }
 
-void SessionNode::next_event(Session::EventHandler handler) {
-    node::on_cancel(strand_, handler, [weak = weak_from_this()] {
-        if (const auto self = weak.lock()) self->events_.cancel_wait();
-    });
-    events_.wait(std::move(handler));
-}
-
-void SessionNode::send(Recipients to, Bytes payload, const SendOptions& options,
-                       Session::DoneHandler handler) {
-    waits_.send(std::move(to), std::move(payload), options, std::move(handler));
-}
-
 Result<void> SessionNode::try_send(const Recipients& to, ByteView payload, const SendOptions& options) {
     if (waits_.must_wait(to)) return Error{Errc::queue_full, "earlier sends to the same peer wait for room"};
     auto outcome = engine_send(to, options, payload);
@@ -232,13 +220,19 @@ void SessionNode::on_stream_writable(StreamHandle stream) {
 // --- the end
 // -----------------------------------------------------------------------------------------------------------
 
-void SessionNode::close(CloseCode code, std::string_view reason, Duration deadline,
-                        Session::DoneHandler handler) {
+void SessionNode::close(const Goodbye& goodbye, node::WaitId id, Session::DoneHandler handler) {
     if (has_ended_) return complete(strand_, std::move(handler), Result<void>{});
-    closers_.push_back(std::move(handler));
+    closers_.push_back({id, std::move(handler)});
     on_closing();
-    engine_close(code, reason, deadline);
+    engine_close(goodbye.code, goodbye.reason, goodbye.deadline);
     runner_->poke();
+}
+
+void SessionNode::cancel_close(node::WaitId id) {
+    const auto found = std::ranges::find(closers_, id, &Closer::id);
+    if (found == closers_.end()) return;
+    node::fail(strand_, std::move(found->handler), Errc::cancelled, "waiting for the close was cancelled");
+    closers_.erase(found);
 }
 
 void SessionNode::abort() {
@@ -267,7 +261,8 @@ void SessionNode::ended(const Departure& how) {
     for (auto& [handle, sink] : std::exchange(sinks_, {}))
         sink->on_reset(how.is_lost() ? Errc::lost : Errc::closed, why);
     waits_.fail_all(Error{code, why});
-    for (auto& closer : std::exchange(closers_, {})) complete(strand_, std::move(closer), Result<void>{});
+    for (Closer& closer : std::exchange(closers_, {}))
+        complete(strand_, std::move(closer.handler), Result<void>{});
     events_.push(SessionEnded{how});
     events_.finish();
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <atomic>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -44,14 +44,26 @@ public:
     const DeviceId& id() const { return identity_.id(); }
     Roster roster() const;
 
-    void next_event(Session::EventHandler handler);
+    void next_event(node::WaitId id, Session::EventHandler handler) { events_.wait(id, std::move(handler)); }
+    void cancel_next_event(node::WaitId id) { events_.cancel(id); }
     std::optional<Event> try_next_event() { return events_.try_pop(); }
-    void send(Recipients to, Bytes payload, const SendOptions& options, Session::DoneHandler handler);
+    void send(Recipients to, Bytes payload, const SendOptions& options, node::WaitId id,
+              Session::DoneHandler handler) {
+        waits_.send(std::move(to), std::move(payload), options, id, std::move(handler));
+    }
+    void cancel_send(node::WaitId id) { waits_.cancel(id); }
     Result<void> try_send(const Recipients& to, ByteView payload, const SendOptions& options);
     void open_stream(const DeviceId& to, std::string name, Session::StreamHandler handler);
     std::shared_ptr<TransferNode> make_outgoing(const DeviceId& to, std::string path,
                                                 SendFileOptions options);
-    void close(CloseCode code, std::string_view reason, Duration deadline, Session::DoneHandler handler);
+    struct Goodbye {
+        CloseCode code = 0;
+        std::string reason;
+        Duration deadline{};
+    };
+    void close(const Goodbye& goodbye, node::WaitId id, Session::DoneHandler handler);
+    /// Ends the wait only: the goodbye is on its way.
+    void cancel_close(node::WaitId id);
     void abort();
     /// The application dropped its handle.
     void abandon();
@@ -99,6 +111,11 @@ protected:
     std::shared_ptr<node::Runner> runner_;
 
 private:
+    struct Closer {
+        node::WaitId id{};
+        Session::DoneHandler handler;
+    };
+
     boost::asio::any_io_executor file_threads();
     void begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
     void add_incoming_file(StreamHandle stream, const DeviceId& from);
@@ -111,7 +128,7 @@ private:
     std::shared_ptr<FileStorage> storage_;  // owners: the session and its transfers
     node::SendWaits waits_;
     std::unordered_map<StreamHandle, std::shared_ptr<node::StreamSink>> sinks_;
-    std::vector<Session::DoneHandler> closers_;
+    std::list<Closer> closers_;
     std::unique_ptr<boost::asio::thread_pool> file_threads_;  // made with the first file
     std::shared_ptr<SessionNode> last_words_;  // itself, from abandon() until the links are quiet
     bool has_ended_ = false;

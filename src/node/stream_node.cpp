@@ -10,7 +10,6 @@ namespace muster::detail {
 
 namespace asio = boost::asio;
 using node::complete;
-using node::on_cancel;
 
 namespace {
 
@@ -18,26 +17,27 @@ constexpr std::size_t kMaxWrite = 256 * 1024;  // one copy that the session take
 
 }  // namespace
 
-StreamNode::StreamNode(ByteStream::executor_type executor, session::StreamPort& port, StreamHandle handle,
+StreamNode::StreamNode(ByteStream::executor_type on, session::StreamPort& port, StreamHandle handle,
                        DeviceId peer, std::string name, std::function<void()> poke)
-    : executor_(std::move(executor)),
+    : strand_(std::move(on)),
       port_(&port),
       handle_(handle),
       peer_(peer),
       name_(std::move(name)),
-      poke_(std::move(poke)) {}
+      poke_(std::move(poke)),
+      reader_(strand_, "reading"),
+      writer_(strand_, "writing") {}
 
-void StreamNode::read(asio::mutable_buffer into, ByteStream::Handler handler) {
+void StreamNode::read(asio::mutable_buffer into, node::WaitId id, ByteStream::Handler handler) {
     if (into.size() == 0)
-        return complete(executor_, std::move(handler), boost::system::error_code{}, std::size_t{0});
-    on_cancel(executor_, handler, [self = shared_from_this()] { self->cancel_read(); });
+        return complete(strand_, std::move(handler), boost::system::error_code{}, std::size_t{0});
+    if (!reader_.begin(id, std::move(handler))) return;
     read_into_ = into;
-    reader_.emplace(std::move(handler));
     serve_read();
 }
 
 void StreamNode::serve_read() {
-    if (!reader_) return;
+    if (!reader_.is_waiting()) return;
     if (!received_.empty()) {
         const std::size_t size = std::min(received_.size(), read_into_.size());
         const auto end = received_.begin() + static_cast<std::ptrdiff_t>(size);
@@ -46,27 +46,25 @@ void StreamNode::serve_read() {
         if (port_) port_->consume(handle_, size);
         let_go();
         poke_();
-        return complete(executor_, node::take(reader_), boost::system::error_code{}, size);
+        return reader_.deliver(boost::system::error_code{}, size);
     }
-    if (failed_) return complete(executor_, node::take(reader_), failure_, std::size_t{0});
-    if (read_end_)
-        complete(executor_, node::take(reader_), boost::system::error_code{asio::error::eof}, std::size_t{0});
+    if (failed_) return reader_.deliver(failure_, std::size_t{0});
+    if (read_end_) reader_.deliver(boost::system::error_code{asio::error::eof}, std::size_t{0});
 }
 
-void StreamNode::write(asio::const_buffer from, ByteStream::Handler handler) {
+void StreamNode::write(asio::const_buffer from, node::WaitId id, ByteStream::Handler handler) {
     if (from.size() == 0)
-        return complete(executor_, std::move(handler), boost::system::error_code{}, std::size_t{0});
-    on_cancel(executor_, handler, [self = shared_from_this()] { self->cancel_write(); });
+        return complete(strand_, std::move(handler), boost::system::error_code{}, std::size_t{0});
+    if (!writer_.begin(id, std::move(handler))) return;
     write_from_ = from;
-    writer_.emplace(std::move(handler));
     serve_write();
 }
 
 void StreamNode::serve_write() {
-    if (!writer_) return;
+    if (!writer_.is_waiting()) return;
     if (failed_ || sent_fin_ || !port_) {
         const auto why = failed_ ? failure_ : boost::system::error_code{asio::error::shut_down};
-        return complete(executor_, node::take(writer_), why, std::size_t{0});
+        return writer_.deliver(why, std::size_t{0});
     }
     const std::size_t size = std::min(write_from_.size(), kMaxWrite);
     const auto* data = static_cast<const std::byte*>(write_from_.data());
@@ -74,7 +72,7 @@ void StreamNode::serve_write() {
     if (!outcome && outcome.error().code() == Errc::queue_full) return;  // on_writable comes
     poke_();
     const auto ec = outcome ? boost::system::error_code{} : make_error_code(outcome.error().code());
-    complete(executor_, node::take(writer_), ec, outcome ? size : std::size_t{0});
+    writer_.deliver(ec, outcome ? size : std::size_t{0});
 }
 
 void StreamNode::shutdown_send() {
@@ -92,8 +90,8 @@ void StreamNode::reset(std::string_view reason) {
 }
 
 void StreamNode::abandon() {
-    reader_.reset();
-    writer_.reset();
+    reader_.give_up();
+    writer_.give_up();
     if (!is_done()) reset("the application dropped the stream");
 }
 
@@ -120,18 +118,6 @@ void StreamNode::fail(Errc why) {
 // A finished stream may outlive its session in the application's hands.
 void StreamNode::let_go() {
     if (is_done()) port_ = nullptr;
-}
-
-void StreamNode::cancel_read() {
-    if (reader_)
-        complete(executor_, node::take(reader_), boost::system::error_code{asio::error::operation_aborted},
-                 std::size_t{0});
-}
-
-void StreamNode::cancel_write() {
-    if (writer_)
-        complete(executor_, node::take(writer_), boost::system::error_code{asio::error::operation_aborted},
-                 std::size_t{0});
 }
 
 }  // namespace muster::detail

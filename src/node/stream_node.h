@@ -20,19 +20,21 @@ namespace muster::detail {
 class StreamNode final : public node::StreamSink, public std::enable_shared_from_this<StreamNode> {
 public:
     /// `port` is null once the session is gone; `poke` asks the session's driver to flush.
-    StreamNode(ByteStream::executor_type executor, session::StreamPort& port, StreamHandle handle,
-               DeviceId peer, std::string name, std::function<void()> poke);
+    StreamNode(ByteStream::executor_type on, session::StreamPort& port, StreamHandle handle, DeviceId peer,
+               std::string name, std::function<void()> poke);
 
-    const ByteStream::executor_type& executor() const { return executor_; }
+    const ByteStream::executor_type& strand() const { return strand_; }
     const DeviceId& peer() const { return peer_; }
     const std::string& name() const { return name_; }
 
     // from the application
-    void read(boost::asio::mutable_buffer into, ByteStream::Handler handler);
-    void write(boost::asio::const_buffer from, ByteStream::Handler handler);
+    void read(boost::asio::mutable_buffer into, node::WaitId id, ByteStream::Handler handler);
+    void write(boost::asio::const_buffer from, node::WaitId id, ByteStream::Handler handler);
+    void cancel_read(node::WaitId id) { reader_.cancel(id); }
+    void cancel_write(node::WaitId id) { writer_.cancel(id); }
     void shutdown_send();
     void reset(std::string_view reason);
-    /// The application dropped its handle.
+    /// The application dropped its handle: what waits is cancelled.
     void abandon();
 
     // node::StreamSink: from the session
@@ -44,12 +46,10 @@ public:
 private:
     void serve_read();
     void serve_write();
-    void cancel_read();
-    void cancel_write();
     void fail(Errc why);
     void let_go();
 
-    ByteStream::executor_type executor_;
+    ByteStream::executor_type strand_;
     session::StreamPort* port_;
     StreamHandle handle_;
     DeviceId peer_;
@@ -63,9 +63,9 @@ private:
     bool failed_ = false;
     boost::system::error_code failure_;
 
-    node::Waiter<ByteStream::Handler> reader_;
+    node::SingleWaiter<void(boost::system::error_code, std::size_t)> reader_;
     boost::asio::mutable_buffer read_into_;
-    node::Waiter<ByteStream::Handler> writer_;
+    node::SingleWaiter<void(boost::system::error_code, std::size_t)> writer_;
     boost::asio::const_buffer write_from_;
 };
 

@@ -5,39 +5,26 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 
-#include "node/completion.h"
-
 namespace muster::detail {
 
 namespace asio = boost::asio;
-using node::complete;
-using node::on_cancel;
 
-TransferNode::TransferNode(Wiring wiring) : wiring_(std::move(wiring)) {}
+TransferNode::TransferNode(Wiring wiring)
+    : wiring_(std::move(wiring)),
+      progress_waiter_(wiring_.strand, "waiting for progress"),
+      result_waiter_(wiring_.strand, "waiting for the end of the transfer") {}
 
 FileProgress TransferNode::progress() const {
     const std::lock_guard lock(mutex_);
     return progress_;
 }
 
-void TransferNode::next_progress(FileTransfer::ProgressHandler handler) {
-    on_cancel(wiring_.strand, handler, [self = shared_from_this()] {
-        if (!self->progress_waiter_) return;
-        const Error why{Errc::cancelled, "waiting for progress was cancelled"};
-        complete(self->wiring_.strand, node::take(self->progress_waiter_), Result<FileProgress>{why});
-    });
-    progress_waiter_.emplace(std::move(handler));
-    serve_progress();
+void TransferNode::next_progress(node::WaitId id, FileTransfer::ProgressHandler handler) {
+    if (progress_waiter_.begin(id, std::move(handler))) serve_progress();
 }
 
-void TransferNode::finished(FileTransfer::ResultHandler handler) {
-    on_cancel(wiring_.strand, handler, [self = shared_from_this()] {
-        if (!self->result_waiter_) return;
-        const Error why{Errc::cancelled, "waiting for the end of the transfer was cancelled"};
-        complete(self->wiring_.strand, node::take(self->result_waiter_), Result<FileReceipt>{why});
-    });
-    result_waiter_.emplace(std::move(handler));
-    serve_result();
+void TransferNode::finished(node::WaitId id, FileTransfer::ResultHandler handler) {
+    if (result_waiter_.begin(id, std::move(handler))) serve_result();
 }
 
 void TransferNode::attach(asio::any_io_executor files, session::StreamPort& port, StreamHandle stream) {
@@ -71,16 +58,16 @@ void TransferNode::tell_offer(FileOffer offer) {
 }
 
 void TransferNode::serve_progress() {
-    if (!progress_waiter_ || (!progress_news_ && !over_)) return;
+    if (!progress_waiter_.is_waiting() || (!progress_news_ && !over_)) return;
     auto told = progress_news_ ? Result<FileProgress>{progress()}
                                : Result<FileProgress>{Error{Errc::closed, "the transfer is over"}};
     progress_news_ = false;
-    complete(wiring_.strand, node::take(progress_waiter_), std::move(told));
+    progress_waiter_.deliver(std::move(told));
 }
 
 void TransferNode::serve_result() {
-    if (!result_waiter_ || !result_) return;
-    complete(wiring_.strand, node::take(result_waiter_), *result_);
+    if (!result_waiter_.is_waiting() || !result_) return;
+    result_waiter_.deliver(*result_);
 }
 
 namespace {

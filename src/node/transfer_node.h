@@ -40,8 +40,10 @@ public:
     /// Known once on_offer was called; constant from then on.
     const FileOffer& offer() const { return offer_; }
 
-    void next_progress(FileTransfer::ProgressHandler handler);
-    void finished(FileTransfer::ResultHandler handler);
+    void next_progress(node::WaitId id, FileTransfer::ProgressHandler handler);
+    void finished(node::WaitId id, FileTransfer::ResultHandler handler);
+    void cancel_next_progress(node::WaitId id) { progress_waiter_.cancel(id); }
+    void cancel_finished(node::WaitId id) { result_waiter_.cancel(id); }
     virtual void accept(const ReceiveFileOptions& options) = 0;
     virtual void decline(std::string_view reason) = 0;
     virtual void cancel(std::string_view reason) = 0;
@@ -74,8 +76,8 @@ private:
     bool progress_news_ = false;
     std::optional<Result<FileReceipt>> result_;
     bool over_ = false;
-    node::Waiter<FileTransfer::ProgressHandler> progress_waiter_;
-    node::Waiter<FileTransfer::ResultHandler> result_waiter_;
+    node::SingleWaiter<void(Result<FileProgress>)> progress_waiter_;
+    node::SingleWaiter<void(Result<FileReceipt>)> result_waiter_;
 };
 
 }  // namespace muster::detail

@@ -66,7 +66,8 @@ TEST_F(TransferNodeTest, TheSendersReasonIsHeardThoughItLeavesAtOnce) {
     feed(encode(ResourceFrame::cancel, session::reason_of(Error{Errc::source_changed, "it was written to"})));
     node->on_reset(Errc::lost, "the peer's session has ended");
     std::optional<Result<FileReceipt>> told;
-    node->finished(FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
+    node->finished(node::fresh_wait(),
+                   FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
     run_all();
     ASSERT_TRUE(told && !*told);
     EXPECT_EQ(told->error().code(), Errc::source_changed) << told->error().explain();
@@ -82,7 +83,8 @@ TEST_F(TransferNodeTest, AResetIsTakenWhenNothingIsAtTheStorage) {
     run_all();
     node->on_reset(Errc::lost, "the peer's session has ended");
     std::optional<Result<FileReceipt>> told;
-    node->finished(FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
+    node->finished(node::fresh_wait(),
+                   FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
     run_all();
     ASSERT_TRUE(told && !*told);
     EXPECT_EQ(told->error().code(), Errc::lost);

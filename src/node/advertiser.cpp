@@ -6,7 +6,7 @@
 
 #include "base/bounded_queue.h"
 #include "discovery/mdns_service.h"
-#include "discovery/single_waiter.h"
+#include "node/completion.h"
 
 namespace muster {
 
@@ -49,7 +49,7 @@ public:
         : strand_(std::move(strand)),
           offers_(std::move(options.offers)),
           service_(strand_, service_options(options)),
-          waiter_(strand_) {}
+          waiter_(strand_, "waiting for an event") {}
 
     Result<void> start() {
         if (offers_.empty()) return Error{Errc::bad_input, "there is nothing to advertise"};
@@ -62,15 +62,10 @@ public:
         return service_.start();
     }
 
-    void next_event(Advertiser::EventHandler handler) {
-        if (auto event = waiter_.waiting() ? std::nullopt : events_.pop())
-            return discovery::finish<Advertiser::EventHandler, OfferEvent>(strand_, std::move(handler),
-                                                                           *std::move(event));
-        if (stopped_)
-            return discovery::finish<Advertiser::EventHandler, OfferEvent>(strand_, std::move(handler),
-                                                                           closed());
-        waiter_.wait(std::move(handler), shared_from_this());
+    void next_event(node::WaitId id, Advertiser::EventHandler handler) {
+        if (waiter_.begin(id, std::move(handler))) serve();
     }
+    void cancel_next_event(node::WaitId id) { waiter_.cancel(id); }
 
     void update_txt(std::size_t offer, TxtRecord txt) {
         if (!stopped_ && offer < running_.size()) service_.update_txt(running_[offer].id, std::move(txt));
@@ -80,7 +75,7 @@ public:
         if (std::exchange(stopped_, true)) return;
         service_.stop();
         running_.clear();
-        if (waiter_.waiting()) waiter_.deliver(closed());
+        serve();
     }
 
     const asio::any_io_executor& strand() const { return strand_; }
@@ -94,7 +89,12 @@ private:
         return out;
     }
 
-    static Error closed() { return Error{Errc::closed, "the advertiser has been stopped"}; }
+    void serve() {
+        if (!waiter_.is_waiting()) return;
+        if (auto event = events_.pop()) return waiter_.deliver(Result<OfferEvent>{*std::move(event)});
+        if (stopped_)
+            waiter_.deliver(Result<OfferEvent>{Error{Errc::closed, "the advertiser has been stopped"}});
+    }
 
     void on_event(std::size_t offer, const discovery::AdvertiseEvent& event) {
         OfferEvent out;
@@ -105,7 +105,7 @@ private:
         if (out.kind == OfferEvent::Kind::renamed)
             out.previous_name = std::exchange(offers_[offer].name, event.instance);
         events_.push(std::move(out));
-        if (waiter_.waiting()) waiter_.deliver(*events_.pop());
+        serve();
     }
 
     asio::any_io_executor strand_;
@@ -113,7 +113,7 @@ private:
     discovery::MdnsService service_;
     std::vector<discovery::Advertisement> running_;
     BoundedQueue<OfferEvent> events_{kMaxEvents, WhenFull::drop_oldest};
-    discovery::SingleWaiter<OfferEvent> waiter_;
+    node::SingleWaiter<void(Result<OfferEvent>)> waiter_;
     bool stopped_ = false;
 };
 
@@ -126,8 +126,7 @@ void start_advertise(asio::any_io_executor executor, AdvertiseOptions options,
         Advertiser advertiser{node};  // stops the node when the start has failed
         auto result =
             started ? Result<Advertiser>{std::move(advertiser)} : Result<Advertiser>{started.error()};
-        discovery::finish<Advertiser::StartHandler, Advertiser>(node->strand(), std::move(handler),
-                                                                std::move(result));
+        node::complete(node->strand(), std::move(handler), std::move(result));
     });
 }
 
@@ -163,8 +162,10 @@ void Advertiser::stop() {
 }
 
 void Advertiser::start_next_event(EventHandler handler) {
-    asio::dispatch(node_->strand(), [node = node_, handler = std::move(handler)]() mutable {
-        node->next_event(std::move(handler));
+    const auto id =
+        node::on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_next_event(wait); });
+    asio::dispatch(node_->strand(), [node = node_, id, handler = std::move(handler)]() mutable {
+        node->next_event(id, std::move(handler));
     });
 }
 

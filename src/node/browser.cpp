@@ -6,7 +6,7 @@
 
 #include "discovery/event_board.h"
 #include "discovery/mdns_service.h"
-#include "discovery/single_waiter.h"
+#include "node/completion.h"
 
 namespace muster {
 
@@ -21,7 +21,7 @@ public:
         : strand_(std::move(strand)),
           options_(std::move(options)),
           service_(strand_, service_options(options_)),
-          waiter_(strand_) {}
+          waiter_(strand_, "waiting for an event") {}
 
     Result<void> start() {
         const auto handler = [this](const ServiceEvent& event) { on_event(event); };
@@ -33,15 +33,10 @@ public:
         return service_.start();
     }
 
-    void next_event(Browser::EventHandler handler) {
-        if (auto event = waiter_.waiting() ? std::nullopt : board_.pop())
-            return discovery::finish<Browser::EventHandler, ServiceEvent>(strand_, std::move(handler),
-                                                                          *std::move(event));
-        if (stopped_)
-            return discovery::finish<Browser::EventHandler, ServiceEvent>(strand_, std::move(handler),
-                                                                          closed());
-        waiter_.wait(std::move(handler), shared_from_this());
+    void next_event(node::WaitId id, Browser::EventHandler handler) {
+        if (waiter_.begin(id, std::move(handler))) serve();
     }
+    void cancel_next_event(node::WaitId id) { waiter_.cancel(id); }
 
     void reconfirm(const std::string& instance) { service_.reconfirm(instance, options_.type); }
 
@@ -49,7 +44,7 @@ public:
         if (std::exchange(stopped_, true)) return;
         subscription_.stop();
         service_.stop();
-        if (waiter_.waiting()) waiter_.deliver(closed());
+        serve();
     }
 
     const asio::any_io_executor& strand() const { return strand_; }
@@ -63,11 +58,16 @@ private:
         return out;
     }
 
-    static Error closed() { return Error{Errc::closed, "the browser has been stopped"}; }
+    void serve() {
+        if (!waiter_.is_waiting()) return;
+        if (auto event = board_.pop()) return waiter_.deliver(Result<ServiceEvent>{*std::move(event)});
+        if (stopped_)
+            waiter_.deliver(Result<ServiceEvent>{Error{Errc::closed, "the browser has been stopped"}});
+    }
 
     void on_event(const ServiceEvent& event) {
         board_.push(event);
-        if (waiter_.waiting() && !board_.empty()) waiter_.deliver(*board_.pop());
+        serve();
     }
 
     asio::any_io_executor strand_;
@@ -75,7 +75,7 @@ private:
     discovery::MdnsService service_;
     discovery::Subscription subscription_;
     discovery::EventBoard board_;
-    discovery::SingleWaiter<ServiceEvent> waiter_;
+    node::SingleWaiter<void(Result<ServiceEvent>)> waiter_;
     bool stopped_ = false;
 };
 
@@ -86,8 +86,7 @@ void start_browse(asio::any_io_executor executor, BrowseOptions options, Browser
         auto started = node->start();
         Browser browser{node};  // stops the node when the start has failed
         auto result = started ? Result<Browser>{std::move(browser)} : Result<Browser>{started.error()};
-        discovery::finish<Browser::StartHandler, Browser>(node->strand(), std::move(handler),
-                                                          std::move(result));
+        node::complete(node->strand(), std::move(handler), std::move(result));
     });
 }
 
@@ -122,8 +121,10 @@ void Browser::stop() {
 }
 
 void Browser::start_next_event(EventHandler handler) {
-    asio::dispatch(node_->strand(), [node = node_, handler = std::move(handler)]() mutable {
-        node->next_event(std::move(handler));
+    const auto id =
+        node::on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_next_event(wait); });
+    asio::dispatch(node_->strand(), [node = node_, id, handler = std::move(handler)]() mutable {
+        node->next_event(id, std::move(handler));
     });
 }
 
