@@ -62,6 +62,24 @@ struct SessionEnded {
 using Event = std::variant<Message, PeerJoined, PeerLeft, StreamOpened, FileOffered, JoinRequest, Undelivered,
                            GroupContested, SessionEnded>;
 
+/// What the queue of events gave up because the application did not read it; counted since the start.
+struct EventsDropped {
+    EventsDropped() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
+
+    /// Unreliable messages beyond 4 MiB, each counted with 256 octets more: the oldest of the sender first.
+    std::uint64_t unreliable = 0;
+    /// Reliable messages of members that have left: beyond 64 MiB those of the one that left last.
+    std::uint64_t left_behind = 0;
+    /// PeerJoined and PeerLeft, always in pairs: while 1024 wait, peers that come and go unread are not told.
+    std::uint64_t peer_news = 0;
+    /// StreamOpened and FileOffered that the peer had ended already: beyond 64 the oldest.
+    std::uint64_t openings = 0;
+    /// Undelivered beyond 4096: the oldest.
+    std::uint64_t undelivered = 0;
+
+    bool operator==(const EventsDropped&) const = default;
+};
+
 /// How one peer is reached right now.
 struct PeerPath {
     std::string path;                  ///< "udp [fe80::1%2]:4711"
@@ -99,7 +117,8 @@ public:
 
     /// Waits for the next event. One wait at a time: a second one is told bad_input, and the first goes on.
     /// Whoever does not call it holds the senders back: at most
-    /// SessionLimits::receive_queue octets of messages per peer wait here. After SessionEnded was delivered
+    /// SessionLimits::receive_queue octets of reliable messages per peer wait here; of what cannot be held
+    /// back, some is dropped in the end, see events_dropped(). After SessionEnded was delivered
     /// it answers with Errc::closed, so that `while (auto event = co_await session.next_event())` ends.
     /// Errors: closed, cancelled, bad_input. Cancellation: total; no event is lost.
     template <class Token = boost::asio::use_awaitable_t<>>
@@ -109,6 +128,8 @@ public:
     }
     /// Returns an event that is already there, without waiting. Only on get_executor()'s strand.
     std::optional<Event> try_next_event();
+    /// What next_event() will never tell, because it was not asked in time.
+    EventsDropped events_dropped() const;
 
     /// Sends a message. Completes when every recipient's queue has taken it; then it arrives as `options`
     /// promises unless the recipient's session ends. Waits while a queue is full. Errors: too_large,

@@ -155,7 +155,12 @@ void CoordinatorNode::engine_abort() {
 // ------------------------------------------------------------------------------------------------------------
 
 void CoordinatorNode::on_join_request(const JoinRequest& request) {
-    if (!options_.admit) return push(request);
+    if (!options_.admit) {
+        if (!push_request(request))
+            core_->session().refuse(request.ticket, Errc::refused,
+                                    "the application does not answer requests");
+        return;
+    }
     const Admission answer = options_.admit(request);
     if (answer.accepted) return core_->session().accept(request.ticket);
     core_->session().refuse(request.ticket, Errc::refused, answer.reason);
@@ -163,7 +168,10 @@ void CoordinatorNode::on_join_request(const JoinRequest& request) {
 
 void CoordinatorNode::on_member_joined(const PeerInfo& member) { push_joined(member); }
 
-void CoordinatorNode::on_member_left(const PeerInfo& member, const Departure& how) { push_left(member, how); }
+void CoordinatorNode::on_member_left(const PeerInfo& member, const Departure& how) {
+    on_left_behind(member.id);
+    push_left(member, how);
+}
 
 void CoordinatorNode::on_closed() {
     ended(ending_.value_or(Departure{Error{Errc::cancelled, "the coordinator stopped"}}));

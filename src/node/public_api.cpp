@@ -63,6 +63,7 @@ Session::executor_type Session::get_executor() const { return node_->strand(); }
 const DeviceId& Session::id() const { return node_->id(); }
 Roster Session::roster() const { return node_->roster(); }
 std::optional<Event> Session::try_next_event() { return node_->try_next_event(); }
+EventsDropped Session::events_dropped() const { return node_->events_dropped(); }
 
 Result<void> Session::try_send(const Recipients& to, ByteView payload, const SendOptions& options) {
     return node_->try_send(to, payload, options);

@@ -50,10 +50,9 @@ SessionNode::SessionNode(asio::any_io_executor strand, Identity identity,
       identity_(std::move(identity)),
       runner_(std::move(runner)),
       events_(strand,
-              [this](const Event& event) {
-                  const auto* message = std::get_if<Message>(&event);
-                  if (!message || message->delivery == Delivery::unreliable || has_ended_) return;
-                  engine_consume(message->from, message->payload.size());
+              [this](const Message& message) {
+                  if (has_ended_) return;
+                  engine_consume(message.from, message.payload.size());
                   runner_->poke();
               }),
       storage_(std::make_shared<os::FileStore>()),
@@ -170,16 +169,12 @@ void SessionNode::begin_outgoing(const std::shared_ptr<TransferNode>& node, cons
 void SessionNode::add_incoming_file(StreamHandle stream, const DeviceId& from) {
     session::ResourceReceiver::Options receiver;
     receiver.from = from;
-    auto node = TransferNode::receive({.strand = strand_,
-                                       .storage = storage_,
-                                       .poke = poker(),
-                                       .on_offer =
-                                           [weak = weak_from_this()](std::shared_ptr<TransferNode> offered) {
-                                               const auto self = weak.lock();
-                                               if (self)
-                                                   self->push(FileOffered{IncomingFile{std::move(offered)}});
-                                           }},
-                                      std::move(receiver));
+    const auto on_offer = [weak = weak_from_this(), stream](std::shared_ptr<TransferNode> offered) {
+        const auto self = weak.lock();
+        if (self) self->events_.push_opening(FileOffered{IncomingFile{std::move(offered)}}, stream);
+    };
+    auto node = TransferNode::receive(
+        {.strand = strand_, .storage = storage_, .poke = poker(), .on_offer = on_offer}, std::move(receiver));
     sinks_.emplace(stream, node);
     node->attach(file_threads(), streams(), stream);
 }
@@ -191,7 +186,7 @@ void SessionNode::on_stream_opened(StreamHandle stream, const DeviceId& from, By
     auto node = std::make_shared<StreamNode>(strand_, streams(), stream, from,
                                              std::string{as_text(header.subspan(1))}, poker());
     sinks_.emplace(stream, node);
-    push(StreamOpened{ByteStream{std::move(node)}});
+    events_.push_opening(StreamOpened{ByteStream{std::move(node)}}, stream);
 }
 
 void SessionNode::on_stream_data(StreamHandle stream, ByteView data, bool fin) {
@@ -208,6 +203,7 @@ void SessionNode::on_stream_reset(StreamHandle stream, std::uint64_t code, std::
     const auto sink = std::move(found->second);
     sinks_.erase(found);
     sink->on_reset(errc_of_reset(code), reason);
+    events_.on_stream_ended(stream);
 }
 
 void SessionNode::on_stream_writable(StreamHandle stream) {
@@ -268,12 +264,22 @@ void SessionNode::ended(const Departure& how) {
 }
 
 void SessionNode::after_flush() {
-    if (std::exchange(sweep_, false))
-        std::erase_if(sinks_, [](const auto& entry) { return entry.second->is_done(); });
+    if (std::exchange(sweep_, false)) sweep_sinks();
     if (!has_ended_ || !is_quiet()) return;
     runner_->stop();
     if (last_words_)
         asio::post(strand_, [self = std::exchange(last_words_, nullptr)] {});  // not from inside a turn
+}
+
+void SessionNode::sweep_sinks() {
+    for (auto entry = sinks_.begin(); entry != sinks_.end();) {
+        if (!entry->second->is_done()) {
+            ++entry;
+            continue;
+        }
+        events_.on_stream_ended(entry->first);
+        entry = sinks_.erase(entry);
+    }
 }
 
 PeerPath SessionNode::describe(const link::LinkEngine& links, const link::LinkPort& port) const {

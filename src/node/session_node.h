@@ -43,6 +43,7 @@ public:
     const boost::asio::any_io_executor& strand() const { return strand_; }
     const DeviceId& id() const { return identity_.id(); }
     Roster roster() const;
+    EventsDropped events_dropped() const { return events_.dropped(); }
 
     void next_event(node::WaitId id, Session::EventHandler handler) { events_.wait(id, std::move(handler)); }
     void cancel_next_event(node::WaitId id) { events_.cancel(id); }
@@ -89,13 +90,17 @@ protected:
     void on_stream_writable(StreamHandle stream);
     void on_message(const session::MessageView& message) { push(message.copy()); }
     void on_writable() { waits_.retry(); }
-    void push(Event event) { events_.push(std::move(event)); }
+    void push(Event event) { (void)events_.push(std::move(event)); }
+    /// False if too many wait for the application already.
+    bool push_request(const JoinRequest& request) { return events_.push(request); }
     void set_roster(const Roster& roster);
     std::uint64_t roster_revision() const;
     /// Tells that a peer has come or gone, after the application's roster knows it: the engines tell changes
     /// one by one and make their next roster of all of them afterwards.
     void push_joined(const PeerInfo& peer);
     void push_left(const PeerInfo& peer, const Departure& how);
+    /// The session with this member is over.
+    void on_left_behind(const DeviceId& member) { events_.on_left_behind(member); }
     /// SessionEnded, and nothing after it.
     void ended(const Departure& how);
     bool has_ended() const { return has_ended_; }
@@ -118,6 +123,7 @@ private:
 
     boost::asio::any_io_executor file_threads();
     void begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
+    void sweep_sinks();
     void add_incoming_file(StreamHandle stream, const DeviceId& from);
     std::function<void()> poker();
 

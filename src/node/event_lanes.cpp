@@ -1,0 +1,94 @@
+#include "node/event_lanes.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster::node {
+
+// UnreliableLane
+
+std::size_t UnreliableLane::push(EventNumber number, Message message) {
+    octets_ += message.payload.size() + kEventOverhead;
+    queue_.push_back({number, std::move(message), {}});
+    const Place place = std::prev(queue_.end());
+    Sender& sender = senders_[place->message.from];
+    if (sender.messages++ == 0)
+        sender.first = place;
+    else
+        sender.last->next = place;
+    sender.last = place;
+    std::size_t dropped = 0;
+    for (; octets_ > kMaxOctets && queue_.size() > 1; ++dropped)
+        (void)take(sender.messages > 1 ? sender.first : queue_.begin());
+    return dropped;
+}
+
+Message UnreliableLane::take(Place place) {
+    const auto found = senders_.find(place->message.from);
+    found->second.first = place->next;
+    if (--found->second.messages == 0) senders_.erase(found);
+    octets_ -= place->message.payload.size() + kEventOverhead;
+    Message message = std::move(place->message);
+    queue_.erase(place);
+    return message;
+}
+
+// PeerNewsLane
+
+void PeerNewsLane::push(EventNumber number, PeerJoined joined) {
+    const DeviceId id = joined.peer.id;
+    queue_.push_back({number, std::move(joined)});
+    unread_joins_.insert_or_assign(id, std::prev(queue_.end()));
+}
+
+std::size_t PeerNewsLane::push(EventNumber number, PeerLeft left) {
+    const auto join = unread_joins_.find(left.peer.id);
+    if (join != unread_joins_.end()) {
+        const auto place = join->second;
+        unread_joins_.erase(join);
+        if (queue_.size() > kMaxTold) {
+            queue_.erase(place);
+            return 2;
+        }
+    }
+    queue_.push_back({number, std::move(left)});
+    return 0;
+}
+
+Event PeerNewsLane::pop() {
+    Event event = std::move(queue_.front().event);
+    if (const auto* joined = std::get_if<PeerJoined>(&event)) {
+        const auto join = unread_joins_.find(joined->peer.id);
+        if (join != unread_joins_.end() && join->second == queue_.begin()) unread_joins_.erase(join);
+    }
+    queue_.pop_front();
+    return event;
+}
+
+// OpeningLane
+
+void OpeningLane::push(EventNumber number, Event event, StreamHandle stream) {
+    queue_.push_back({number, std::move(event), stream});
+    live_.emplace(stream, std::prev(queue_.end()));
+}
+
+std::size_t OpeningLane::on_ended(StreamHandle stream) {
+    const auto found = live_.find(stream);
+    if (found == live_.end()) return 0;
+    ended_.push_back(found->second);
+    live_.erase(found);
+    if (ended_.size() <= kMaxEnded) return 0;
+    queue_.erase(ended_.front());
+    ended_.pop_front();
+    return 1;
+}
+
+Event OpeningLane::pop() {
+    const Place place = queue_.begin();
+    Event event = std::move(place->event);
+    if (live_.erase(place->stream) == 0) std::erase(ended_, place);
+    queue_.pop_front();
+    return event;
+}
+
+}  // namespace muster::node
