@@ -369,6 +369,33 @@ TEST_F(JoinedByHand, ManyStreamsAreResetNotServed) {
     EXPECT_THAT(rig.log.streams, SizeIs(64));
 }
 
+// Each holds its octets until our application has read and ended it: an opener's end frees nothing.
+TEST_F(JoinedByHand, StreamsCountUntilThisEndHasFinishedThemToo) {
+    for (std::uint64_t i = 0; i < 100; ++i) {
+        send_on(member, lane_id(LaneKind::stream, 2 * i), stream_header({}), true);
+        rig.run(1ms);
+    }
+    EXPECT_FALSE(member.down);
+    EXPECT_THAT(rig.log.streams, SizeIs(64));
+    for (const auto& [stream, seen] : rig.log.streams) rig.coordinator->finish(stream);
+    rig.run(10ms);
+    send_on(member, lane_id(LaneKind::stream, 200), stream_header({}), true);
+    rig.run(10ms);
+    EXPECT_THAT(rig.log.streams, SizeIs(65)) << "room again";
+}
+
+TEST_F(JoinedByHand, APeerThatAcknowledgesNoEndRunsOutOfStreams) {
+    for (std::uint64_t i = 0; i < 1000; ++i) {
+        send_on(member, lane_id(LaneKind::stream, 2 * i), stream_header({}), true);
+        rig.run(1ms);
+        for (const auto& [stream, seen] : rig.log.streams)
+            if (!seen.reset) rig.coordinator->finish(stream);
+        rig.run(1ms);
+    }
+    EXPECT_FALSE(member.down);
+    EXPECT_THAT(rig.log.streams, SizeIs(4 * 64));
+}
+
 TEST_F(JoinedByHand, MessageWithoutItsEndWaitsWithoutHarm) {
     send_on(member, kMain, record(RecordKind::message, 1 << 20, 1000));
     rig.run(1min);

@@ -15,6 +15,10 @@ constexpr std::size_t kMaxHeaderBlock = kMaxStreamHeaderSize + 64;  // with the 
 // limit.
 constexpr std::size_t kUnseenFactor = 16;
 
+// Streams of the peer that are over for both applications, and wait for its last acknowledgement: an honest
+// peer acknowledges an end at once, but a loss may hold that up while it opens others.
+constexpr std::size_t kUnackedFactor = 4;
+
 // Smaller pieces are copied: a shared one costs more than that by itself.
 constexpr std::size_t kWorthSharing = 512;
 
@@ -33,6 +37,9 @@ struct StreamTable::Stream {
     bool wants_writable = false, delivered = false, gone = false;
     bool header_taken = false, fin_received = false, changed = false;
     Bytes header;  // unfinished
+    /// Both directions have their end, if not yet its acknowledgement.
+    bool is_over() const { return fin_received && out.is_finished(); }
+
     std::uint64_t received = 0, consumed = 0;
     std::uint64_t credit = 0;  // the peer may send up to this offset
     std::size_t window = 0;    // grows as the application reads, so that a stream nobody reads stays small
@@ -117,6 +124,7 @@ void StreamTable::finish(StreamNumber name) {
     Stream* const stream = find(name);
     if (stream == nullptr || stream->out.is_finished()) return;
     stream->out.finish();
+    if (!stream->ours && stream->is_over()) --theirs_open_;
     events_.on_streams_busy();
 }
 
@@ -182,6 +190,7 @@ StreamTable::Stream* StreamTable::take_in(std::uint64_t number, std::string& vio
     stream->credit = config_.first_credit;
     stream->out.set_limit(config_.peer_credit);
     ++theirs_open_;
+    ++theirs_kept_;
     Stream* const made = stream.get();
     streams_[made->number] = std::move(stream);
     return made;
@@ -207,7 +216,8 @@ std::string StreamTable::on_lane_data(std::uint64_t number, std::uint64_t positi
     stream->received += data.size();
     unacknowledged_ += data.size();
     stream->changed = true;
-    const bool refuse = !stream->ours && theirs_open_ > config_.incoming;
+    const bool refuse = !stream->ours &&
+                        (theirs_open_ > config_.incoming || theirs_kept_ > kUnackedFactor * config_.incoming);
     if (refuse) {
         reset(stream->number, static_cast<std::uint64_t>(ResetCode::too_many), "too many streams are open",
               binding);
@@ -253,7 +263,7 @@ bool StreamTable::take_header(Stream& stream, ByteView& data, std::string& viola
 void StreamTable::deliver(Stream& stream, ByteView data, bool fin) {
     if (fin) {
         stream.fin_received = urgent_ = true;
-        if (!stream.ours) --theirs_open_;
+        if (!stream.ours && stream.is_over()) --theirs_open_;
     }
     events_.on_data(stream.number, data, fin);
     if (!stream.gone && stream.fin_received && stream.out.is_finished() && stream.out.is_acked())
@@ -299,7 +309,8 @@ void StreamTable::settle(Stream& stream) {
     if (stream.gone) return;
     stream.gone = true;
     if (stream.ours) --ours_open_;
-    if (!stream.ours && !stream.fin_received) --theirs_open_;
+    if (!stream.ours && !stream.is_over()) --theirs_open_;
+    if (!stream.ours) --theirs_kept_;
     if (stream.changed && forgotten_.size() < kMaxForgotten)
         forgotten_.push_back(static_cast<std::uint64_t>(stream.number));
     done_.push_back(stream.number);

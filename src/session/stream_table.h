@@ -37,7 +37,7 @@ public:
     struct Config {
         LinkBinding::End end{};
         std::size_t buffer = 0;        ///< octets kept per stream and direction
-        std::size_t incoming = 0;      ///< streams that the peer may have open
+        std::size_t incoming = 0;      ///< streams of the peer's that may be open, in either direction
         std::size_t outgoing = 0;      ///< streams that we may have open
         std::size_t first_credit = 0;  ///< what the peer may send on a stream before we say more
         std::size_t peer_credit = 0;   ///< what we may send on a stream before the peer says more
@@ -106,6 +106,7 @@ private:
     std::vector<std::uint64_t> unseen_;     // the peer's streams below next_theirs_ of which nothing has come
     std::uint64_t next_ours_ = 0, next_theirs_ = 0;  // without bit 0
     std::size_t ours_open_ = 0, theirs_open_ = 0;
+    std::size_t theirs_kept_ = 0;  // open, or waiting for the acknowledgement of their end
     std::size_t unacknowledged_ = 0;
     bool urgent_ = false;
 };
