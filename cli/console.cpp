@@ -183,7 +183,10 @@ void Console::leave(std::string reason, Exit exit) {
 
 asio::awaitable<void> Console::close(std::string reason) {
     if (reason.size() > kMaxReasonSize) reason.resize(kMaxReasonSize);
-    co_await session_.close(0, std::move(reason), kGoodbye);
+    const auto closed = co_await session_.close(0, std::move(reason), kGoodbye);
+    if (closed || leaving_ != Exit::ok) co_return;
+    leaving_ = exit_ = exit_of(closed.error().code());
+    complain(closed.error());
 }
 
 // --- what the others do

@@ -111,7 +111,8 @@ public:
     }
     /// Leaves, and waits for the end. The first error, if any.
     asio::awaitable<std::optional<Error>> finish() {
-        co_await member_.close(0, {}, kDelivery);
+        const auto closed = co_await member_.close(0, {}, kDelivery);
+        if (!closed) note(closed.error());
         co_await events_.all_done();
         signals_.cancel();
         co_await signals_.all_done();

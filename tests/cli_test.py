@@ -152,6 +152,40 @@ class Sessions(CliTest):
         self.assertEqual((ended["how"], ended["error"]["code"]), ("lost", "lost"))
         self.assertEqual(member.wait(PATIENCE), 6)
 
+    def test_leaving_a_stopped_coordinator_says_what_did_not_arrive(self):
+        host = self.host("--profile", "low_power")
+        member = self.join(host, "--profile", "low_power")
+        host.signal(signal.SIGSTOP)
+        self.addCleanup(host.signal, signal.SIGCONT)
+        member.tell("last words")
+        member.tell("/quit")
+        error = member.expect("failed", PATIENCE)["error"]
+        self.assertEqual(error["code"], "timed_out")
+        self.assertRegex(error["evidence"][-1]["finding"], "[0-9]+ octets of messages")
+        self.assertEqual(member.expect("closed", PATIENCE)["by"], "this_end")
+        self.assertEqual(member.wait(PATIENCE), 4)
+
+    def test_leaving_a_killed_coordinator_says_why_it_did_not_hear(self):
+        host = self.host("--profile", "realtime")
+        member = self.join(host, "--profile", "realtime")
+        host.signal(signal.SIGKILL)
+        member.tell("/quit")
+        self.assertEqual(member.expect("failed", PATIENCE)["error"]["code"], "lost")
+        self.assertEqual(member.wait(PATIENCE), 6)
+
+    def test_a_coordinator_that_leaves_names_the_member_that_did_not_hear(self):
+        host = self.host("--profile", "low_power")
+        member, other = self.join(host, name="deaf"), self.join(host, name="other")
+        member.signal(signal.SIGSTOP)
+        self.addCleanup(member.signal, signal.SIGCONT)
+        host.tell("/quit")
+        error = host.expect("failed", PATIENCE)["error"]
+        self.assertEqual(error["code"], "timed_out")
+        self.assertIn("deaf", error["evidence"][0]["subject"])
+        self.assertEqual(len(error["evidence"]), 1)
+        self.assertEqual(host.wait(PATIENCE), 4)
+        self.assertEqual(other.expect("closed", PATIENCE)["how"], "closed")
+
     def test_a_killed_member_is_lost_not_closed(self):
         host = self.host()
         self.join(host).kill()
@@ -267,6 +301,24 @@ class Sending(CliTest):
         self.assertEqual(code, 0)
         self.assertIn("delivered", out)
         self.assertEqual(host.expect("message", PATIENCE)["text"], "lights off")
+
+    def test_a_text_is_not_delivered_because_somebody_has_joined(self):
+        if os.geteuid() != 0:
+            self.skipTest("not root: the network cannot be made slow enough to stop a text on its way")
+        self.here.run(["tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "256kbit", "burst", "32k", "latency", "5s"])
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            with self.subTest(signal=number.name):
+                host = self.host(name=number.name)
+                self.addCleanup(host.signal, signal.SIGCONT)
+                sender = self.start("sender", "send", "stage", *host.at, "--only", host.hosting["id"], "x" * 100_000)
+                sender.expect("joined", PATIENCE)
+                host.signal(number)  # the text needs two seconds more
+                error = sender.expect("error", PATIENCE)
+                self.assertEqual((error["error"]["code"], error["exit_code"]), ("lost", 6))
+                self.assertRegex(error["error"]["evidence"][-1]["finding"], "[0-9]+ octets of messages")
+                self.assertEqual(sender.wait(PATIENCE), 6)
+                self.assertIsNone(sender.wait_for("delivered", 0.1))
+                host.kill()
 
     def test_nobody_of_that_name(self):
         host = self.host()

@@ -35,6 +35,7 @@ private:
     void engine_consume(const DeviceId& from, std::size_t octets) override;
     void engine_close(CloseCode code, std::string_view reason, Duration deadline) override;
     void engine_abort() override;
+    std::optional<Error> engine_shortfall() const override { return core_->session().shortfall(); }
     void on_closing() override;
     bool is_quiet() const override { return core_->links().links() == 0; }
 

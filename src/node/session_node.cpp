@@ -217,7 +217,7 @@ void SessionNode::on_stream_writable(StreamHandle stream) {
 // -----------------------------------------------------------------------------------------------------------
 
 void SessionNode::close(const Goodbye& goodbye, node::WaitId id, Session::DoneHandler handler) {
-    if (has_ended_) return complete(strand_, std::move(handler), Result<void>{});
+    if (has_ended_) return complete(strand_, std::move(handler), close_outcome());
     closers_.push_back({id, std::move(handler)});
     on_closing();
     engine_close(goodbye.code, goodbye.reason, goodbye.deadline);
@@ -258,9 +258,14 @@ void SessionNode::ended(const Departure& how) {
         sink->on_reset(how.is_lost() ? Errc::lost : Errc::closed, why);
     waits_.fail_all(Error{code, why});
     for (Closer& closer : std::exchange(closers_, {}))
-        complete(strand_, std::move(closer.handler), Result<void>{});
+        complete(strand_, std::move(closer.handler), close_outcome());
     events_.push(SessionEnded{how});
     events_.finish();
+}
+
+Result<void> SessionNode::close_outcome() const {
+    if (auto missed = engine_shortfall()) return std::move(missed->during("closing the session"));
+    return {};
 }
 
 void SessionNode::after_flush() {

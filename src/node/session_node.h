@@ -78,6 +78,8 @@ protected:
     virtual void engine_consume(const DeviceId& from, std::size_t octets) = 0;
     virtual void engine_close(CloseCode code, std::string_view reason, Duration deadline) = 0;
     virtual void engine_abort() = 0;
+    /// After the end: what the engine's shortfall() says.
+    virtual std::optional<Error> engine_shortfall() const = 0;
     /// Begins the end of discovery: the goodbye goes out while the sessions still flush.
     virtual void on_closing() = 0;
     /// True when no link is left that has something to say.
@@ -126,6 +128,7 @@ private:
     void sweep_sinks();
     void add_incoming_file(StreamHandle stream, const DeviceId& from);
     std::function<void()> poker();
+    Result<void> close_outcome() const;
 
     mutable std::mutex
         roster_mutex_;  // guards roster_ for roster() from other threads; no engine is behind it

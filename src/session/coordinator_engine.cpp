@@ -176,6 +176,7 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
     if (member.session.is_listed) std::erase(busy_, &member);
     member.session.is_listed = true;  // for good: nobody is to put it there again
     settle_passed(member, true);
+    note_shortfall(member);
     if (LinkBinding* const binding = member.session.binding()) {
         Door* const door = door_of(*binding);
         member.session.detach();
@@ -264,6 +265,17 @@ void CoordinatorEngine::Impl::abort() {
         if (door->stage != Door::Stage::inside) leave(*door, LinkCode::aborted, "");
 }
 
+void CoordinatorEngine::Impl::note_shortfall(const CoordinatorMember& member) {
+    const auto& missed = member.session.shortfall();
+    if (life_ != Life::closing || !missed || missed->code() == Errc::closed) return;
+    if (!shortfall_)
+        shortfall_ =
+            Error{missed->code(), "'" + member.info.name +
+                                      "' has not confirmed that it has everything: " + missed->message()};
+    shortfall_->saw({"close", member.info.name + " (" + member.info.id.short_string() + "...)",
+                     missed->message() + "; " + missed->evidence().back().finding});
+}
+
 void CoordinatorEngine::Impl::finish_closing() {
     if (life_ != Life::closing || !members_.empty()) return;
     life_ = Life::closed;
@@ -312,6 +324,7 @@ void CoordinatorEngine::close(CloseCode code, std::string_view reason, Duration 
     impl_->close(code, reason, now + deadline);
 }
 void CoordinatorEngine::abort(TimePoint) { impl_->abort(); }
+std::optional<Error> CoordinatorEngine::shortfall() const { return impl_->shortfall(); }
 const Roster& CoordinatorEngine::roster() const { return impl_->roster(); }
 Result<StreamHandle> CoordinatorEngine::open_stream(const DeviceId& to, ByteView header) {
     return impl_->open_stream(to, header);

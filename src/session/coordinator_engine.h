@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -113,6 +114,10 @@ public:
     void close(CloseCode code, std::string_view reason, Duration deadline, TimePoint now);
     /// Drops every link at once, without goodbye; members see `lost`. on_closed follows.
     void abort(TimePoint now);
+    /// From on_closed on: why not every member is known to have all that was accepted for it and to have
+    /// heard the goodbye, with what each one lacks as evidence; none if all have. A member that left by
+    /// itself meanwhile lacks nothing.
+    std::optional<Error> shortfall() const;
 
     const Roster& roster() const;
 

@@ -109,6 +109,7 @@ public:
                               TimePoint deadline);
     void close(CloseCode code, std::string_view reason, TimePoint deadline);
     void abort();
+    const std::optional<Error>& shortfall() const { return shortfall_; }
     const Roster& roster() const { return roster_; }
 
     // messages
@@ -186,6 +187,7 @@ private:
     void remove(CoordinatorMember& member, const Departure& how);
     void change_roster();
     void send_roster(CoordinatorMember& member);
+    void note_shortfall(const CoordinatorMember& member);
     void finish_closing();
 
     CoordinatorOptions options_;
@@ -220,6 +222,7 @@ private:
     Address origin_;                          // likewise
     enum class Life : std::uint8_t { open, closing, closed } life_ = Life::open;
     Closed closing_;
+    std::optional<Error> shortfall_;  // of all members together, from close() or abort() on
     bool flushing_ = false, again_ = false;
 };
 

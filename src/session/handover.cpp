@@ -61,7 +61,11 @@ void end_link(PeerSession& session, const LinkEnd& how, TimePoint now) {
     // A link that the other end gave up for a fresh one: that one may still be on its way.
     if (closed.code == static_cast<std::uint64_t>(LinkCode::superseded))
         return session.on_link_lost(cause_of(closed), now);
-    if (session.is_closing()) return session.on_link_closed(0, {});
+    if (session.is_closing()) {  // after our goodbye, "done" is as good as its answer
+        const bool heard =
+            closed.code == static_cast<std::uint64_t>(LinkCode::done) && session.has_said_goodbye();
+        return session.end_closing(heard ? std::nullopt : std::optional{cause_of(closed)});
+    }
     session.detach();
     session.fail(cause_of(closed), LinkCode::done);
 }

@@ -75,7 +75,6 @@ public:
 
     /// Ignores whatever still comes, while the last frames leave.
     void go_deaf() { deaf_ = true; }
-    bool is_deaf() const { return deaf_; }
 
     /// Ends the link; what is queued on the control stream is handed down before. Idempotent.
     void close(std::uint64_t code, std::string_view reason);

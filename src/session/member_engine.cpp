@@ -239,6 +239,7 @@ void MemberEngine::close(CloseCode code, std::string_view reason, Duration deadl
     impl_->close(code, reason, now + deadline);
 }
 void MemberEngine::abort(TimePoint) { impl_->abort(); }
+std::optional<Error> MemberEngine::shortfall() const { return impl_->shortfall(); }
 const Roster& MemberEngine::roster() const { return impl_->roster(); }
 Result<StreamHandle> MemberEngine::open_stream(const DeviceId& to, ByteView header) {
     return impl_->open_stream(to, header);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -88,10 +89,15 @@ public:
 
     /// Leaves: accepts nothing more, flushes what was accepted, says goodbye with code and reason, waits for
     /// the coordinator's word that it has everything, at most until the deadline, then closes the link.
-    /// on_ended follows, exactly once. Idempotent. No message is delivered after it.
+    /// on_ended follows, exactly once, and shortfall() says whether the word came. Idempotent. No message is
+    /// delivered after it.
     void close(CloseCode code, std::string_view reason, Duration deadline, TimePoint now);
     /// Drops the link at once, without goodbye; the coordinator sees `lost`. on_ended follows in flush().
     void abort(TimePoint now);
+
+    /// From on_ended on: why not all that was accepted is known to have arrived, or the goodbye to have been
+    /// heard, with what is missing as evidence; none if it is. timed_out: the deadline of close().
+    std::optional<Error> shortfall() const;
 
     const Roster& roster() const;
 

@@ -34,6 +34,9 @@ public:
 
     bool is_joined() const { return session_ != nullptr && !ended_; }
     bool has_ended() const { return ended_; }
+    std::optional<Error> shortfall() const {
+        return ended_ && session_ != nullptr ? session_->shortfall() : std::nullopt;
+    }
     Result<void> send(const Recipients& to, const SendOptions& options, ByteView payload);
     void close(CloseCode code, std::string_view reason, TimePoint deadline);
     void abort();

@@ -175,10 +175,13 @@ void MemberEngine::Impl::on_refused(Attempt& attempt, ByteView body) {
                 : Error{Errc::protocol_violation, "the coordinator sent a refusal that cannot be read"};
     leave(attempt, LinkCode::done, "");
     if (was == Stage::joining) return finish_with(std::move(cause));
-    // The coordinator does not know the session any more: no link can save it. If it is closing, it heard the
-    // goodbye.
+    // The coordinator does not know the session any more: no link can save it. After our goodbye it means
+    // that it was heard.
+    if (session_->is_closing()) {
+        const bool heard = cause.code() == Errc::lost && session_->has_said_goodbye();
+        return session_->end_closing(heard ? std::nullopt : std::optional{std::move(cause)});
+    }
     session_->detach();
-    if (session_->is_closing()) return session_->on_link_closed(0, {});
     session_->fail(std::move(cause), LinkCode::done);
 }
 

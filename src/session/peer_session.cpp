@@ -139,16 +139,22 @@ void PeerSession::close(CloseCode code, std::string_view reason, TimePoint deadl
 void PeerSession::fail(Error cause, LinkCode code) {
     if (end_) return;
     if (binding_ != nullptr) binding_->close(code, cause.message());
-    finish_with(std::move(cause));
+    finish_with(cause, cause);
 }
 
 void PeerSession::violate(const std::string& what) {
     fail({Errc::protocol_violation, "the peer sent " + what}, LinkCode::protocol_violation);
 }
 
-void PeerSession::finish_with(Departure how) {
+void PeerSession::end_closing(std::optional<Error> missed) {
+    detach();
+    finish_with(closing_, std::move(missed));
+}
+
+void PeerSession::finish_with(Departure how, std::optional<Error> missed) {
     if (end_) return;
     end_ = std::move(how);
+    if (missed) shortfall_ = std::move(*missed).saw(outstanding());
     inbox_.mute();
     busy();
 }
@@ -185,8 +191,8 @@ void PeerSession::detach() {
 void PeerSession::on_link_lost(Error cause, TimePoint now) {
     detach();
     if (end_) return;
-    if (config_.grace <= Duration::zero() && phase_ != Phase::live) return finish_with(closing_);
-    if (config_.grace <= Duration::zero()) return finish_with(std::move(cause));
+    if (config_.grace <= Duration::zero())
+        return finish_with(phase_ == Phase::live ? Departure{cause} : Departure{closing_}, cause);
     interrupted_ = std::move(cause);
     grace_deadline_ = now + config_.grace;
     busy();
@@ -195,8 +201,10 @@ void PeerSession::on_link_lost(Error cause, TimePoint now) {
 void PeerSession::on_link_closed(CloseCode code, std::string reason) {
     detach();
     if (end_) return;
-    if (phase_ != Phase::live) return finish_with(closing_);
-    finish_with(Closed{Closed::By::peer, code, cleaned(reason, kMaxReasonSize)});
+    reason = cleaned(reason, kMaxReasonSize);
+    std::optional<Error> missed;
+    if (has_outstanding()) missed = Error{Errc::closed, "the peer closed before it had everything"};
+    finish_with(phase_ == Phase::live ? Closed{Closed::By::peer, code, reason} : closing_, missed);
 }
 
 Ack PeerSession::state() const {
@@ -223,7 +231,7 @@ std::string PeerSession::on_control_frame(FrameType type, ByteView body) {
     if (type == FrameType::goodbye_ack) {
         if (phase_ != Phase::told) return "an answer to a goodbye that was never said";
         if (binding_ != nullptr) binding_->close(LinkCode::done, closing_.reason);
-        finish_with(closing_);
+        finish_with(closing_, std::nullopt);
         return {};
     }
     if ((static_cast<std::uint64_t>(type) & 1) != 0) return {};  // of a later version, and can be skipped
@@ -321,8 +329,8 @@ void PeerSession::flush(TimePoint now) {
     if (binding_ == nullptr || !binding_->is_open()) return;
     outbox_.pump(*binding_);
     streams_.pump(*binding_);
+    acknowledge(now);  // before a goodbye: the other end may be closing too, and wants to know what arrived
     if (phase_ == Phase::flushing) say_goodbye();
-    acknowledge(now);
     binding_->flush();
     watch_queue(now);
 }
@@ -331,9 +339,23 @@ void PeerSession::check_deadlines(TimePoint now) {
     if (now >= close_deadline_) {
         // The peer does not take it in time: tell it by the link's own goodbye, which needs no credit.
         if (binding_ != nullptr) binding_->close(closing_.code, closing_.reason);
-        return finish_with(closing_);
+        return finish_with(closing_, late());
     }
-    if (interrupted_ && now >= grace_deadline_) finish_with(Error{*interrupted_});
+    if (interrupted_ && now >= grace_deadline_) finish_with(Error{*interrupted_}, interrupted_);
+}
+
+Error PeerSession::late() const {
+    Error late{Errc::timed_out, "the peer had not confirmed everything when the time to close was over"};
+    if (interrupted_) late.saw({"link", "", interrupted_->message()});
+    return late;
+}
+
+Evidence PeerSession::outstanding() const {
+    const std::string peer = config_.end == LinkBinding::End::member ? "the coordinator" : "the member";
+    if (!has_outstanding()) return {"close", peer, "it has all that was sent"};
+    return {"close", peer,
+            "not known to have arrived: " + std::to_string(outbox_.queued()) + " octets of messages, " +
+                std::to_string(streams_.outstanding()) + " of streams"};
 }
 
 bool PeerSession::has_received_all(const Goodbye& goodbye) const {
@@ -348,8 +370,10 @@ void PeerSession::answer_goodbye() {
     if (!peer_goodbye_ || binding_ == nullptr || !has_received_all(*peer_goodbye_)) return;
     binding_->send_empty(FrameType::goodbye_ack);
     binding_->flush();
-    if (phase_ != Phase::live) return finish_with(closing_);  // both said goodbye: each its own
-    finish_with(Closed{Closed::By::peer, peer_goodbye_->code, peer_goodbye_->reason});
+    std::optional<Error> missed;
+    if (has_outstanding()) missed = Error{Errc::closed, "the peer closed before it had everything"};
+    if (phase_ != Phase::live) return finish_with(closing_, missed);  // both said goodbye: each its own
+    finish_with(Closed{Closed::By::peer, peer_goodbye_->code, peer_goodbye_->reason}, missed);
 }
 
 void PeerSession::say_goodbye() {
@@ -365,7 +389,8 @@ void PeerSession::say_goodbye() {
 
 void PeerSession::acknowledge(TimePoint now) {
     const std::size_t octets = inbox_.unacknowledged() + streams_.unacknowledged();
-    const bool urgent = inbox_.is_urgent() || streams_.is_urgent() || octets >= kAckOctets;
+    const bool urgent = inbox_.is_urgent() || streams_.is_urgent() || octets >= kAckOctets ||
+                        (phase_ != Phase::live && octets > 0);
     if (!urgent && octets == 0) {
         ack_due_ = kNever;
         return;

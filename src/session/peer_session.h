@@ -89,6 +89,11 @@ public:
     /// Flushes and says goodbye; the session ends when the peer has everything, or at `deadline`. Idempotent.
     void close(CloseCode code, std::string_view reason, TimePoint deadline);
     bool is_closing() const { return phase_ != Phase::live; }
+    /// True from the goodbye until a fresh link asks for it again.
+    bool has_said_goodbye() const { return phase_ == Phase::told; }
+    /// While closing: the peer is done with the session, so it ends now. `missed`: what kept the peer from
+    /// hearing all of it, if that is not certain.
+    void end_closing(std::optional<Error> missed);
     /// Ends at once; `code` and the message of `cause` are what the peer is told by the link.
     void fail(Error cause, LinkCode code);
 
@@ -102,7 +107,6 @@ public:
     void on_link_lost(Error cause, TimePoint now);
     /// The peer closed the link with an application's code.
     void on_link_closed(CloseCode code, std::string reason);
-    bool is_interrupted() const { return interrupted_.has_value(); }
     const std::optional<Error>& interruption() const { return interrupted_; }
     /// How far we are, for the peer to continue there.
     Ack state() const;
@@ -118,6 +122,9 @@ public:
     TimePoint next_wakeup() const;
     /// Why the session has ended; nothing happens in it any more.
     const std::optional<Departure>& end() const { return end_; }
+    /// From end() on: what kept the peer from having all that this end accepted, or from hearing the goodbye;
+    /// none if nothing did. Its evidence says how much is not known to have arrived.
+    const std::optional<Error>& shortfall() const { return shortfall_; }
     /// Since when the queue has been full, not counting moments at which it was not half empty; kNever if it
     /// is not.
     TimePoint full_since() const { return full_since_; }
@@ -152,7 +159,10 @@ private:
     void send_datagram(const Address& address, ByteView payload);
     Result<void> check_datagram(const Address& address, ByteView payload) const;
     bool has_received_all(const Goodbye& goodbye) const;
-    void finish_with(Departure how);
+    void finish_with(Departure how, std::optional<Error> missed);
+    bool has_outstanding() const { return outbox_.queued() > 0 || streams_.outstanding() > 0; }
+    Evidence outstanding() const;
+    Error late() const;
     void check_deadlines(TimePoint now);
     void answer_goodbye();
     void say_goodbye();
@@ -172,6 +182,7 @@ private:
     std::optional<Error> interrupted_;
     TimePoint grace_deadline_ = kNever;
     std::optional<Departure> end_;
+    std::optional<Error> shortfall_;
     TimePoint ack_due_ = kNever;
     bool refused_ = false;  // a send was answered with queue_full
     TimePoint full_since_ = kNever;

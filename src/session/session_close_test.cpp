@@ -6,9 +6,18 @@
 namespace muster::session {
 namespace {
 
+using testing::AllOf;
+using testing::ContainsRegex;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
+
+std::optional<Errc> shortfall_of(const Rig::MemberNode& node) {
+    const auto missed = node.engine->shortfall();
+    return missed ? std::optional{missed->code()} : std::nullopt;
+}
 
 TEST(Close, FlushesWhatWasAcceptedAndTellsCodeAndReason) {
     Rig rig;
@@ -23,6 +32,7 @@ TEST(Close, FlushesWhatWasAcceptedAndTellsCodeAndReason) {
     ASSERT_THAT(rig.log.left, SizeIs(1));
     EXPECT_EQ(rig.log.left[0].second, Departure(Closed(Closed::By::peer, 7, "going home")));
     EXPECT_THAT(ann.log.ended, ElementsAre(Departure(Closed(Closed::By::this_end, 7, "going home"))));
+    EXPECT_EQ(ann.engine->shortfall(), std::nullopt);
     EXPECT_FALSE(ann.link->is_up());
 }
 
@@ -67,6 +77,7 @@ TEST(Close, OfTheCoordinatorReachesEveryMemberAndPendingRequests) {
     rig.connect(late);
     rig.run(100ms);
     EXPECT_EQ(rig.log.closed, 1);
+    EXPECT_EQ(rig.coordinator->shortfall(), std::nullopt);
     for (int i = 0; i < 8; ++i) {
         auto& log = rig.members[static_cast<std::size_t>(i)]->log;
         EXPECT_THAT(log.messages, SizeIs(100));
@@ -90,6 +101,24 @@ TEST(Close, OfOneMemberByTheCoordinator) {
     EXPECT_EQ(bob.log.left[0].second, Departure(Closed(Closed::By::this_end, 5, "too loud"))) << "removed";
 }
 
+TEST(Close, OfTheCoordinatorNamesTheMembersThatDidNotConfirm) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    auto& bob = rig.join("bob");
+    auto& eve = rig.join("eve");
+    for (auto* dead : {&ann, &eve}) dead->link->freeze();
+    ASSERT_TRUE(say(*rig.coordinator, Recipients::everyone(), "last orders"));
+    rig.coordinator->close(0, "closing time", 300ms, rig.timeline.now());
+    rig.run(310ms);
+    EXPECT_EQ(rig.log.closed, 1);
+    EXPECT_THAT(texts(bob.log.messages), ElementsAre("last orders"));
+    const auto missed = rig.coordinator->shortfall();
+    ASSERT_TRUE(missed);
+    EXPECT_EQ(missed->code(), Errc::timed_out);
+    EXPECT_THAT(missed->evidence(), SizeIs(2));
+    EXPECT_THAT(missed->explain(), AllOf(HasSubstr("ann"), HasSubstr("eve"), Not(HasSubstr("bob"))));
+}
+
 TEST(Close, WaitsNoLongerThanItsDeadlineForAPeerThatDoesNotRead) {
     Rig rig;
     auto& ann = rig.join("ann");
@@ -106,6 +135,93 @@ TEST(Close, WaitsNoLongerThanItsDeadlineForAPeerThatDoesNotRead) {
     ASSERT_THAT(rig.log.left, SizeIs(1));
     EXPECT_EQ(rig.log.left[0].second, Departure(Closed(Closed::By::peer, 4, "cannot wait")))
         << "closed, not lost";
+    EXPECT_EQ(shortfall_of(ann), Errc::timed_out);
+    EXPECT_THAT(ann.engine->shortfall()->explain(), HasSubstr("octets of messages"));
+}
+
+TEST(Close, SaysHowMuchIsNotKnownToHaveArrived) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    ann.link->freeze();
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), std::string(1000, 'x')));
+    const auto stream = ann.engine->open_stream(rig.id, as_bytes("s")).value();
+    ASSERT_TRUE(ann.engine->write(stream, Slice::copy_of(as_bytes(std::string(500, 'y')))));
+    ann.engine->close(0, "bye", 300ms, rig.timeline.now());
+    EXPECT_EQ(ann.engine->shortfall(), std::nullopt) << "the deadline is not over yet";
+    rig.run(310ms);
+    ASSERT_EQ(shortfall_of(ann), Errc::timed_out);
+    const auto evidence = ann.engine->shortfall()->evidence();
+    ASSERT_THAT(evidence, SizeIs(1));
+    EXPECT_THAT(evidence[0].finding, ContainsRegex("10[0-9][0-9] octets of messages, 50[0-9] of streams"));
+}
+
+TEST(Close, WithADeadPeerSaysWhyThoughNothingWasLeftToSend) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "arrives"));
+    rig.run(100ms);
+    ann.link->freeze();
+    ann.engine->close(0, "bye", 300ms, rig.timeline.now());
+    rig.run(310ms);
+    ASSERT_EQ(shortfall_of(ann), Errc::timed_out);
+    EXPECT_THAT(ann.engine->shortfall()->explain(), HasSubstr("it has all that was sent"));
+}
+
+TEST(Close, TellsTheCauseWhenTheLinkDiesWhileItFlushes) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    rig.log.reads = false;
+    const std::string text(100'000, 'x');
+    while (say(*ann.engine, Recipients::coordinator(), text)) {
+    }
+    rig.run(100ms);
+    ann.engine->close(4, "in vain", 5s, rig.timeline.now());
+    rig.run(100ms);
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+    ann.link->cut();
+    rig.run(10ms);
+    EXPECT_THAT(ann.log.ended, ElementsAre(Departure(Closed(Closed::By::this_end, 4, "in vain"))))
+        << "this end wanted to go, and is gone";
+    EXPECT_EQ(shortfall_of(ann), Errc::lost);
+    EXPECT_THAT(ann.engine->shortfall()->explain(), HasSubstr("octets of messages"));
+}
+
+TEST(Close, AfterAnInterruptionThatDoesNotEndInTimeNamesIt) {
+    CoordinatorOptions host;
+    host.grace = 10s;
+    Rig rig{host};
+    MemberOptions options;
+    options.grace = 10s;
+    auto& ann = rig.join("ann", options);
+    ann.link->cut();
+    rig.run(10ms);
+    ann.engine->close(0, "", 300ms, rig.timeline.now());
+    rig.run(310ms);
+    ASSERT_EQ(shortfall_of(ann), Errc::timed_out);
+    EXPECT_THAT(ann.engine->shortfall()->evidence(), SizeIs(2));
+}
+
+TEST(Close, OfThePeerWithNothingOnTheWayIsNoShortfall) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "arrives"));
+    rig.run(5ms);  // received, and not acknowledged yet: the goodbye brings that too
+    rig.coordinator->close(2, "over", 1s, rig.timeline.now());
+    rig.run(50ms);
+    EXPECT_THAT(rig.log.messages, SizeIs(1));
+    EXPECT_THAT(ann.log.ended, ElementsAre(Departure(Closed(Closed::By::peer, 2, "over"))));
+    EXPECT_EQ(ann.engine->shortfall(), std::nullopt);
+}
+
+TEST(Close, OfBothEndsDoesNotHideWhatCameTooLate) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    rig.coordinator->close(2, "over", 1s, rig.timeline.now());
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "nobody will read this"));
+    ann.engine->close(1, "mine", 1s, rig.timeline.now());
+    rig.run(100ms);
+    EXPECT_THAT(rig.log.messages, IsEmpty());
+    EXPECT_EQ(shortfall_of(ann), Errc::closed);
 }
 
 TEST(Close, OnALinkThatIsDeadEndsAtItsDeadline) {
@@ -158,6 +274,7 @@ TEST(Abort, IsSeenAsLostNeverAsClosed) {
     rig.run(10ms);
     ASSERT_THAT(ann.log.ended, SizeIs(1));
     EXPECT_EQ(ann.log.ended[0].cause().code(), Errc::cancelled);
+    EXPECT_EQ(shortfall_of(ann), Errc::cancelled);
     ASSERT_THAT(rig.log.left, SizeIs(1));
     EXPECT_TRUE(rig.log.left[0].second.is_lost());
     auto& bob = rig.join("bob");
@@ -230,6 +347,7 @@ void close_under_traffic(std::uint64_t seed) {
         return;
     }
     EXPECT_EQ(got, accepted) << "seed " << seed;
+    EXPECT_EQ(nodes[victim]->engine->shortfall(), std::nullopt) << "seed " << seed;
     ASSERT_THAT(rig.log.left, SizeIs(1)) << "seed " << seed;
     EXPECT_EQ(rig.log.left[0].second, by_peer) << "seed " << seed;
     for (std::size_t i = 0; i < nodes.size(); ++i) {

@@ -330,6 +330,13 @@ bool StreamTable::has_unsent() const {
         streams_, [](const auto& entry) { return !entry.second->gone && entry.second->out.has_unsent(); });
 }
 
+std::size_t StreamTable::outstanding() const {
+    std::size_t octets = 0;
+    for (const auto& [number, stream] : streams_)
+        if (!stream->gone) octets += stream->out.unacked();
+    return octets;
+}
+
 Position StreamTable::position_of(const Stream& stream) {
     return {stream.out.id(), stream.received + (stream.fin_received ? 1 : 0), stream.credit};
 }

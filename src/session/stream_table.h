@@ -70,6 +70,8 @@ public:
     void forget_done();
     void pump(LinkBinding& binding);
     bool has_unsent() const;
+    /// Octets queued or sent that the peer has not acknowledged.
+    std::size_t outstanding() const;
     /// Octets received since the last collect(); what has to be told at once is told first.
     std::size_t unacknowledged() const { return unacknowledged_; }
     bool is_urgent() const { return urgent_; }

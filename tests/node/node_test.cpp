@@ -297,6 +297,28 @@ TEST_F(NodeTest, DroppingTheHandleIsSeenAsLostNotClosed) {
     }(*this));
 }
 
+TEST_F(NodeTest, CloseSaysWhetherItWasHeardAndSaysItAgain) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto polite = co_await muster::join(executor, test.join_options(*host, "polite"));
+        auto late = co_await muster::join(executor, test.join_options(*host, "late"));
+        EXPECT_TRUE(polite && late);
+        if (!polite || !late) co_return;
+        EXPECT_TRUE(co_await polite->close());
+        EXPECT_TRUE(co_await polite->close(7, "again"));
+        host->abort();
+        EXPECT_TRUE((co_await next<SessionEnded>(*late))->how.is_lost());
+        for (int i = 0; i < 2; ++i) {
+            const auto closed = co_await late->close();
+            EXPECT_FALSE(closed);
+            if (!closed) EXPECT_EQ(closed.error().code(), Errc::lost) << closed.error().explain();
+        }
+        const auto aborted = co_await host->close();
+        EXPECT_TRUE(!aborted && aborted.error().code() == Errc::cancelled);
+    }(*this));
+}
+
 TEST_F(NodeTest, PinsTheCoordinatorAtFirstUse) {
     run([](NodeTest& test) -> asio::awaitable<void> {
         const auto executor = co_await asio::this_coro::executor;
