@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "muster/bytes.h"
 #include "muster/error.h"
@@ -32,6 +33,12 @@ public:
     /// Reads up to out.size() octets; fewer only at the end of the file. Errors: storage.
     virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) = 0;
 };
+
+/// The names of part files: the prefix, kPartDigits characters of base32, the suffix. Only such files are
+/// taken for leftovers of ours.
+inline constexpr std::string_view kPartPrefix = ".muster-";
+inline constexpr std::string_view kPartSuffix = ".part";
+inline constexpr std::size_t kPartDigits = 24;
 
 /// Where a part file is made.
 struct PartSpec {

@@ -15,7 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "os/file_descriptor.h"
+#include "os/stale_parts.h"
 
 namespace muster::os {
 namespace {
@@ -24,6 +26,10 @@ constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 // Written octets are handed to the disk this often, so that the sync at the end has little left to do. Large
 // enough for one sweep of a slow disk, small against the 30 s after which the kernel would begin by itself.
 constexpr std::uint64_t kWriteBackEvery = 8 * 1024 * 1024;
+
+constexpr int kNewPart = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+constexpr int kMaxAttempts = 8;        // each lost to a sweep of another process
+constexpr std::size_t kMaxSwept = 64;  // directories remembered
 
 std::string text_of(int error) { return std::string(std::strerror(error)); }
 
@@ -235,20 +241,41 @@ Result<std::unique_ptr<FileSource>> FileStore::open(const std::string& path) {
     return std::unique_ptr<FileSource>(std::make_unique<DiskSource>(std::move(file), path));
 }
 
+void FileStore::sweep_once(int directory) {
+    struct stat raw{};
+    if (::fstat(directory, &raw) != 0) return;
+    {
+        const std::lock_guard lock(mutex_);
+        if (swept_.size() >= kMaxSwept) swept_.clear();  // to sweep again is only work
+        if (!swept_.emplace(raw.st_dev, raw.st_ino).second) return;
+    }
+    if (const std::size_t removed = sweep_parts(directory); removed > 0)
+        log_line(LogLevel::info,
+                 "removed " + std::to_string(removed) + " part files that killed processes had left behind");
+}
+
 Result<std::unique_ptr<FileSink>> FileStore::create(const PartSpec& spec) {
     FileDescriptor directory{
         retried([&] { return ::open(spec.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); })};
     if (!directory.is_open()) return failure("opening the target directory", spec.directory, errno);
+    sweep_once(directory.get());
     if (const auto room = check_room(directory.get(), spec); !room) return room.error();
-    constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    FileDescriptor file{
-        retried([&] { return ::openat(directory.get(), spec.part_name.c_str(), kFlags, 0600); })};
-    if (!file.is_open() && errno == EEXIST)
-        return Error{Errc::already_exists, "this very transfer is under way already, or was left unfinished"}
+    for (int attempt = 0;; ++attempt) {
+        FileDescriptor file{
+            retried([&] { return ::openat(directory.get(), spec.part_name.c_str(), kNewPart, 0600); })};
+        const int error = file.is_open() ? 0 : errno;
+        if (error == 0 && hold_part(directory.get(), file.get(), spec.part_name))
+            return std::unique_ptr<FileSink>(
+                std::make_unique<DiskSink>(std::move(directory), std::move(file), spec));
+        // Another process swept the new file before it was held, or a dead one left it: once more.
+        const bool again = error == 0 || (error == EEXIST && sweep_part(directory.get(), spec.part_name));
+        if (again && attempt < kMaxAttempts) continue;
+        if (error != 0 && error != EEXIST) return failure("creating the file", spec.directory, error);
+        return Error{Errc::already_exists, "this very transfer is under way already"}
             .saw({"storage", spec.directory + "/" + spec.part_name, text_of(EEXIST)})
-            .cure("if no transfer is running, delete " + spec.directory + "/" + spec.part_name);
-    if (!file.is_open()) return failure("creating the file", spec.directory, errno);
-    return std::unique_ptr<FileSink>(std::make_unique<DiskSink>(std::move(directory), std::move(file), spec));
+            .cure("wait for the other one; if no transfer is running, delete " + spec.directory + "/" +
+                  spec.part_name);
+    }
 }
 
 }  // namespace muster::os

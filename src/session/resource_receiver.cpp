@@ -19,7 +19,8 @@ std::string part_name(const DeviceId& from, const TransferId& id) {
     Bytes both;
     Writer{both}.write(from.bytes).write(id);
     const Sha256Digest digest = sha256(both);
-    return ".muster-" + base32(std::as_bytes(std::span{digest}).first(15)) + ".part";
+    const std::string digits = base32(std::as_bytes(std::span{digest}).first(kPartDigits * 5 / 8));
+    return std::string{kPartPrefix} + digits + std::string{kPartSuffix};
 }
 
 }  // namespace
