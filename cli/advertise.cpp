@@ -1,4 +1,3 @@
-
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -6,7 +5,6 @@
 
 #include "command.h"
 #include "options.h"
-#include "os/endpoint_names.h"
 #include "output.h"
 #include "run.h"
 #include "tasks.h"
@@ -106,9 +104,9 @@ void tell(const OfferEvent& event, const Context& context) {
         out.event(std::move(line));
         return out.say("announced '" + printable(event.name) + "'");
     }
-    line.text("previous_name", event.previous_name).text("holder", os::to_text(event.holder));
+    line.text("previous_name", event.previous_name).text("holder", to_text(event.holder));
     out.event(line.text("holder_host", event.holder_host));
-    const std::string holder = printable(event.holder_host) + " at " + os::to_text(event.holder);
+    const std::string holder = printable(event.holder_host) + " at " + to_text(event.holder);
     if (event.kind == Kind::renamed)
         out.say("'" + printable(event.previous_name) + "' is held by " + holder + ": now '" +
                 printable(event.name) + "'");
@@ -129,8 +127,8 @@ asio::awaitable<Exit> Advertise::work(asio::io_context& io, Network& network, co
     while (const auto event = co_await advertising->next_event()) {
         tell(*event, context);
         if (event->kind != OfferEvent::Kind::conflict) continue;
-        conflict = Error{Errc::name_in_use, "'" + name_ + "' is held by " + event->holder_host + " at " +
-                                                os::to_text(event->holder)}
+        conflict = Error{Errc::name_in_use,
+                         "'" + name_ + "' is held by " + event->holder_host + " at " + to_text(event->holder)}
                        .cure("take another name, or leave out --keep-name");
         advertising->stop();
     }

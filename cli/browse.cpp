@@ -7,15 +7,14 @@
 #include <fmt/format.h>
 
 #include "command.h"
-#include "node/group_names.h"
 #include "options.h"
-#include "os/endpoint_names.h"
 #include "output.h"
 #include "run.h"
 #include "tasks.h"
 #include "text.h"
 
 #include "muster/browser.h"
+#include "muster/group.h"
 
 namespace muster::cli {
 
@@ -27,8 +26,7 @@ constexpr std::size_t kMostRows = 200;  // of a live table; more do not fit any 
 
 std::string endpoints_text(const ServiceInstance& service) {
     std::string text;
-    for (const Endpoint& endpoint : service.endpoints)
-        text += (text.empty() ? "" : " ") + os::to_text(endpoint);
+    for (const Endpoint& endpoint : service.endpoints) text += (text.empty() ? "" : " ") + to_text(endpoint);
     return text;
 }
 
@@ -47,7 +45,7 @@ JsonLine json_of(const ServiceInstance& service) {
         .integer("port", service.port);
     std::string endpoints;
     for (const Endpoint& endpoint : service.endpoints)
-        endpoints += (endpoints.empty() ? "" : ",") + json_string(os::to_text(endpoint));
+        endpoints += (endpoints.empty() ? "" : ",") + json_string(to_text(endpoint));
     line.json("endpoints", "[" + endpoints + "]");
     JsonLine txt;
     for (const auto& [key, value] : service.txt.entries())
@@ -93,8 +91,9 @@ private:
         if (!groups_)
             return {printable(service.name), printable(service.host), endpoints_text(service),
                     txt_text(service.txt)};
-        const auto of = [&](std::string_view key) { return printable(service.txt.get(key).value_or("?")); };
-        return {of("group"), of("name"), of("id").substr(0, 8), endpoints_text(service)};
+        const auto found = found_group(service);
+        if (!found) return {"?", printable(service.name), "?", endpoints_text(service)};
+        return {found->group, found->name, found->coordinator.short_string(), endpoints_text(service)};
     }
     std::string line_of(std::string_view sign, const ServiceInstance& service) const {
         std::string line{sign};
@@ -132,7 +131,7 @@ public:
 private:
     asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context);
 
-    std::string type_ = node::kServiceType;
+    std::string type_ = kGroupType;
     std::optional<Duration> stay_;
     std::vector<std::string> interfaces_;
 };
@@ -164,7 +163,7 @@ asio::awaitable<Exit> Browse::work(asio::io_context& io, Network& network, const
     options.interfaces = interfaces_;
     auto browsing = co_await browse(network.executor(), std::move(options));
     if (!browsing) co_return failed(context, browsing.error());
-    Board board{context.output, type_ == node::kServiceType, context.started};
+    Board board{context.output, type_ == kGroupType, context.started};
     board.draw();
     bool by_signal = false;
     bool found = false;

@@ -7,8 +7,6 @@
 
 namespace muster::cli {
 
-inline constexpr char kVersion[] = MUSTER_VERSION;
-
 /// What an option takes, as help calls it: "PROFILE".
 std::string label_of(const CLI::Option& option);
 

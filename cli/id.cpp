@@ -5,6 +5,7 @@
 #include "command.h"
 #include "options.h"
 #include "output.h"
+#include "run.h"
 #include "text.h"
 
 #include "muster/identity.h"
@@ -29,11 +30,7 @@ public:
 
     Exit run(const Context& context) override {
         const auto identity = Identity::load(context.home);
-        if (!identity) {
-            const Exit exit = exit_of(identity.error().code());
-            context.output.fail(identity.error(), static_cast<int>(exit));
-            return exit;
-        }
+        if (!identity) return failed(context, identity.error());
         const std::string id = identity->id().to_string();
         JsonLine line{"id"};
         context.output.event(line.text("id", id).text("directory", identity->directory()));

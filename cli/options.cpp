@@ -4,9 +4,9 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
-#include "os/endpoint_names.h"
 #include "text.h"
 
+#include "muster/endpoint.h"
 #include "muster/service.h"
 #include "muster/session_types.h"
 
@@ -134,7 +134,7 @@ void add_addresses(CLI::App& app, const std::string& flag, std::vector<std::stri
     app.add_option(flag, addresses, help)
         ->check(CLI::Validator(
             [](std::string& text) {
-                const auto endpoint = os::parse_endpoint(text);
+                const auto endpoint = parse_endpoint(text);
                 return endpoint ? std::string{} : printable(endpoint.error().message());
             },
             ""))

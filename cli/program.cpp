@@ -11,6 +11,8 @@
 #include "describe.h"
 #include "text.h"
 
+#include "muster/version.h"
+
 namespace muster::cli {
 namespace {
 
@@ -185,7 +187,7 @@ std::string Program::help(const std::string& command) const {
 std::string Program::describe() const {
     JsonLine all;
     all.text("program", "muster")
-        .text("version", kVersion)
+        .text("version", version())
         .text("summary", kSummary)
         .text("description", kPurpose);
     all.json("options", describe_options(*app_)).json("exit_codes", describe_exit_codes());

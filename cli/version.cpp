@@ -1,12 +1,12 @@
+#include "muster/version.h"
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "command.h"
-#include "describe.h"
 #include "output.h"
-#include "session/frame.h"
 
 namespace muster::cli {
 namespace {
@@ -23,8 +23,8 @@ public:
 
     Exit run(const Context& context) override {
         JsonLine line{"version"};
-        context.output.event(line.text("version", cli::kVersion).integer("protocol", session::kVersion));
-        context.output.say(fmt::format("muster {}, protocol {}", cli::kVersion, session::kVersion));
+        context.output.event(line.text("version", muster::version()).integer("protocol", protocol_version()));
+        context.output.say(fmt::format("muster {}, protocol {}", muster::version(), protocol_version()));
         return Exit::ok;
     }
 };

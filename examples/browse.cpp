@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <muster/advertiser.h>
 #include <muster/browser.h>
+#include <muster/group.h>
 
 namespace asio = boost::asio;
 
@@ -16,7 +17,7 @@ void print(const muster::ServiceEvent& event) {
     const char* const kinds[] = {"+", "~", "-"};
     std::cout << kinds[static_cast<int>(event.kind)] << " " << event.instance.name;
     if (event.kind == muster::ServiceEvent::Kind::left) std::cout << " (" << to_string(event.reason) << ")";
-    for (const auto& endpoint : event.instance.endpoints) std::cout << "  " << endpoint.to_string();
+    for (const auto& endpoint : event.instance.endpoints) std::cout << "  " << to_text(endpoint);
     for (const auto& entry : event.instance.txt.entries())
         std::cout << "  " << entry.key << "=" << entry.value.value_or("");
     std::cout << std::endl;
@@ -42,7 +43,7 @@ asio::awaitable<void> run(std::string type, std::string name, std::uint16_t port
 }
 
 int main(int count, char** words) {
-    const std::string type = count > 1 ? words[1] : "_muster._udp";
+    const std::string type = count > 1 ? words[1] : muster::kGroupType;
     const auto port = static_cast<std::uint16_t>(count > 3 ? std::stoul(words[3]) : 0);
     asio::io_context context;
     asio::co_spawn(context, run(type, count > 3 ? words[2] : "", port), asio::detached);

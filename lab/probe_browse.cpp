@@ -48,7 +48,7 @@ public:
     void find(const std::string& group) {
         discovery::ResolveRequest request;
         request.instance = node::coordinator_instance(group);
-        request.type = node::kServiceType;
+        request.type = kGroupType;
         keep(service_.resolve_unique(request, &tell_service));
     }
     void browse(const std::string& type) {

@@ -247,6 +247,8 @@ class Sessions(CliTest):
         error = refused.expect("error", PATIENCE)["error"]
         self.assertEqual(error["code"], "untrusted")
         self.assertIn("muster forget stage", error["cure"])
+        pinned = json.loads(self.here.run([MUSTER, "forget", "--list", "--json", "--home", self.home("left")]))
+        self.assertEqual((pinned["group"], pinned["id"]), ("stage", host.hosting["id"]))
         forgotten = json.loads(self.here.run([MUSTER, "forget", "stage", "--json", "--home", self.home("left")]))
         self.assertTrue(forgotten["was_pinned"])
         self.join(other)

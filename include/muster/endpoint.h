@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "muster/error.h"
 #include "muster/ids.h"
 
 namespace muster {
@@ -54,8 +55,17 @@ struct Endpoint {
 
     /// "192.0.2.1:4711", "[fe80::1%3]:4711" (the scope is the interface index).
     std::string to_string() const;
-    /// Parses what to_string() prints; the scope may only be a number here (names need the kernel: os/).
+    /// Parses what to_string() prints. The scope may only be a number; parse_endpoint() takes names.
     static std::optional<Endpoint> parse(std::string_view text);
 };
+
+/// Reads an endpoint as people write it: "192.0.2.1:4711", "192.0.2.1%eth0:4711", "[fe80::1%eth0]:4711". The
+/// scope is an interface by name or index; an IPv6 link-local address needs one. Asks the kernel for the
+/// name. Errors: bad_input, which says what is wrong and shows the form; no_interface (there is none of that
+/// name).
+Result<Endpoint> parse_endpoint(std::string_view text);
+/// Prints what parse_endpoint() reads, with the interface by the name it has now, for every address that has
+/// one.
+std::string to_text(const Endpoint& endpoint);
 
 }  // namespace muster

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "muster/error.h"
 #include "muster/ids.h"
@@ -9,6 +10,14 @@
 namespace muster {
 
 class DeviceKey;
+
+/// The coordinator that a device met first in a group, and insists on since.
+struct Pin {
+    std::string group;
+    DeviceId coordinator;
+
+    bool operator==(const Pin&) const = default;
+};
 
 /// The device's Ed25519 key and where it is kept. A value; copies share the key. Any thread.
 class Identity {
@@ -24,6 +33,13 @@ public:
     /// Where the key and the pinned peers live; empty for an ephemeral identity.
     const std::string& directory() const { return directory_; }
     const DeviceKey& key() const { return *key_; }
+
+    /// Whom this device has pinned, by group; nobody for an ephemeral identity. Reads files.
+    /// Errors: storage; bad_input (a damaged pin; the text names its file).
+    Result<std::vector<Pin>> pins() const;
+    /// Forgets the coordinator of `group`: the next one is trusted, and pinned. True if there was a pin.
+    /// Errors: storage.
+    Result<bool> forget_pin(const std::string& group) const;
 
 private:
     Identity(std::shared_ptr<const DeviceKey> key, std::string directory);

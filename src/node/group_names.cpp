@@ -39,7 +39,7 @@ std::vector<discovery::Registration> coordinator_registrations(std::string_view 
                                                                const DeviceId& id, std::uint16_t port) {
     discovery::Registration own;
     own.instance = id.to_string();
-    own.type = kServiceType;
+    own.type = kGroupType;
     own.subtypes = {group_subtype(group)};
     own.port = port;
     own.txt = coordinator_txt(group, name, id);
@@ -57,14 +57,14 @@ std::vector<discovery::Registration> coordinator_registrations(std::string_view 
 discovery::ResolveRequest unique_request(std::string_view group, std::vector<Endpoint> hints) {
     discovery::ResolveRequest request;
     request.instance = coordinator_instance(group);
-    request.type = kServiceType;
+    request.type = kGroupType;
     request.hints = std::move(hints);
     return request;
 }
 
 discovery::BrowseRequest listing_request(std::string_view group) {
     discovery::BrowseRequest request;
-    request.type = kServiceType;
+    request.type = kGroupType;
     request.subtype = group_subtype(group);
     request.occupancy = discovery::Occupancy::one;
     return request;
@@ -78,3 +78,17 @@ Result<void> check_group(std::string_view group) {
 }
 
 }  // namespace muster::node
+
+namespace muster {
+
+std::optional<FoundGroup> found_group(const ServiceInstance& service) {
+    const auto group = service.txt.get("group");
+    const auto name = service.txt.get("name");
+    const auto id = service.txt.get("id");
+    if (!group || !check_name(*group) || !name || !check_name(*name) || !id) return std::nullopt;
+    const auto coordinator = DeviceId::parse(*id);
+    if (!coordinator) return std::nullopt;
+    return FoundGroup{std::string{*group}, std::string{*name}, *coordinator, service.endpoints};
+}
+
+}  // namespace muster

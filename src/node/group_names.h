@@ -5,14 +5,13 @@
 #include "discovery/discovery.h"
 
 #include "muster/error.h"
+#include "muster/group.h"
 #include "muster/ids.h"
 #include "muster/service.h"
 
 namespace muster::node {
 
 // How a group shows in DNS-SD. Docs: docs/PROTOCOL.md, "Discovery".
-
-inline constexpr char kServiceType[] = "_muster._udp";
 
 /// "coord-" and 16 base32 characters of the group's hash: the one name that members ask for.
 std::string coordinator_instance(std::string_view group);

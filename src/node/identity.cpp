@@ -1,6 +1,7 @@
 #include "muster/identity.h"
 
 #include "base/crypto.h"
+#include "node/known_coordinators.h"
 #include "os/files.h"
 
 namespace muster {
@@ -46,6 +47,12 @@ Result<Identity> Identity::load(std::string directory) {
 
 Identity Identity::ephemeral() {
     return Identity{std::make_shared<const DeviceKey>(DeviceKey::generate()), {}};
+}
+
+Result<std::vector<Pin>> Identity::pins() const { return node::KnownCoordinators{directory_}.pins(); }
+
+Result<bool> Identity::forget_pin(const std::string& group) const {
+    return node::KnownCoordinators{directory_}.forget(group);
 }
 
 const DeviceId& Identity::id() const { return key_->id(); }

@@ -6,6 +6,7 @@
 
 #include "muster/endpoint.h"
 #include "muster/error.h"
+#include "muster/identity.h"
 #include "muster/ids.h"
 
 namespace muster::node {
@@ -28,10 +29,13 @@ public:
     Result<std::optional<KnownCoordinator>> find(const std::string& group) const;
     /// Errors: storage.
     Result<void> remember(const std::string& group, const KnownCoordinator& coordinator) const;
+    /// All pins, by group. Errors: storage, bad_input (a damaged file).
+    Result<std::vector<Pin>> pins() const;
     /// Forgets the pin. True if there was one. Errors: storage.
     Result<bool> forget(const std::string& group) const;
 
 private:
+    std::string folder() const;
     std::string path_of(const std::string& group) const;
 
     std::string directory_;

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "node/completion.h"
 #include "node/group_names.h"
-#include "os/endpoint_names.h"
 
 namespace muster::detail {
 
@@ -18,7 +17,7 @@ namespace {
 Result<std::vector<Endpoint>> parse_all(const std::vector<std::string>& texts) {
     std::vector<Endpoint> endpoints;
     for (const std::string& text : texts) {
-        auto endpoint = os::parse_endpoint(text);
+        auto endpoint = parse_endpoint(text);
         if (!endpoint) return endpoint.error();
         endpoints.push_back(*endpoint);
     }

@@ -4,7 +4,9 @@
 
 #include <net/if.h>
 
-namespace muster::os {
+#include "muster/endpoint.h"
+
+namespace muster {
 namespace {
 
 Error bad(std::string_view text, const std::string& why) {
@@ -49,9 +51,9 @@ std::string to_text(const Endpoint& endpoint) {
     return (endpoint.address.is_v6() ? "[" + inside + "]" : inside) + ":" + std::to_string(endpoint.port);
 }
 
-std::string interface_name(InterfaceIndex index) {
+std::string os::interface_name(InterfaceIndex index) {
     const std::string name = name_of(index);
     return name.empty() ? "interface " + std::to_string(static_cast<std::uint32_t>(index)) : name;
 }
 
-}  // namespace muster::os
+}  // namespace muster

@@ -101,6 +101,17 @@ Result<bool> remove_file(const std::string& path) {
     return storage_error("remove " + path, errno);
 }
 
+Result<std::vector<std::string>> list_directory(const std::string& path) {
+    std::error_code error;
+    std::vector<std::string> names;
+    std::filesystem::directory_iterator each{path, error};
+    if (error == std::errc::no_such_file_or_directory) return names;
+    for (; !error && each != std::filesystem::directory_iterator{}; each.increment(error))
+        names.push_back(each->path().filename().string());
+    if (error) return storage_error("list " + path, error.value());
+    return names;
+}
+
 Result<void> make_private_directory(const std::string& path) {
     struct stat facts{};
     if (::stat(path.c_str(), &facts) == 0) {

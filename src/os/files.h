@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "muster/bytes.h"
 #include "muster/error.h"
@@ -21,6 +22,9 @@ Result<bool> write_file(const std::string& path, std::string_view content, IfPre
 
 /// Removes a file; false if there was none. Errors: storage.
 Result<bool> remove_file(const std::string& path);
+
+/// The names in a directory, in no order; none if there is no such directory. Errors: storage.
+Result<std::vector<std::string>> list_directory(const std::string& path);
 
 /// Makes a directory of mode 0700 with its parents, if it is not there. Errors: storage.
 Result<void> make_private_directory(const std::string& path);

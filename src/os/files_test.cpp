@@ -15,6 +15,8 @@
 
 #include "os/endpoint_names.h"
 
+#include "muster/endpoint.h"
+
 namespace muster::os {
 namespace {
 
@@ -140,6 +142,14 @@ TEST_F(StateDirectory, TakesMusterHomeThenXdgThenHome) {
     EXPECT_EQ(*state_directory(), directory_ + "/xdg/muster");
     ::setenv("MUSTER_HOME", (directory_ + "/own").c_str(), 1);
     EXPECT_EQ(*state_directory(), directory_ + "/own");
+}
+
+TEST_F(Files, ListsADirectory) {
+    EXPECT_TRUE(list_directory(directory_ + "/none")->empty());
+    EXPECT_TRUE(list_directory(directory_)->empty());
+    ASSERT_TRUE(*write_file(directory_ + "/key", "secret", IfPresent::replace));
+    EXPECT_EQ(*list_directory(directory_), std::vector<std::string>{"key"});
+    EXPECT_EQ(list_directory(directory_ + "/key").error().code(), Errc::storage);
 }
 
 TEST_F(StateDirectory, RefusesOneThatEverybodyMayWriteTo) {

@@ -1,0 +1,48 @@
+#include "node/group_names.h"
+
+#include <gtest/gtest.h>
+
+namespace muster::node {
+namespace {
+
+DeviceId device() { return *DeviceId::parse("abcdefghijklmnopqrstuvwxyz234567"); }
+
+ServiceInstance announced(const TxtRecord& txt) {
+    ServiceInstance service;
+    service.name = "whatever";
+    service.type = kGroupType;
+    service.txt = txt;
+    service.endpoints = {{*IpAddress::parse("fe80::1"), 4711, InterfaceIndex{3}}};
+    return service;
+}
+
+TEST(FoundGroup, IsWhatACoordinatorAnnounces) {
+    const auto found = found_group(announced(coordinator_txt("stage", "mixer", device())));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->group, "stage");
+    EXPECT_EQ(found->name, "mixer");
+    EXPECT_EQ(found->coordinator, device());
+    EXPECT_EQ(found->endpoints.size(), 1u);
+}
+
+TEST(FoundGroup, IsNothingWithoutGroupNameOrId) {
+    for (const char* key : {"group", "name", "id"}) {
+        TxtRecord txt = coordinator_txt("stage", "mixer", device());
+        ASSERT_TRUE(txt.erase(key));
+        EXPECT_FALSE(found_group(announced(txt))) << key;
+        ASSERT_TRUE(txt.set_flag(key));
+        EXPECT_FALSE(found_group(announced(txt))) << key;
+        ASSERT_TRUE(txt.set(key, "\x1b[2J"));
+        EXPECT_FALSE(found_group(announced(txt))) << key;
+    }
+}
+
+// docs/PROTOCOL.md, "Names in DNS-SD": others must be able to compute these.
+TEST(GroupNames, AreThoseOfTheDocument) {
+    EXPECT_EQ(coordinator_instance("stage"), "coord-" + group_subtype("stage").substr(2));
+    EXPECT_EQ(group_subtype("stage"), "_gy77w3tmu24lb5725");
+    EXPECT_EQ(host_label(device()), "m-abcdefghijklmnop");
+}
+
+}  // namespace
+}  // namespace muster::node
