@@ -166,6 +166,9 @@ public:
         parties_.push_back(std::move(party));
         return parties_.back().get();
     }
+    std::optional<Endpoint> address_of(quic::PathId) const override {
+        return Endpoint{IpAddress{IpAddress::V4{127, 0, 0, 1}}, 0, InterfaceIndex{1}};
+    }
     /// Serves until the pipe closes, then reports through the other one.
     void serve(std::unique_ptr<os::UdpSocket> socket, int stop, int out) {
         Node node{2, std::move(socket), this};

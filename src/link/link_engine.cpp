@@ -263,6 +263,11 @@ quic::Handler* LinkEngine::on_incoming(quic::Connection& connection, quic::PathI
     return links_.emplace(serial, std::move(link)).first->second.get();
 }
 
+std::optional<Endpoint> LinkEngine::address_of(quic::PathId id) const {
+    const Path* path = find_path(id);
+    return path ? std::optional{path->remote} : std::nullopt;
+}
+
 bool LinkEngine::admit(QuicLink& link, const DeviceId& peer) { return events_.on_admit(peer, link.dial()); }
 
 void LinkEngine::established(QuicLink& link) {

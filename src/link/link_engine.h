@@ -119,6 +119,7 @@ private:
 
     // quic::Acceptor, quic::Wire
     quic::Handler* on_incoming(quic::Connection& connection, quic::PathId path) override;
+    std::optional<Endpoint> address_of(quic::PathId path) const override;
     void send(const quic::Transmit& batch) override;
 
     void on_probe_request(const Path& from, const ProbeRequest& request);

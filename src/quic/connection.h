@@ -28,6 +28,10 @@ using StreamId = std::int64_t;
 
 enum class Direction { bidirectional, unidirectional };
 
+/// Codes of CloseInfo::Kind::peer_transport (RFC 9000 section 20.1) with which an endpoint turns a handshake
+/// away that may well succeed a moment later.
+inline constexpr std::uint64_t kConnectionRefused = 0x02, kInvalidToken = 0x0b;
+
 struct Stats {
     Duration smoothed_rtt{}, min_rtt{}, latest_rtt{};
     std::uint64_t congestion_window = 0, bytes_in_flight = 0;

@@ -7,6 +7,8 @@
 #include "base/random.h"
 #include "quic/connection.h"
 
+#include "muster/endpoint.h"
+
 namespace muster::quic {
 
 struct Config {
@@ -48,6 +50,9 @@ public:
     virtual ~Acceptor() = default;
     /// A new connection has sent its first packet. The handler must live until its on_closed has returned.
     virtual Handler* on_incoming(Connection& connection, PathId path) = 0;
+    /// Where the peer on a path really is; none if the path has been forgotten. Numbers come and go with
+    /// whoever sends us something, so what a stranger has to prove is bound to this.
+    virtual std::optional<muster::Endpoint> address_of(PathId path) const = 0;
 };
 
 /// All QUIC connections of one node: tells packets apart by connection id, keeps the timers, writes batches.

@@ -86,7 +86,7 @@ private:
 EndpointImpl::EndpointImpl(Config config, Randomness& random, Acceptor* acceptor)
     : shared_(std::move(config), random, acceptor != nullptr),
       acceptor_(acceptor),
-      gatekeeper_(shared_, acceptor != nullptr),
+      gatekeeper_(shared_, acceptor),
       buffer_(kBatchOctets + kLargestPacket) {}
 
 EndpointImpl::~EndpointImpl() { MUSTER_CHECK(depth_ == 0); }

@@ -26,6 +26,21 @@ std::span<std::uint8_t> writable(Bytes& bytes) {
 
 const std::uint8_t* octets(ByteView view) { return reinterpret_cast<const std::uint8_t*>(view.data()); }
 
+bool has_retry_token(const ngtcp2_pkt_hd& header) {
+    return engine::token_size(header) > 0 && *engine::token_of(header) == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY;
+}
+
+/// What a Retry token is bound to: whatever tells one sender from another, in the form that ngtcp2 takes.
+sockaddr_in6 token_address(const muster::Endpoint& remote) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = remote.port;
+    address.sin6_flowinfo = remote.address.is_v4() ? 1 : 0;
+    address.sin6_scope_id = static_cast<std::uint32_t>(remote.interface);
+    std::ranges::copy(remote.address.v6(), address.sin6_addr.s6_addr);
+    return address;
+}
+
 Bytes shortened(Bytes packet, ngtcp2_ssize size) {
     packet.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
     return packet;
@@ -51,17 +66,24 @@ std::optional<Incoming> Gatekeeper::admit(PathId path, ByteView packet, TimePoin
     ngtcp2_pkt_hd header;
     if (packet.size() < kSmallestInitialDatagram) return std::nullopt;
     if (ngtcp2_accept(&header, octets(packet), packet.size()) != 0) return std::nullopt;
-    if (!accepts_) {
-        refuse(path, header, NGTCP2_CONNECTION_REFUSED, "this device accepts no connections", now);
+    if (acceptor_ == nullptr) {
+        refuse(path, header, kConnectionRefused, "this device accepts no connections", now);
         return std::nullopt;
     }
-    const auto proven = verify_retry(path, header, now);
+    const auto remote = acceptor_->address_of(path);
+    if (!remote) return std::nullopt;
+    const sockaddr_in6 address = token_address(*remote);
+    const auto proven = verify_retry(address, header, now);
+    if (!proven && has_retry_token(header)) {  // a client that has taken one Retry ignores another
+        refuse(path, header, kInvalidToken, "the token is too old or not ours", now);
+        return std::nullopt;
+    }
     if (!proven && shared_.half_open >= shared_.config.retry_above) {
-        send_retry(path, header, now);
+        send_retry(path, address, header, now);
         return std::nullopt;
     }
     if (shared_.connection_count >= shared_.config.max_connections) {
-        refuse(path, header, NGTCP2_CONNECTION_REFUSED, "too many connections", now);
+        refuse(path, header, kConnectionRefused, "too many connections", now);
         return std::nullopt;
     }
     Incoming incoming;
@@ -87,15 +109,15 @@ void Gatekeeper::refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t 
 
 // Not rationed by time: it is a tenth of what it answers, and to ration it would lock honest clients out for
 // as long as somebody floods us.
-void Gatekeeper::send_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now) {
+void Gatekeeper::send_retry(PathId path, const sockaddr_in6& address, const ngtcp2_pkt_hd& header,
+                            TimePoint now) {
     if (answers_.size() >= kMaxAnswers) return;
-    const SyntheticPath addresses{SyntheticPath::Side::server, path};
-    const auto* remote = reinterpret_cast<const ngtcp2_sockaddr*>(&addresses.remote());
+    const auto* remote = reinterpret_cast<const ngtcp2_sockaddr*>(&address);
     const ngtcp2_cid scid = Cid::random(shared_.random, kCidSize).to_ngtcp2();
     std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
     const ngtcp2_ssize token_size = ngtcp2_crypto_generate_retry_token(
         token.data(), octets(shared_.retry_secret), shared_.retry_secret.size(), header.version, remote,
-        sizeof addresses.remote(), &scid, &header.dcid, to_ngtcp2(now));
+        sizeof address, &scid, &header.dcid, to_ngtcp2(now));
     if (token_size < 0) return;
     Bytes packet(512);
     const auto out = writable(packet);
@@ -105,23 +127,21 @@ void Gatekeeper::send_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint 
     if (size > 0) answer(path, shortened(std::move(packet), size));
 }
 
-std::optional<Cid> Gatekeeper::verify_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now) const {
-    const std::uint8_t* token = engine::token_of(header);
-    const std::size_t size = engine::token_size(header);
-    if (size == 0 || token[0] != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY) return std::nullopt;
-    const SyntheticPath addresses{SyntheticPath::Side::server, path};
+std::optional<Cid> Gatekeeper::verify_retry(const sockaddr_in6& address, const ngtcp2_pkt_hd& header,
+                                            TimePoint now) const {
+    if (!has_retry_token(header)) return std::nullopt;
     ngtcp2_cid original;
     const int rv = ngtcp2_crypto_verify_retry_token(
-        &original, token, size, octets(shared_.retry_secret), shared_.retry_secret.size(), header.version,
-        reinterpret_cast<const ngtcp2_sockaddr*>(&addresses.remote()), sizeof addresses.remote(),
-        &header.dcid, duration_of(kRetryLifetime), to_ngtcp2(now));
+        &original, engine::token_of(header), engine::token_size(header), octets(shared_.retry_secret),
+        shared_.retry_secret.size(), header.version, reinterpret_cast<const ngtcp2_sockaddr*>(&address),
+        sizeof address, &header.dcid, duration_of(kRetryLifetime), to_ngtcp2(now));
     if (rv != 0) return std::nullopt;
     return Cid{original};
 }
 
 void Gatekeeper::on_unknown_version(PathId path, ByteView packet, const ngtcp2_version_cid& header,
                                     TimePoint now) {
-    if (!accepts_ || packet.size() < kSmallestInitialDatagram || !may_answer(now)) return;
+    if (acceptor_ == nullptr || packet.size() < kSmallestInitialDatagram || !may_answer(now)) return;
     constexpr std::array<std::uint32_t, 1> kVersions{NGTCP2_PROTO_VER_V1};
     Bytes answer_packet(128);
     const auto out = writable(answer_packet);

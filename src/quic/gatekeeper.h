@@ -11,7 +11,8 @@ namespace muster::quic {
 /// at a limited rate: whoever sends them has not proved where he is.
 class Gatekeeper {
 public:
-    Gatekeeper(Shared& shared, bool accepts) : shared_(shared), accepts_(accepts) {}
+    /// `acceptor` null: every connection is refused.
+    Gatekeeper(Shared& shared, const Acceptor* acceptor) : shared_(shared), acceptor_(acceptor) {}
 
     /// A packet with a long header for no known connection: what to found a connection with, if it may.
     std::optional<Incoming> admit(PathId path, ByteView packet, TimePoint now);
@@ -34,12 +35,13 @@ private:
     void answer(PathId path, Bytes packet) { answers_.push_back({path, std::move(packet)}); }
     void refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t code, std::string_view reason,
                 TimePoint now);
-    void send_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now);
-    /// The client's first choice of id if the token is a fresh one of ours for this path.
-    std::optional<Cid> verify_retry(PathId path, const ngtcp2_pkt_hd& header, TimePoint now) const;
+    void send_retry(PathId path, const sockaddr_in6& address, const ngtcp2_pkt_hd& header, TimePoint now);
+    /// The client's first choice of id if the token is a fresh one of ours for this address.
+    std::optional<Cid> verify_retry(const sockaddr_in6& address, const ngtcp2_pkt_hd& header,
+                                    TimePoint now) const;
 
     Shared& shared_;
-    const bool accepts_;
+    const Acceptor* const acceptor_;
     std::vector<Answer> answers_;
     double tokens_ = 0;
     TimePoint tokens_at_{};

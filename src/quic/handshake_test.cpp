@@ -10,7 +10,6 @@ using testing::HasSubstr;
 
 constexpr std::uint64_t kAccessDenied = 0x100 + 49;  // RFC 9001 section 4.8: TLS alert 49
 constexpr std::uint64_t kNoAlpn = 0x100 + 120;
-constexpr std::uint64_t kConnectionRefused = 2;
 
 TEST(QuicHandshake, TellsEachSideWhoTheOtherIs) {
     World world;
@@ -338,6 +337,50 @@ TEST(QuicHandshake, ForgesNoTokenForAnotherPath) {
     world.restart_server();
     world.server->on_datagram(World::server_path(1), with_token, 0, world.now);
     EXPECT_EQ(world.host.incoming, before);
+}
+
+// The numbers of paths that nobody uses are taken away by whoever sends a packet: a Retry outlives that.
+TEST(QuicHandshake, ProvesTheAddressAndNotTheNumberOfThePath) {
+    World world;
+    world.server_config.retry_above = 0;
+    world.links.resize(3);
+    world.start();
+    world.host.addresses[World::server_path(2)] = world.host.address_of(World::server_path(0));
+    Recorder client;
+    world.swallow = [&](End from, std::size_t number, ByteView packet) {
+        if (from != End::client || number != 2) return false;
+        world.server->on_datagram(World::server_path(2), packet, 0, world.now);
+        return true;
+    };
+    world.connect(client);
+    world.run_until([&] { return world.host.incoming == 1; }, 20ms);
+    EXPECT_EQ(world.host.incoming, 1);
+}
+
+TEST(QuicHandshake, TellsAClientWhoseProofIsWorthlessAtOnce) {
+    World world;
+    world.server_config.retry_above = 0;
+    world.start();
+    Recorder client;
+    world.swallow = [&](End from, std::size_t number, ByteView) {
+        if (from == End::client && number == 2) world.restart_server();  // which forgets its secret
+        return false;
+    };
+    world.connect(client);
+    ASSERT_TRUE(world.run_until([&] { return client.is_closed(); }, 1s));
+    EXPECT_EQ(client.closes[0].kind, CloseInfo::Kind::peer_transport);
+    EXPECT_EQ(client.closes[0].code, kInvalidToken);
+}
+
+TEST(QuicHandshake, AnswersNobodyOnAPathThatIsForgotten) {
+    World world;
+    world.start();
+    world.host.addresses[World::server_path(0)] = std::nullopt;
+    Recorder client;
+    world.connect(client);
+    world.run(1s);
+    EXPECT_EQ(world.host.incoming, 0);
+    EXPECT_EQ(world.sent_by_server, 0u);
 }
 
 TEST(QuicHandshake, AnswersUnknownVersionsWithItsOwn) {

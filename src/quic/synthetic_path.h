@@ -34,7 +34,6 @@ public:
 
     /// Valid as long as this object, and does not change.
     ngtcp2_path view() { return {view_of(local_), view_of(remote_), nullptr}; }
-    const sockaddr_in6& remote() const { return remote_; }
 
     static PathId id_of(const ngtcp2_path& path) {
         sockaddr_in6 remote{};

@@ -97,11 +97,22 @@ public:
         recorders.push_back(std::move(recorder));
         return recorders.back().get();
     }
+    /// Each path is an address of its own, unless a test says otherwise.
+    std::optional<muster::Endpoint> address_of(PathId path) const override {
+        if (const auto known = addresses.find(path); known != addresses.end()) return known->second;
+        return muster::Endpoint{address(static_cast<std::uint64_t>(path)), 4711, InterfaceIndex{1}};
+    }
+    static IpAddress address(std::uint64_t number) {
+        return IpAddress{IpAddress::V4{10, static_cast<std::uint8_t>(number >> 16),
+                                       static_cast<std::uint8_t>(number >> 8),
+                                       static_cast<std::uint8_t>(number)}};
+    }
     Recorder& last() { return *recorders.back(); }
 
     bool accepts = true, admits = true;
     int incoming = 0;
     std::function<void(Recorder&)> prepare;
+    std::map<PathId, std::optional<muster::Endpoint>> addresses;
     std::vector<std::unique_ptr<Recorder>> recorders;
 };
 
