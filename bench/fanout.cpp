@@ -56,18 +56,17 @@ asio::awaitable<void> send_to_everyone(Coordinator& coordinator) {
     const Bytes payload(kMessage, std::byte{0x5a});
     const Recipients to = Recipients::everyone();
     for (const auto until = SteadyClock::now() + kDuration; SteadyClock::now() < until;) {
-        for (int sent = 0; sent < kBatch; ++sent) {
-            Bytes copy = payload;
-            need(co_await coordinator.send(to, std::move(copy)), "send");
+        int sent = 0;
+        while (sent < kBatch && coordinator.try_send(to, payload)) ++sent;
+        if (sent == kBatch) {
+            co_await asio::post(asio::use_awaitable);  // the node gets its turn
+            continue;
         }
+        Bytes copy = payload;
+        need(co_await coordinator.send(to, std::move(copy)), "send");  // waits for room
     }
     Bytes last(1);
     need(co_await coordinator.send(to, std::move(last)), "send");
-}
-
-asio::awaitable<void> swallow(Coordinator& coordinator) {
-    while (co_await coordinator.next_event()) {
-    }
 }
 
 asio::awaitable<void> wait_for_members(Coordinator& coordinator) {
@@ -84,7 +83,6 @@ asio::awaitable<void> measure(const Channel& crowd, JsonLines& out) {
     Coordinator coordinator = need(std::move(made), "host");
     crowd.tell(coordinator.port());
     co_await wait_for_members(coordinator);
-    asio::co_spawn(executor, swallow(coordinator), asio::detached);
     co_await asio::co_spawn(coordinator.get_executor(), send_to_everyone(coordinator), asio::use_awaitable);
     (void)co_await coordinator.close(0, "done", std::chrono::seconds{20});
     const std::uint64_t deliveries = crowd.hear();  // blocks; nothing runs here any more

@@ -159,7 +159,7 @@ std::optional<Error> CoordinatorEngine::Impl::objection_to(const JoinRequest& re
     const auto same = [&](const PeerInfo& peer) {
         return peer.name == request.name && peer.id != request.id;
     };
-    if (std::ranges::any_of(roster_.peers, same))
+    if (std::ranges::any_of(roster_.roster().peers, same))
         return Error{Errc::name_in_use, "another member is called '" + request.name + "'"};
     return std::nullopt;
 }
@@ -256,7 +256,7 @@ void CoordinatorEngine::Impl::admit(Door& door) {
     everyone_.push_back(&member);
     by_serial_.emplace(member.serial, &member);
     members_.emplace(member.info.id, std::move(made));
-    joined_.push_back(member.info);
+    roster_.add(member.info);
     Welcome welcome;
     welcome.session = member.session_id;
     welcome.secret = member.secret;

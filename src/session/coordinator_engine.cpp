@@ -20,55 +20,6 @@ constexpr int kFlushRounds = 16;
 // read what it has.
 constexpr std::size_t kRosterWaiting = 256 * 1024;
 
-// A roster update is cut into pieces of about this size.
-constexpr std::size_t kRosterPiece = 32 * 1024;
-
-std::size_t size_of(const PeerInfo& peer) {
-    std::size_t size = 32 + peer.name.size();
-    for (const auto& [key, value] : peer.info) size += 8 + key.size() + value.size();
-    return size;
-}
-
-/// Writes updates of one kind, cut into frames.
-class RosterWriter {
-public:
-    RosterWriter(RosterUpdate::Kind kind, std::uint64_t from, std::uint64_t to) {
-        piece_.kind = kind;
-        piece_.from = from;
-        piece_.to = to;
-    }
-
-    void add(const PeerInfo& peer) {
-        make_room(size_of(peer));
-        piece_.joined.push_back(peer);
-    }
-    void add(const RosterUpdate::Left& left) {
-        make_room(64 + kMaxReasonSize);
-        piece_.left.push_back(left);
-    }
-    std::vector<Bytes> finish() {
-        piece_.more = false;
-        frames_.push_back(encode(piece_));
-        return std::move(frames_);
-    }
-
-private:
-    void make_room(std::size_t size) {
-        if (used_ > 0 && used_ + size > kRosterPiece) {
-            piece_.more = true;
-            frames_.push_back(encode(piece_));
-            piece_.joined.clear();
-            piece_.left.clear();
-            used_ = 0;
-        }
-        used_ += size;
-    }
-
-    RosterUpdate piece_;
-    std::size_t used_ = 0;
-    std::vector<Bytes> frames_;
-};
-
 }  // namespace
 
 // CoordinatorMember: passes on what its session brings
@@ -108,10 +59,8 @@ CoordinatorEngine::Impl::Impl(CoordinatorOptions options, const DeviceId& self, 
       self_(self),
       random_(random),
       listener_(listener),
-      allowed_(options_.trust.allowed.begin(), options_.trust.allowed.end()) {
-    roster_.revision = 1;
-    roster_.peers.emplace_back(self, options_.name, options_.info, true);
-}
+      allowed_(options_.trust.allowed.begin(), options_.trust.allowed.end()),
+      roster_(PeerInfo{self, options_.name, options_.info, true}) {}
 
 CoordinatorEngine::Impl::~Impl() {
     members_.clear();  // before the bindings that their sessions point to
@@ -125,7 +74,7 @@ void CoordinatorEngine::Impl::on_busy(CoordinatorMember& member) {
 
 TimePoint CoordinatorEngine::Impl::next_wakeup() const {
     if (!busy_.empty() || !accepted_.empty() || again_) return now_;
-    return std::min(door_deadlines_.next(), member_deadlines_.next());
+    return std::min({door_deadlines_.next(), member_deadlines_.next(), roster_.due()});
 }
 
 void CoordinatorEngine::Impl::flush(TimePoint now) {
@@ -160,7 +109,7 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     if (const auto& how = session.end()) return remove(member, Departure{*how});
     settle_passed(member, stalled);
     if (member.held_messages > 0) return_credit(member, 0, 0);
-    if (member.roster_sent != roster_.revision && session.outbox().control_queued() == 0) send_roster(member);
+    if (!roster_.covers(member.roster_sent) && session.outbox().control_queued() == 0) send_roster(member);
     if (const auto& why = session.interruption(); why && !member.interruption_told) {
         member.interruption_told = true;
         listener_.on_interrupted(member.info.id, Error{*why});
@@ -195,39 +144,31 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
     const auto found = members_.find(id);
     gone_.push_back(std::move(found->second));
     members_.erase(found);
-    if (std::erase_if(joined_, [&id](const PeerInfo& peer) { return peer.id == id; }) == 0)
-        left_.push_back({id, how});
+    roster_.remove(id, how);
     listener_.on_member_left(gone_.back()->info, how);
 }
 
-/// Makes a new revision of what changed, and sends it to everyone.
+/// Makes a new revision of what changed: newcomers get it at once, everyone else in batches.
 void CoordinatorEngine::Impl::change_roster() {
-    if (joined_.empty() && left_.empty()) return;
-    const std::uint64_t from = roster_.revision++;
-    for (const auto& left : left_)
-        std::erase_if(roster_.peers, [&left](const PeerInfo& peer) { return peer.id == left.id; });
-    for (const PeerInfo& peer : joined_) roster_.peers.push_back(peer);
-    RosterWriter delta{RosterUpdate::Kind::delta, from, roster_.revision};
-    for (const auto& left : std::exchange(left_, {})) delta.add(left);
-    for (const PeerInfo& peer : std::exchange(joined_, {})) delta.add(peer);
-    if (life_ != Life::open) return;  // everyone is about to leave: nobody needs to know who else
-    const auto frames = delta.finish();
+    const bool changed = roster_.commit();
+    if (life_ != Life::open) return roster_.told(now_, 0);  // everyone leaves: nobody needs to know who else
+    if (changed)
+        for (CoordinatorMember* const member : everyone_)
+            if (member->roster_sent == 0) send_roster(*member);
+    if (now_ < roster_.due()) return;
     for (CoordinatorMember* const member : everyone_) {
-        if (member->roster_sent == 0) {
-            send_roster(*member);
-        } else if (member->roster_sent == from &&
-                   member->session.outbox().control_queued() < kRosterWaiting) {
-            for (const Bytes& frame : frames) member->session.send_frame(frame);
-            member->roster_sent = roster_.revision;
-        }
+        const bool current = member->roster_sent == roster_.revision();
+        const bool busy = member->session.outbox().control_queued() >= kRosterWaiting;
+        if (current || busy || !roster_.covers(member->roster_sent)) continue;
+        for (const Bytes& frame : roster_.delta(member->roster_sent)) member->session.send_frame(frame);
+        member->roster_sent = roster_.revision();
     }
+    roster_.told(now_, everyone_.size());
 }
 
 void CoordinatorEngine::Impl::send_roster(CoordinatorMember& member) {
-    RosterWriter full{RosterUpdate::Kind::full, 0, roster_.revision};
-    for (const PeerInfo& peer : roster_.peers) full.add(peer);
-    for (const Bytes& frame : full.finish()) member.session.send_frame(frame);
-    member.roster_sent = roster_.revision;
+    for (const Bytes& frame : roster_.full()) member.session.send_frame(frame);
+    member.roster_sent = roster_.revision();
 }
 
 Result<void> CoordinatorEngine::Impl::close_member(const DeviceId& id, CloseCode code,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "session/coordinator_engine.h"
+#include "session/coordinator_roster.h"
 #include "session/deadline_queue.h"
 #include "session/handover.h"
 #include "session/peer_session.h"
@@ -110,7 +111,7 @@ public:
     void close(CloseCode code, std::string_view reason, TimePoint deadline);
     void abort();
     const std::optional<Error>& shortfall() const { return shortfall_; }
-    const Roster& roster() const { return roster_; }
+    const Roster& roster() const { return roster_.roster(); }
 
     // messages
     Result<void> send(const Recipients& to, const SendOptions& options, ByteView payload);
@@ -212,9 +213,7 @@ private:
     DeadlineQueue<CoordinatorMember> member_deadlines_;
     std::uint32_t next_serial_ = 1;
 
-    Roster roster_;
-    std::vector<PeerInfo> joined_;  // since the roster's revision
-    std::vector<RosterUpdate::Left> left_;
+    CoordinatorRoster roster_;
 
     std::unordered_map<StreamHandle, Relay> relays_;
     std::vector<Undelivered> undelivered_;    // to be told by the next flush
