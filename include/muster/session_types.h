@@ -35,13 +35,13 @@ struct SessionLimits {
     /// Octets kept per stream and direction: the sender's unacknowledged and the receiver's unread ones.
     std::size_t stream_buffer = 1 << 20;
     /// Streams that one peer may have open with us at a time. Twice that and `channels`: at most 246
-    /// together.
+    /// together. Through the coordinator, one member may have a quarter of them open to another.
     std::size_t streams = 64;
     /// Channels with ordered messages in use per peer; the numbers themselves are free.
     std::size_t channels = 32;
     /// Members that a coordinator takes.
     std::size_t members = 10'000;
-    /// Recipients listed in one message; for more, address everyone.
+    /// Recipients listed in one message, at most 512; for more, address everyone.
     std::size_t recipients = 64;
 
     bool operator==(const SessionLimits&) const = default;

@@ -16,6 +16,9 @@ constexpr std::size_t kPassedPiece = 16 * 1024;
 // Notices and roster updates waiting for a member from which on it gets no more credit.
 constexpr std::size_t kNoticesWaiting = 256 * 1024;
 
+// Notices waiting for a member that sends on without hearing them: more than its credit allows an honest one.
+constexpr std::size_t kMaxNoticesWaiting = 16 << 20;
+
 // Notices to our own application between two flushes; beyond it a send is refused as a whole.
 constexpr std::size_t kMaxUndelivered = 4096;
 
@@ -135,8 +138,10 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
         }
     }
     from.last_recipients = std::max<std::size_t>(1, recipients);
-    if (ours) return listener_.on_message({from.info.id, how.channel, how.delivery, payload});
-    if (reliable) return_credit(from, payload.size(), 1);
+    const std::size_t units = message_units(address.ids.size());
+    if (reliable && !ours) return return_credit(from, payload.size(), units);
+    if (reliable && units > 1) return_credit(from, 0, units - 1);  // the application gives back the last one
+    if (ours) listener_.on_message({from.info.id, how.channel, how.delivery, payload});
 }
 
 /// Queues a message of one member for another. Errc{}: done.
@@ -171,6 +176,9 @@ void CoordinatorEngine::Impl::notify_undelivered(CoordinatorMember& sender, cons
     notice.what.cookie = how.cookie;
     notice.what.why = why == Errc::not_connected ? Errc::unknown_peer : why;
     sender.session.send_frame(encode(notice));
+    if (sender.session.outbox().control_queued() > kMaxNoticesWaiting)
+        sender.session.fail({Errc::too_slow, "it sends what cannot be delivered, and does not hear of it"},
+                            LinkCode::too_slow);
 }
 
 /// Gives a member credit for a message that was passed on, now or when the queues it went to have got

@@ -95,7 +95,7 @@ Result<void> check_limits(const SessionLimits& limits) {
         return Error{Errc::bad_input, "limits: channels and twice the streams must be at most " +
                                           std::to_string(kLinkStreams - kLanesBesides) + " together"};
     if (limits.message == 0 || limits.message > (std::size_t{1} << 30) || limits.channels == 0 ||
-        limits.recipients == 0 || limits.recipients > 1024)
+        limits.recipients == 0 || limits.recipients > 512)
         return Error{Errc::bad_input, "limits: message, channels, streams or recipients out of range"};
     return {};
 }

@@ -20,14 +20,14 @@ public:
         : inbox_(inbox),
           delivery_(kind_of(lane.id) == LaneKind::ordered ? Delivery::ordered : Delivery::unordered) {}
 
-    bool on_begin(std::size_t size) override {
-        inbox_.used_ += size + kMessageOverhead;
+    bool on_begin(const Address& address, std::size_t size) override {
+        inbox_.used_ += size + message_units(address.ids.size()) * kMessageOverhead;
         return inbox_.used_ <= inbox_.granted_;
     }
 
     void on_message(const Address& address, std::uint64_t cookie, ByteView payload) override {
         if (cookie != 0) inbox_.consume(varint_size(cookie), 0);
-        if (inbox_.muted_) return inbox_.consume(payload.size(), 1);
+        if (inbox_.muted_) return inbox_.consume(payload.size(), message_units(address.ids.size()));
         inbox_.events_.on_message(address, delivery_, cookie, payload);
     }
 

@@ -40,6 +40,10 @@ inline constexpr std::uint64_t kAllReceived = kVarintMax;
 /// empty ones is bounded too. About what a queued message costs besides its octets.
 inline constexpr std::size_t kMessageOverhead = 64;
 
+/// How often kMessageOverhead counts for a message with this address: once for each listed recipient, each of
+/// whom is work, and perhaps a notice that it cannot be reached.
+inline std::size_t message_units(std::size_t listed) { return listed > 1 ? listed : 1; }
+
 /// Where a message goes to (member to coordinator) or comes from (coordinator to member), and its channel.
 struct Address {
     enum class Kind : std::uint8_t { direct = 0, everyone = 1, listed = 2 };

@@ -49,8 +49,8 @@ void MessageOutLane::append(const Address& address, std::uint64_t cookie, ByteVi
     const std::uint64_t header = record_header(payload.size() + extra, kind);
     const std::size_t before = varint_size(header) + extra;
     const bool copied = before + payload.size() <= OutLane::kLargestPiece;
-    std::byte* out =
-        lane_.append(before + (copied ? payload.size() : 0), payload.size() + extra + kMessageOverhead);
+    const std::size_t cost = payload.size() + extra + message_units(address.ids.size()) * kMessageOverhead;
+    std::byte* out = lane_.append(before + (copied ? payload.size() : 0), cost);
     out = put_varint(out, header);
     if (cookie != 0) out = put_varint(out, cookie);
     if (!copied) return lane_.append_shared(shared != nullptr ? *shared : Slice::copy_of(payload));
@@ -80,7 +80,7 @@ MessageParser::Outcome MessageParser::check(Found found, const Record& record, R
     if (found == Found::large) return Outcome::too_large;
     if (found == Found::nothing || begun_ || record.kind == RecordKind::address) return Outcome::ok;
     begun_ = true;
-    return sink.on_begin(record.body) ? Outcome::ok : Outcome::no_credit;
+    return sink.on_begin(address_, record.body) ? Outcome::ok : Outcome::no_credit;
 }
 
 MessageParser::Outcome MessageParser::take(const Record& record, ByteView octets, RecordSink& sink,

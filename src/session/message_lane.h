@@ -37,7 +37,7 @@ class RecordSink {
 public:
     virtual ~RecordSink() = default;
     /// A message of this size (payload and cookie) has begun. False: the peer has no credit for it.
-    virtual bool on_begin(std::size_t size) = 0;
+    virtual bool on_begin(const Address& address, std::size_t size) = 0;
     virtual void on_message(const Address& address, std::uint64_t cookie, ByteView payload) = 0;
 };
 

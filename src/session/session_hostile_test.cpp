@@ -396,6 +396,18 @@ TEST_F(JoinedByHand, APeerThatAcknowledgesNoEndRunsOutOfStreams) {
     EXPECT_THAT(rig.log.streams, SizeIs(4 * 64));
 }
 
+TEST_F(JoinedByHand, AListOfRecipientsCostsAsMuchCreditAsTheWorkItMakes) {
+    Address address;
+    address.kind = Address::Kind::listed;
+    for (int i = 0; i < 64; ++i) address.ids.push_back(device(static_cast<std::uint8_t>(100 + i)));
+    Bytes body = body_of(address), out;
+    Writer{out}.write_varint(body.size() << 2 | 1).write(body);
+    for (int i = 0; i < 30'000; ++i) out.push_back(std::byte{0});
+    send_on(member, kMain, out);
+    rig.run(100ms);
+    EXPECT_EQ(member.closed_with(), LinkCode::protocol_violation) << "two million notices for 32 kB";
+}
+
 TEST_F(JoinedByHand, MessageWithoutItsEndWaitsWithoutHarm) {
     send_on(member, kMain, record(RecordKind::message, 1 << 20, 1000));
     rig.run(1min);
