@@ -180,6 +180,7 @@ private:
     static StreamHandle handle_of(const CoordinatorMember& member, StreamNumber stream) {
         return StreamHandle{std::uint64_t{member.serial} << 32 | static_cast<std::uint64_t>(stream)};
     }
+    std::size_t relayed(const CoordinatorMember& from, const CoordinatorMember& to) const;
     void end_streams(CoordinatorMember& member);
     void prune_relays();
 

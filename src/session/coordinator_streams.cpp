@@ -7,6 +7,9 @@ namespace {
 
 constexpr std::size_t kPruneRelaysAbove = 64;
 
+// One member may take this part of the streams towards another: nobody can keep all others from it.
+constexpr std::size_t kShares = 4;
+
 }  // namespace
 
 CoordinatorMember* CoordinatorEngine::Impl::owner_of(StreamHandle stream) const {
@@ -33,6 +36,8 @@ void CoordinatorEngine::Impl::on_stream_opened(CoordinatorMember& from, StreamNu
     };
     CoordinatorMember* const to = address.ids.front() == from.info.id ? nullptr : find(address.ids.front());
     if (to == nullptr) return refuse(ResetCode::unknown_peer, "no other member has this id");
+    if (relayed(from, *to) >= std::max<std::size_t>(1, options_.limits.streams / kShares))
+        return refuse(ResetCode::too_many, "as many streams to this recipient as one member may have");
     Address origin;
     origin.kind = Address::Kind::listed;
     origin.ids.push_back(from.info.id);
@@ -44,6 +49,18 @@ void CoordinatorEngine::Impl::on_stream_opened(CoordinatorMember& from, StreamNu
     const StreamHandle near = handle_of(from, stream), far = handle_of(*to, *opened);
     relays_[near].other = far;
     relays_[far].other = near;
+}
+
+/// Streams that `from` has open to `to`.
+std::size_t CoordinatorEngine::Impl::relayed(const CoordinatorMember& from,
+                                             const CoordinatorMember& to) const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(to.session.streams().numbers(), [&](StreamNumber number) {
+            const auto relay = relays_.find(handle_of(to, number));
+            const bool ours = (static_cast<std::uint32_t>(number) & 1) != 0;
+            return ours && relay != relays_.end() &&
+                   static_cast<std::uint64_t>(relay->second.other) >> 32 == from.serial;
+        }));
 }
 
 void CoordinatorEngine::Impl::on_stream_data(CoordinatorMember& from, StreamNumber stream, ByteView data,

@@ -208,6 +208,20 @@ TEST(Streams, AsManyAsAgreedAndAgainAsManyAfterThem) {
     EXPECT_TRUE(ann.engine->is_joined());
 }
 
+TEST(Streams, OneMemberCannotTakeAllTowardsAnother) {
+    Rig rig;
+    auto& greedy = rig.join("greedy");
+    auto& other = rig.join("other");
+    auto& target = rig.join("target");
+    for (int i = 0; i < 40; ++i) ASSERT_TRUE(greedy.engine->open_stream(target.id, {}));
+    rig.run(50ms);
+    EXPECT_THAT(target.log.streams, SizeIs(16)) << "a quarter of 64";
+    ASSERT_TRUE(other.engine->open_stream(target.id, {}));
+    ASSERT_TRUE(rig.coordinator->open_stream(target.id, {}));
+    rig.run(50ms);
+    EXPECT_THAT(target.log.streams, SizeIs(18));
+}
+
 TEST(Streams, OpenedAndResetInBurstsDoNotLookLikeAnAttack) {
     Rig rig;
     SeededRandomness late{5};
