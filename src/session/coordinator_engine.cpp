@@ -20,6 +20,10 @@ constexpr int kFlushRounds = 16;
 // read what it has.
 constexpr std::size_t kRosterWaiting = 256 * 1024;
 
+// Octets of rosters and notices that wait for all members together. Beyond it newcomers get theirs when the
+// others have read: a crowd that joins and never reads costs no more than this.
+constexpr std::size_t kRostersWaiting = 64 << 20;
+
 }  // namespace
 
 // CoordinatorMember: passes on what its session brings
@@ -106,10 +110,12 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     PeerSession& session = member.session;
     const bool stalled = is_stalled(member);
     session.flush(now_);
+    count_control(member, session.binding() != nullptr ? session.outbox().control_queued() : 0);
     if (const auto& how = session.end()) return remove(member, Departure{*how});
     settle_passed(member, stalled);
     if (member.held_messages > 0) return_credit(member, 0, 0);
-    if (!roster_.covers(member.roster_sent) && session.outbox().control_queued() == 0) send_roster(member);
+    const bool behind = member.roster_sent > 0 && !roster_.covers(member.roster_sent);
+    if (behind && session.outbox().control_queued() == 0) send_roster(member);
     if (const auto& why = session.interruption(); why && !member.interruption_told) {
         member.interruption_told = true;
         listener_.on_interrupted(member.info.id, Error{*why});
@@ -122,6 +128,7 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
 /// A session has ended: tells everyone, and frees it at the end of the round.
 void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure& how) {
     member_deadlines_.set(member, kNever);
+    count_control(member, 0);
     if (member.session.is_listed) std::erase(busy_, &member);
     member.session.is_listed = true;  // for good: nobody is to put it there again
     settle_passed(member, true);
@@ -150,11 +157,9 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
 
 /// Makes a new revision of what changed: newcomers get it at once, everyone else in batches.
 void CoordinatorEngine::Impl::change_roster() {
-    const bool changed = roster_.commit();
+    newcomers_wait_ |= roster_.commit();
     if (life_ != Life::open) return roster_.told(now_, 0);  // everyone leaves: nobody needs to know who else
-    if (changed)
-        for (CoordinatorMember* const member : everyone_)
-            if (member->roster_sent == 0) send_roster(*member);
+    if (newcomers_wait_) welcome_newcomers();
     if (now_ < roster_.due()) return;
     for (CoordinatorMember* const member : everyone_) {
         const bool current = member->roster_sent == roster_.revision();
@@ -164,6 +169,22 @@ void CoordinatorEngine::Impl::change_roster() {
         member->roster_sent = roster_.revision();
     }
     roster_.told(now_, everyone_.size());
+}
+
+/// Sends newcomers the roster, as long as not too much of it waits for others.
+void CoordinatorEngine::Impl::welcome_newcomers() {
+    newcomers_wait_ = false;
+    for (CoordinatorMember* const member : everyone_) {
+        if (member->roster_sent > 0) continue;
+        newcomers_wait_ = control_total_ >= kRostersWaiting;
+        if (newcomers_wait_) return;
+        send_roster(*member);
+        count_control(*member, member->session.outbox().control_queued());
+    }
+}
+
+void CoordinatorEngine::Impl::count_control(CoordinatorMember& member, std::size_t octets) {
+    control_total_ += octets - std::exchange(member.control_counted, octets);
 }
 
 void CoordinatorEngine::Impl::send_roster(CoordinatorMember& member) {

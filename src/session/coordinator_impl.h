@@ -62,8 +62,9 @@ public:
     SessionId session_id{};
     Secret secret{};
     std::uint64_t last_attempt = 0;
-    std::uint64_t roster_sent = 0;  // the revision that it has been sent
-    std::size_t place = 0;          // in the list for everyone
+    std::uint64_t roster_sent = 0;    // the revision that it has been sent
+    std::size_t place = 0;            // in the list for everyone
+    std::size_t control_counted = 0;  // its part of control_total_
     bool interruption_told = false;
 
     // What it sent to others: see pass_on() in coordinator_routing.cpp.
@@ -190,6 +191,8 @@ private:
     void change_roster();
     void send_roster(CoordinatorMember& member);
     void note_shortfall(const CoordinatorMember& member);
+    void welcome_newcomers();
+    void count_control(CoordinatorMember& member, std::size_t octets);
     void finish_closing();
 
     CoordinatorOptions options_;
@@ -215,6 +218,8 @@ private:
     std::uint32_t next_serial_ = 1;
 
     CoordinatorRoster roster_;
+    bool newcomers_wait_ = false;    // for the roster
+    std::size_t control_total_ = 0;  // octets on all control lanes that are not acknowledged yet
 
     std::unordered_map<StreamHandle, Relay> relays_;
     std::vector<Undelivered> undelivered_;    // to be told by the next flush

@@ -35,6 +35,8 @@ public:
     std::uint64_t message_limit() const { return config_.message_limit; }
     void send_frame(ByteView frame) { control_.append_copy(frame); }
     std::size_t control_queued() const { return control_.unacked(); }
+    /// Octets of the control lane that the peer has acknowledged, since the start.
+    std::uint64_t control_acknowledged() const { return control_.end() - control_.unacked(); }
 
     void pump(LinkBinding& binding);
     bool has_unsent() const;

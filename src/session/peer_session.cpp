@@ -26,6 +26,10 @@ constexpr std::size_t kFirstStreamCredit = 64 * 1024;
 constexpr std::size_t kMaxControlQueued = 48 << 20;
 constexpr std::size_t kMaxResetsQueued = 8 << 20;
 
+// Every session reads the control lane, whatever its application does. With so much waiting there, a peer is
+// given up that takes nothing of it for as long as the patience lasts.
+constexpr std::size_t kControlWaiting = 64 * 1024;
+
 Outbox::Config outbox_config(const PeerSession::Config& config) {
     return {config.limits.send_buffer, std::min<std::uint64_t>(config.peer.message, config.limits.message),
             std::min<std::uint64_t>(config.peer.channels, config.limits.channels),
@@ -412,10 +416,13 @@ void PeerSession::acknowledge(TimePoint now) {
 }
 
 void PeerSession::watch_queue(TimePoint now) {
+    const bool fresh = std::exchange(fresh_link_, false);
+    if (fresh) control_progress_at_ = now;
     const bool progress = outbox_.queued() == 0 || progress_seen_ != outbox_.acknowledged();
-    if (progress || std::exchange(fresh_link_, false)) progress_at_ = now;
+    if (progress || fresh) progress_at_ = now;
     progress_seen_ = outbox_.acknowledged();
-    if (!refused_) return;
+    watch_control(now);
+    if (end_ || !refused_) return;
     if (outbox_.queued() < config_.limits.send_buffer / 2) {
         refused_ = false;
         full_since_ = kNever;
@@ -430,6 +437,14 @@ void PeerSession::watch_queue(TimePoint now) {
          LinkCode::too_slow);
 }
 
+void PeerSession::watch_control(TimePoint now) {
+    const bool waits = outbox_.control_queued() > kControlWaiting;
+    if (!waits || control_seen_ != outbox_.control_acknowledged()) control_progress_at_ = now;
+    control_seen_ = outbox_.control_acknowledged();
+    if (config_.patience == kNoPatience || now - control_progress_at_ < config_.patience) return;
+    fail({Errc::too_slow, "the peer does not read what the session tells it"}, LinkCode::too_slow);
+}
+
 TimePoint PeerSession::next_wakeup() const {
     if (end_) return kNever;
     TimePoint next = std::min(close_deadline_, grace_deadline_);
@@ -437,6 +452,8 @@ TimePoint PeerSession::next_wakeup() const {
     next = std::min(next, ack_due_);
     if (full_since_ != kNever && config_.patience != kNoPatience)
         next = std::min(next, std::max(full_since_, progress_at_) + config_.patience);
+    if (outbox_.control_queued() > kControlWaiting && config_.patience != kNoPatience)
+        next = std::min(next, control_progress_at_ + config_.patience);
     return next;
 }
 

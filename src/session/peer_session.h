@@ -168,6 +168,7 @@ private:
     void say_goodbye();
     void acknowledge(TimePoint now);
     void watch_queue(TimePoint now);
+    void watch_control(TimePoint now);
 
     Config config_;
     PeerEvents& events_;
@@ -189,6 +190,8 @@ private:
     TimePoint progress_at_{};
     bool fresh_link_ = false;  // what was under way on the old one is no measure for the peer's pace
     std::uint64_t progress_seen_ = 0;
+    TimePoint control_progress_at_{};
+    std::uint64_t control_seen_ = 0;
 };
 
 }  // namespace muster::session

@@ -408,6 +408,19 @@ TEST_F(JoinedByHand, AListOfRecipientsCostsAsMuchCreditAsTheWorkItMakes) {
     EXPECT_EQ(member.closed_with(), LinkCode::protocol_violation) << "two million notices for 32 kB";
 }
 
+// The roster and the notices wait on a lane that needs no credit, and this member acknowledges nothing.
+TEST_F(JoinedByHand, WhoNeverReadsTheRosterIsGivenUp) {
+    MemberOptions options;
+    options.info["about"] = std::string(4000, 'x');
+    for (int i = 0; i < 10; ++i) rig.join("m" + std::to_string(i), options);
+    rig.run(10s);
+    EXPECT_FALSE(member.down) << "little waits: it may be slow";
+    for (int i = 10; i < 40; ++i) rig.join("m" + std::to_string(i), options);
+    rig.run(10s);
+    EXPECT_EQ(member.closed_with(), LinkCode::too_slow);
+    EXPECT_THAT(rig.log.left, SizeIs(1)) << "nobody else";
+}
+
 TEST_F(JoinedByHand, MessageWithoutItsEndWaitsWithoutHarm) {
     send_on(member, kMain, record(RecordKind::message, 1 << 20, 1000));
     rig.run(1min);
@@ -416,6 +429,32 @@ TEST_F(JoinedByHand, MessageWithoutItsEndWaitsWithoutHarm) {
     rig.coordinator->close(0, "", 1s, rig.timeline.now());
     rig.run(2s);
     EXPECT_EQ(rig.log.closed, 1);
+}
+
+// Each newcomer gets a roster of its own; nobody reads what it gets.
+TEST(Crowd, ThatJoinsAndNeverReadsCostsABoundedRoster) {
+    Rig rig;
+    std::deque<HandMadeMember> crowd;
+    Join request = HandMadeMember::request();
+    request.info["about"] = std::string(4000, 'x');
+    for (std::uint64_t i = 0; i < 240; ++i) {
+        DeviceId id = device(9);
+        id.bytes[1] = static_cast<std::uint8_t>(i);
+        HandMadeMember& member = crowd.emplace_back(rig, id, 7 + i);
+        member.send(Hello{});
+        member.send(request);
+        rig.run(1ms);
+    }
+    std::size_t sent = 0;
+    for (const HandMadeMember& member : crowd)
+        for (const auto& [stream, size] : member.lane_octets) sent += size;
+    EXPECT_GT(sent, 60u << 20);
+    EXPECT_LT(sent, 72u << 20);
+    auto& honest = rig.join("honest");
+    rig.run(15s);
+    EXPECT_TRUE(honest.engine->is_joined());
+    EXPECT_EQ(honest.engine->roster(), rig.coordinator->roster());
+    EXPECT_THAT(rig.coordinator->roster().peers, SizeIs(testing::Lt(60u))) << "the others were given up";
 }
 
 // By a coordinator
