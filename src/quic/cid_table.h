@@ -6,7 +6,7 @@
 #include <span>
 #include <unordered_map>
 
-#include "base/random.h"
+#include "quic/keyed_hash.h"
 #include "quic/ngtcp2_compat.h"
 
 #include "muster/bytes.h"
@@ -52,40 +52,33 @@ struct Cid {
     bool operator==(const Cid&) const = default;
 };
 
-/// Finds the connection of a packet. Its hash is keyed: a client chooses its first id itself, and must not be
-/// able to make them all fall into one bucket.
-class CidTable {
+/// What belongs to a connection id. Its hash is keyed: a client chooses its first id itself.
+template <class Owner>
+class CidMap {
 public:
-    explicit CidTable(Randomness& random)
-        : owners_(0, Hash{random.next() | 1, random.next() | 1, random.next() | 1}) {}
+    explicit CidMap(Randomness& random) : owners_(0, Hash{KeyedHash{random}}) {}
 
-    std::optional<CidOwner> find(const Cid& cid) const {
+    std::optional<Owner> find(const Cid& cid) const {
         const auto it = owners_.find(cid);
         if (it == owners_.end()) return std::nullopt;
         return it->second;
     }
-    bool insert(const Cid& cid, CidOwner owner) { return owners_.emplace(cid, owner).second; }
-    void replace(const Cid& cid, CidOwner owner) { owners_[cid] = owner; }
+    bool insert(const Cid& cid, Owner owner) { return owners_.emplace(cid, owner).second; }
+    void replace(const Cid& cid, Owner owner) { owners_[cid] = owner; }
     void erase(const Cid& cid) { owners_.erase(cid); }
     std::size_t size() const { return owners_.size(); }
 
 private:
     struct Hash {
-        std::uint64_t k0, k1, k2;
+        KeyedHash keyed;
 
-        std::size_t operator()(const Cid& cid) const {
-            std::array<std::uint64_t, 3> words{};
-            std::memcpy(words.data(), cid.octets.data(), cid.octets.size());
-            std::uint64_t h = cid.size * k0;
-            for (const std::uint64_t word : words) {
-                const auto product = static_cast<unsigned __int128>(h ^ word ^ k1) * k2;
-                h = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-            }
-            return h;
-        }
+        std::size_t operator()(const Cid& cid) const { return keyed.of(std::span{cid.octets}) + cid.size; }
     };
 
-    std::unordered_map<Cid, CidOwner, Hash> owners_;
+    std::unordered_map<Cid, Owner, Hash> owners_;
 };
+
+/// Finds the connection of a packet.
+using CidTable = CidMap<CidOwner>;
 
 }  // namespace muster::quic

@@ -57,8 +57,7 @@ ConnectionImpl::ConnectionImpl(Shared& shared, PathId path, const Incoming& inco
     if (!conn_) return;
     adopt_cid(scid);
     adopt_cid(incoming.dcid);
-    counted_half_open_ = true;
-    ++shared.half_open;
+    shared.arrivals.enter(*this, incoming.source, incoming.after_retry, now);
 }
 
 ConnectionImpl::~ConnectionImpl() {
@@ -155,14 +154,18 @@ void ConnectionImpl::rearm() {
     shared_.timers.set(*this, when);
 }
 
-void ConnectionImpl::leave_handshake() {
-    if (std::exchange(counted_half_open_, false)) --shared_.half_open;
+void ConnectionImpl::leave_handshake() { shared_.arrivals.leave(*this); }
+
+void ConnectionImpl::crowd_out() {
+    leave_handshake();
+    plan_close({{CloseInfo::Kind::handshake_failed, kConnectionRefused, "too many handshakes at a time"},
+                false,
+                kConnectionRefused});
 }
 
 void ConnectionImpl::refuse() {
     refused_ = true;
-    plan_close(
-        {{CloseInfo::Kind::local, NGTCP2_CONNECTION_REFUSED, "refused"}, false, NGTCP2_CONNECTION_REFUSED});
+    plan_close({{CloseInfo::Kind::local, kConnectionRefused, "refused"}, false, kConnectionRefused});
 }
 
 void ConnectionImpl::abandon() {

@@ -23,12 +23,13 @@ struct Incoming {
     Cid original_dcid;  // its own random choice
     bool after_retry = false;
     std::uint32_t version = 0;
+    Source source;
     std::span<const std::uint8_t> token;
 };
 
 /// A connection on ngtcp2. Its parts: connection_impl.cpp has the life cycle and the public face,
 /// connection_events.cpp what ngtcp2 reports, connection_writer.cpp how packets are filled.
-class ConnectionImpl final : public Connection, public TlsOwner, public DirtyHook {
+class ConnectionImpl final : public Connection, public TlsOwner, public DirtyHook, public Arrival {
 public:
     struct Burst {
         std::size_t packets = 0;
@@ -47,6 +48,8 @@ public:
     void set_handler(Handler* handler) { handler_ = handler; }
     /// Ends an incoming connection that nobody wants; the endpoint frees it when it is_closed().
     void refuse();
+    /// Ends an incoming handshake for the sake of others; its client is told that it may come again.
+    void crowd_out();
     bool is_closing() const { return pending_close_.has_value(); }
     bool is_refused() const { return refused_; }
     void receive(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now);
@@ -156,7 +159,6 @@ private:
     Phase phase_ = Phase::handshaking;
     bool abandoned_ = false;
     bool refused_ = false;
-    bool counted_half_open_ = false;
     class EngineCall;
     /// ngtcp2's decrypt callback does not say for whom it decrypts; null if no call is going on.
     static thread_local ConnectionImpl* current_;

@@ -25,7 +25,17 @@ struct Config {
     std::size_t max_queued_datagrams = 256;
     bool paced = false;  // on for radio media
     std::size_t max_connections = 20'000;
-    std::size_t retry_above = 128;  // half-open handshakes from which on a Retry proves the address
+
+    // Incoming handshakes that are not complete take 46 kB each. Whoever finds no place waits; if all places
+    // are taken, the oldest handshake of the source that has most gives up its own.
+    std::size_t max_half_open = 1024;
+    std::size_t max_half_open_per_source = 64;  // see Source; a LAN with IPv6 may be one
+    // So many that a Retry proves the address of the next. Few of one source, for anybody may send them in
+    // its name.
+    std::size_t retry_above = 128;
+    std::size_t retry_above_per_source = 16;
+    // While more than half of the places are taken or somebody waits. Three lost packets in a row cost 0.5 s.
+    Duration crowded_handshake_timeout = std::chrono::seconds{3};
 };
 
 /// A batch of UDP payloads for one path: `octets` is cut into pieces of `segment` octets, the last may be

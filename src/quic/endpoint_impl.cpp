@@ -15,6 +15,10 @@ constexpr std::size_t kPacketsPerFlush = 512;
 constexpr Duration kGravePeace = 3s;
 constexpr std::size_t kMaxTombstones = 4096;
 constexpr std::size_t kSecretSize = 32;
+// Some 10 ms of work: then the members get their turn.
+constexpr int kGuestsPerFlush = 16;
+// The guest has repeated its packet four times by then, and may still find a place with the next one.
+constexpr Duration kLongestWait = 3s;
 
 Bytes random_secret(Randomness& random) {
     Bytes secret(kSecretSize);
@@ -44,7 +48,8 @@ Shared::Shared(Config configuration, Randomness& randomness, bool accepts)
       reset_secret(quic::reset_secret(config.key, random, accepts)),
       retry_secret(random_secret(random)),
       cids(random),
-      peer_reset_tokens(random) {}
+      peer_reset_tokens(random),
+      arrivals(random) {}
 
 void Shared::reset_token(const Cid& cid, std::uint8_t* token) const {
     const Sha256Digest digest = hmac_sha256(reset_secret, cid.view());
@@ -87,6 +92,7 @@ EndpointImpl::EndpointImpl(Config config, Randomness& random, Acceptor* acceptor
     : shared_(std::move(config), random, acceptor != nullptr),
       acceptor_(acceptor),
       gatekeeper_(shared_, acceptor),
+      waiting_(random),
       buffer_(kBatchOctets + kLargestPacket) {}
 
 EndpointImpl::~EndpointImpl() { MUSTER_CHECK(depth_ == 0); }
@@ -145,7 +151,7 @@ void EndpointImpl::on_datagram(PathId path, ByteView packet, std::uint8_t ecn, T
         return gatekeeper_.on_late_packet(path, *owner->dead, now);
     }
     if ((first & kLongHeader) == 0) return on_unknown_short(path, packet, cid, now);
-    if (const auto incoming = gatekeeper_.admit(path, packet, now)) accept(path, *incoming, packet, ecn, now);
+    if (!waiting_.recognize(cid, path)) on_newcomer(path, packet, cid, ecn, now);
 }
 
 // Either a stateless reset, which carries nothing but its token in the end, or a packet that earns one.
@@ -157,6 +163,49 @@ void EndpointImpl::on_unknown_short(PathId path, ByteView packet, const Cid& cid
         if (owner) return owner->live->receive(path, packet, 0, now);
     }
     gatekeeper_.on_unknown_short(path, packet, cid, now);
+}
+
+void EndpointImpl::on_newcomer(PathId path, ByteView packet, const Cid& dcid, std::uint8_t ecn,
+                               TimePoint now) {
+    const auto incoming = gatekeeper_.admit(path, packet, now);
+    if (!incoming) return;
+    if (!waiting_.has_line(incoming->source) && make_place(incoming->source, incoming->after_retry))
+        return accept(path, *incoming, packet, ecn, now);
+    if (!waiting_.add({path, to_bytes(packet), ecn, dcid, incoming->source, now}))
+        gatekeeper_.turn_away(path, packet, now);
+}
+
+bool EndpointImpl::make_place(const Source& source, bool proven) {
+    const Config& config = shared_.config;
+    const Crowd own = shared_.arrivals.of(source);
+    if (proven && own.proven >= config.max_half_open_per_source) return false;
+    if (shared_.arrivals.half_open() < config.max_half_open) return true;
+    Arrival* const victim = shared_.arrivals.oldest_of_a_crowd_above(own.half_open());
+    if (victim != nullptr) static_cast<ConnectionImpl*>(victim)->crowd_out();
+    return victim != nullptr;
+}
+
+bool EndpointImpl::let_guests_in(TimePoint now) {
+    for (int count = 0; !waiting_.is_empty(); ++count) {
+        if (count == kGuestsPerFlush) return true;
+        const auto guest = waiting_.next([this](const Source& source) { return make_place(source, true); });
+        if (!guest) return false;
+        if (now - guest->since > kLongestWait) continue;
+        // Much may have changed since: the path, the age of its proof, the number of connections.
+        const auto incoming = gatekeeper_.admit(guest->path, guest->packet, now);
+        if (incoming) accept(guest->path, *incoming, guest->packet, guest->ecn, now);
+    }
+    return false;
+}
+
+bool EndpointImpl::is_crowded() const {
+    return shared_.arrivals.half_open() > shared_.config.max_half_open / 2 || !waiting_.is_empty();
+}
+
+TimePoint EndpointImpl::crowd_deadline() const {
+    const Arrival* const oldest = shared_.arrivals.oldest();
+    if (oldest == nullptr || !is_crowded()) return kNever;
+    return oldest->since + shared_.config.crowded_handshake_timeout;
 }
 
 void EndpointImpl::accept(PathId path, const Incoming& incoming, ByteView packet, std::uint8_t ecn,
@@ -176,17 +225,19 @@ void EndpointImpl::accept(PathId path, const Incoming& incoming, ByteView packet
 void EndpointImpl::on_timer(TimePoint now) {
     Visit visit{*this};
     while (ConnectionImpl* due = shared_.timers.pop(now)) due->expire(now);
+    while (crowd_deadline() <= now) static_cast<ConnectionImpl*>(shared_.arrivals.oldest())->crowd_out();
     while (!shared_.tombstones.empty() && shared_.tombstones.front()->until <= now) shared_.exhume_first();
 }
 
 TimePoint EndpointImpl::next_wakeup() const {
     const TimePoint graves = shared_.tombstones.empty() ? kNever : shared_.tombstones.front()->until;
-    return std::min(shared_.timers.next(), graves);
+    return std::min({shared_.timers.next(), graves, crowd_deadline()});
 }
 
 void EndpointImpl::flush(TimePoint now, Wire& wire) {
     MUSTER_CHECK(depth_ == 0);
     Visit visit{*this};
+    const bool more_guests = let_guests_in(now);
     gatekeeper_.flush(wire);
     std::size_t packets = 0;
     while (!shared_.dirty.empty() && packets < kPacketsPerFlush) {
@@ -197,7 +248,7 @@ void EndpointImpl::flush(TimePoint now, Wire& wire) {
         if (burst.more) connection.mark_dirty();
         if (connection.is_refused() && connection.is_closed()) forget(connection);
     }
-    has_more_ = !shared_.dirty.empty();
+    has_more_ = !shared_.dirty.empty() || more_guests;
 }
 
 }  // namespace muster::quic

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "quic/gatekeeper.h"
+#include "quic/waiting_room.h"
 
 namespace muster::quic {
 
@@ -22,6 +23,14 @@ private:
     class Visit;  // one call from outside; the last to leave frees what was abandoned
 
     void on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now);
+    /// A packet that may found a connection.
+    void on_newcomer(PathId path, ByteView packet, const Cid& dcid, std::uint8_t ecn, TimePoint now);
+    /// Makes sure that one more handshake of this source fits; false: it has to wait.
+    bool make_place(const Source& source, bool proven);
+    /// True: more might come in, but that is enough at a time.
+    bool let_guests_in(TimePoint now);
+    bool is_crowded() const;
+    TimePoint crowd_deadline() const;
     void accept(PathId path, const Incoming& incoming, ByteView packet, std::uint8_t ecn, TimePoint now);
     ConnectionImpl& keep(std::unique_ptr<ConnectionImpl> connection);
     void destroy(ConnectionImpl& connection);
@@ -30,6 +39,7 @@ private:
     Shared shared_;
     Acceptor* acceptor_;
     Gatekeeper gatekeeper_;
+    WaitingRoom waiting_;
     std::vector<std::unique_ptr<ConnectionImpl>> connections_;
     std::vector<ConnectionImpl*> abandoned_;  // to be freed when no call is on the stack
     std::vector<std::uint8_t> buffer_;

@@ -78,7 +78,8 @@ std::optional<Incoming> Gatekeeper::admit(PathId path, ByteView packet, TimePoin
         refuse(path, header, kInvalidToken, "the token is too old or not ours", now);
         return std::nullopt;
     }
-    if (!proven && shared_.half_open >= shared_.config.retry_above) {
+    const Source source = source_of(*remote);
+    if (!proven && wants_proof(source)) {
         send_retry(path, address, header, now);
         return std::nullopt;
     }
@@ -92,8 +93,21 @@ std::optional<Incoming> Gatekeeper::admit(PathId path, ByteView packet, TimePoin
     incoming.original_dcid = proven ? *proven : incoming.dcid;
     incoming.after_retry = proven.has_value();
     incoming.version = header.version;
+    incoming.source = source;
     if (proven) incoming.token = {engine::token_of(header), engine::token_size(header)};
     return incoming;
+}
+
+bool Gatekeeper::wants_proof(const Source& source) const {
+    const Config& config = shared_.config;
+    return shared_.arrivals.half_open() >= config.retry_above ||
+           shared_.arrivals.of(source).unproven >= config.retry_above_per_source;
+}
+
+void Gatekeeper::turn_away(PathId path, ByteView packet, TimePoint now) {
+    ngtcp2_pkt_hd header;
+    if (ngtcp2_accept(&header, octets(packet), packet.size()) == 0)
+        refuse(path, header, kConnectionRefused, "too many devices wait", now);
 }
 
 void Gatekeeper::refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t code, std::string_view reason,

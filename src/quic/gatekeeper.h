@@ -16,6 +16,8 @@ public:
 
     /// A packet with a long header for no known connection: what to found a connection with, if it may.
     std::optional<Incoming> admit(PathId path, ByteView packet, TimePoint now);
+    /// Tells a client that was admitted that there is no room even to wait in.
+    void turn_away(PathId path, ByteView packet, TimePoint now);
     void on_unknown_version(PathId path, ByteView packet, const ngtcp2_version_cid& header, TimePoint now);
     /// A packet with a short header for no known connection: RFC 9000 section 10.3.
     void on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now);
@@ -32,6 +34,7 @@ private:
     };
 
     bool may_answer(TimePoint now);
+    bool wants_proof(const Source& source) const;
     void answer(PathId path, Bytes packet) { answers_.push_back({path, std::move(packet)}); }
     void refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t code, std::string_view reason,
                 TimePoint now);

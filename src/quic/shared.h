@@ -5,6 +5,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "quic/arrivals.h"
 #include "quic/block_pool.h"
 #include "quic/cid_table.h"
 #include "quic/endpoint.h"
@@ -44,8 +45,7 @@ struct Shared {
     TimerHeap<ConnectionImpl> timers;
     DirtyList dirty;  // connections that may have something to write
     std::deque<std::unique_ptr<Tombstone>> tombstones;
-    std::size_t half_open = 0;  // incoming connections whose handshake is not complete
-
+    Arrivals arrivals;
     std::size_t connection_count = 0;
     FrameGuard guard;  // of the packet that is being read
 

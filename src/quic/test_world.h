@@ -229,6 +229,8 @@ public:
 
     /// May swallow a packet (true): who sent it, the how-manieth of all it is, its octets.
     std::function<bool(End, std::size_t, ByteView)> swallow;
+    /// The same, by the path on which its sender sends it.
+    std::function<bool(End, PathId, ByteView)> swallow_on_path;
     std::size_t sent = 0, largest = 0, batches = 0;
     std::size_t sent_by_client = 0, sent_by_server = 0;
 
@@ -266,6 +268,7 @@ private:
         ++(from == End::client ? sent_by_client : sent_by_server);
         largest = std::max(largest, packet.size());
         if (swallow && swallow(from, number, packet)) return;
+        if (swallow_on_path && swallow_on_path(from, path, packet)) return;
         const std::size_t link =
             from == End::client ? client_links_.at(path) : static_cast<std::size_t>(path) - 1000;
         const Link& wire = links.at(link);
