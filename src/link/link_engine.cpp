@@ -61,6 +61,12 @@ LinkEnd end_of(const quic::CloseInfo& info) {
     return Error{Errc::lost, info.reason};
 }
 
+/// Too many shake hands there at the moment, or our proof of address has become worthless.
+bool is_refusal_for_now(const quic::CloseInfo& info) {
+    return info.kind == quic::CloseInfo::Kind::peer_transport &&
+           (info.code == quic::kConnectionRefused || info.code == quic::kInvalidToken);
+}
+
 std::string milliseconds(Duration value) {
     return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()) + " ms";
 }
@@ -295,7 +301,10 @@ void LinkEngine::closed(QuicLink& link, const quic::CloseInfo& info) {
         if (attempt != dial->second.attempts.end()) {
             const std::string why =
                 link.refused() ? "its identity is not the expected one" : "handshake: " + info.reason;
-            dial->second.race.on_handshake_failed(attempt->second, why, now_);
+            if (is_refusal_for_now(info))
+                dial->second.race.on_handshake_refused(attempt->second, why, now_);
+            else
+                dial->second.race.on_handshake_failed(attempt->second, why, now_);
             dial->second.attempts.erase(attempt);
         }
     }

@@ -1,6 +1,7 @@
 #include "link/race.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace muster::link {
 
@@ -10,6 +11,14 @@ namespace {
 
 constexpr std::size_t kMaxCandidates = 64;  // 16 interfaces x 4 addresses
 constexpr std::size_t kMaxParallelHandshakes = 3;
+// A device that answers probes and then falls silent must not keep the place of an honest one until QUIC
+// gives up. Three repetitions of a lost first packet fit in; a coordinator that is slower than that gets more
+// of them.
+constexpr Duration kHandshakePlace = 500ms;
+// Pause after a refusal, doubled three times and spread up to the double: those who were refused together
+// must not come back together. The first gives a coordinator time for a hundred handshakes.
+constexpr Duration kRefusalPause = 50ms;
+constexpr int kMostDoublings = 3;
 // A handshake on a LAN takes 1 to 3 ms; one that needs longer lost a packet, and then the next path may start
 // beside it.
 constexpr Duration kHandshakeStagger = 60ms;
@@ -73,15 +82,15 @@ bool Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId& respo
 }
 
 std::optional<Race::CandidateIndex> Race::next_handshake(TimePoint now) {
-    const auto running = count(State::shaking_hands);
-    if (running >= kMaxParallelHandshakes || (running > 0 && now < next_start_)) return std::nullopt;
+    if (now < next_place()) return std::nullopt;
     std::optional<CandidateIndex> best;
     for (CandidateIndex i = 0; i < candidates_.size(); ++i) {
-        if (candidates_[i].state != State::answered) continue;
+        if (candidates_[i].state != State::answered || now < candidates_[i].next_handshake) continue;
         if (!best || candidates_[i].rtt < candidates_[*best].rtt) best = i;
     }
     if (!best) return std::nullopt;
     candidates_[*best].state = State::shaking_hands;
+    candidates_[*best].handshake_began = now;
     next_start_ = now + kHandshakeStagger;
     return best;
 }
@@ -92,11 +101,32 @@ void Race::on_handshake_failed(CandidateIndex candidate, std::string why, TimePo
     next_start_ = now;
 }
 
+void Race::on_handshake_refused(CandidateIndex candidate, std::string why, TimePoint now) {
+    Candidate& refused = candidates_[candidate];
+    const Duration pause = kRefusalPause * (1 << std::min(refused.refusals++, kMostDoublings));
+    refused.state = State::answered;
+    refused.finding = std::move(why);
+    refused.next_handshake = now + uniform(random_, pause, 2 * pause);
+    next_start_ = now;
+}
+
+TimePoint Race::next_place() const {
+    std::vector<TimePoint> began;
+    for (const Candidate& candidate : candidates_)
+        if (candidate.state == State::shaking_hands) began.push_back(candidate.handshake_began);
+    if (began.size() < kMaxParallelHandshakes) return next_start_;
+    const auto oldest_to_count = began.begin() + kMaxParallelHandshakes - 1;
+    std::ranges::nth_element(began, oldest_to_count, std::greater{});
+    return std::max(next_start_, *oldest_to_count + kHandshakePlace);
+}
+
 TimePoint Race::next_wakeup() const {
     TimePoint next = deadline_;
+    const TimePoint place = next_place();
     for (const Candidate& candidate : candidates_) {
         if (candidate.state == State::probing) next = std::min(next, candidate.next_probe);
-        if (candidate.state == State::answered) next = std::min(next, next_start_);
+        if (candidate.state == State::answered)
+            next = std::min(next, std::max(place, candidate.next_handshake));
     }
     return next;
 }
@@ -110,7 +140,9 @@ std::string Race::describe(const Candidate& candidate, TimePoint now) const {
         case State::probing:
             return "no answer to " + std::to_string(candidate.probes) + " probes in " +
                    milliseconds(now - candidate.first_probe);
-        case State::answered: return "answered in " + milliseconds(candidate.rtt);
+        case State::answered:
+            return "answered in " + milliseconds(candidate.rtt) +
+                   (candidate.refusals == 0 ? "" : ", then: " + candidate.finding);
         case State::shaking_hands:
             return "answered in " + milliseconds(candidate.rtt) + ", handshake not finished";
         case State::failed: return candidate.finding;

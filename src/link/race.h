@@ -39,9 +39,12 @@ public:
     std::vector<Probe> due_probes(TimePoint now);
     /// A reply with this nonce came over `from`. False: not ours, or not believable.
     bool on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now);
-    /// The candidate to start a handshake on now, if any. Up to three run at a time, the next after a pause.
+    /// The candidate to start a handshake on now, if any. The next one may start after a pause; up to three
+    /// at a time hold the others back, and each of them only for half a second.
     std::optional<CandidateIndex> next_handshake(TimePoint now);
     void on_handshake_failed(CandidateIndex candidate, std::string why, TimePoint now);
+    /// The other end has no room now: this candidate gets another turn after a pause.
+    void on_handshake_refused(CandidateIndex candidate, std::string why, TimePoint now);
 
     const Path& path(CandidateIndex candidate) const { return candidates_[candidate].path; }
     TimePoint next_wakeup() const;
@@ -60,13 +63,18 @@ private:
         State state = State::probing;
         std::uint64_t nonce = 0;
         int probes = 0;
+        int refusals = 0;
         TimePoint first_probe{}, next_probe{};
+        TimePoint next_handshake{};  // not before
+        TimePoint handshake_began{};
         Duration rtt{};
         std::string finding;
     };
 
     std::string describe(const Candidate& candidate, TimePoint now) const;
     std::size_t count(State state) const;
+    /// From when on another handshake may start beside those that run.
+    TimePoint next_place() const;
 
     RaceOptions options_;
     Randomness& random_;

@@ -87,6 +87,62 @@ TEST_F(RaceTest, AFailedHandshakeGivesTheNextOneItsTurnAtOnce) {
     EXPECT_TRUE(race.next_handshake(now_ + 3ms));
 }
 
+TEST_F(RaceTest, SilentHandshakesGiveTheirPlacesUp) {
+    Race race = this->race();
+    for (std::uint8_t i = 1; i <= 7; ++i) race.add(path(i, i), now_);
+    (void)nonce_of(race, path(1, 1));
+    for (std::uint8_t i = 1; i <= 7; ++i)
+        race.on_reply(nonces_.at(path(i, i)), path(i, i), coordinator_, now_ + i * 1ms);
+    const TimePoint start = now_ = now_ + 10ms;
+    std::vector<Duration> turns;
+    while (turns.size() < 7 && !race.is_over(now_)) {
+        while (race.next_handshake(now_)) turns.push_back(now_ - start);
+        (void)race.due_probes(now_);
+        ASSERT_GT(race.next_wakeup(), now_);
+        now_ = race.next_wakeup();
+    }
+    EXPECT_EQ(turns, (std::vector<Duration>{0ms, 60ms, 120ms, 500ms, 560ms, 620ms, 1000ms}));
+}
+
+TEST_F(RaceTest, ARefusedCandidateComesAgainAfterAPause) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.no_more_coming();
+    race.on_reply(nonce_of(race, path(1, 1)), path(1, 1), coordinator_, now_ + 1ms);
+    const TimePoint start = now_;
+    int refusals = 0;
+    for (; !race.is_over(now_); now_ = race.next_wakeup()) {
+        while (race.next_handshake(now_)) {
+            race.on_handshake_refused(0, "handshake: too many devices wait", now_);
+            ++refusals;
+            EXPECT_GE(race.next_wakeup(), now_ + 50ms);
+            if (refusals == 1) {
+                EXPECT_LE(race.next_wakeup(), now_ + 100ms);
+            }
+        }
+    }
+    EXPECT_EQ(now_, start + 5s) << "until patience is over, however often";
+    EXPECT_GE(refusals, 8);
+    EXPECT_LE(refusals, 20);
+    const Error error = race.failure(now_);
+    EXPECT_EQ(error.code(), Errc::handshake_failed);
+    EXPECT_NE(error.evidence()[0].finding.find("too many devices wait"), std::string::npos);
+}
+
+TEST_F(RaceTest, ARefusalGivesTheNextOneItsTurnAtOnce) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.add(path(2, 2), now_);
+    const auto first = nonce_of(race, path(1, 1)), second = nonces_.at(path(2, 2));
+    race.on_reply(first, path(1, 1), coordinator_, now_ + 1ms);
+    race.on_reply(second, path(2, 2), coordinator_, now_ + 2ms);
+    const auto tried = race.next_handshake(now_ + 2ms);
+    race.on_handshake_refused(*tried, "handshake: too many connections", now_ + 3ms);
+    const auto next = race.next_handshake(now_ + 3ms);
+    ASSERT_TRUE(next);
+    EXPECT_NE(*next, *tried);
+}
+
 TEST_F(RaceTest, BelievesNoReplyFromElsewhereOrFromAnotherDevice) {
     Race race = this->race(coordinator_);
     race.add(path(1, 1), now_);
