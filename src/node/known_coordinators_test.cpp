@@ -72,6 +72,51 @@ TEST_F(KnownCoordinatorsTest, ADamagedPinIsAnErrorUntilItIsForgotten) {
     EXPECT_FALSE(*known.find("stage"));
 }
 
+TEST_F(KnownCoordinatorsTest, APinOfWhichAPartIsMissingIsDamaged) {
+    const KnownCoordinators known{directory_};
+    ASSERT_TRUE(known.remember("stage", {.id = kAnna, .endpoints = {*Endpoint::parse("192.0.2.1:4711")}}));
+    std::ifstream file{only_file()};
+    const std::string whole{std::istreambuf_iterator<char>{file}, {}};
+    for (std::size_t size = 0; size + 2 < whole.size(); ++size) {  // the newline at its end is no loss
+        write(only_file(), whole.substr(0, size));
+        ASSERT_EQ(known.find("stage").error().code(), Errc::bad_input) << size;
+    }
+    write(only_file(), std::string(64 << 20, ' '));
+    EXPECT_EQ(known.find("stage").error().code(), Errc::too_large) << "not read into memory";
+}
+
+TEST_F(KnownCoordinatorsTest, DamagedHintsDoNotHarmThePin) {
+    const KnownCoordinators known{directory_};
+    ASSERT_TRUE(known.remember("stage", {.id = kAnna, .endpoints = {}}));
+    std::string many = "[";
+    for (int i = 0; i < 100; ++i) many += "\"192.0.2.1:4711\",";
+    for (const std::string& list : {std::string{"7"}, std::string{R"(["nonsense", 7, null])"}, many + "7]"}) {
+        write(only_file(),
+              R"({"group":"stage","id":")" + kAnna.to_string() + R"(","endpoints":)" + list + "}");
+        const auto found = known.find("stage");
+        ASSERT_TRUE(found && *found) << list;
+        EXPECT_EQ((*found)->id, kAnna);
+        EXPECT_LE((*found)->endpoints.size(), 8u);
+    }
+}
+
+// Not by permissions, which root does not feel.
+TEST_F(KnownCoordinatorsTest, APlaceThatCannotBeReadOrWrittenIsNotAFirstMeeting) {
+    const KnownCoordinators known{directory_};
+    ASSERT_TRUE(known.remember("stage", {.id = kAnna, .endpoints = {}}));
+    const auto pin = only_file();
+    std::filesystem::remove(pin);
+    std::filesystem::create_directories(pin / "in it");
+    EXPECT_EQ(known.find("stage").error().code(), Errc::storage);
+    EXPECT_EQ(known.remember("stage", {.id = kAnna, .endpoints = {}}).error().code(), Errc::storage);
+    EXPECT_EQ(known.forget("stage").error().code(), Errc::storage);
+
+    std::filesystem::remove_all(directory_ + "/groups");
+    write(directory_ + "/groups", "in the way");
+    EXPECT_EQ(known.find("stage").error().code(), Errc::storage);
+    EXPECT_EQ(known.remember("stage", {.id = kAnna, .endpoints = {}}).error().code(), Errc::storage);
+}
+
 TEST_F(KnownCoordinatorsTest, WhatAProcessLeftUnfinishedIsNoPin) {
     const KnownCoordinators known{directory_};
     ASSERT_TRUE(known.remember("stage", {.id = kAnna, .endpoints = {}}));
