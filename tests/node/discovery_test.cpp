@@ -141,6 +141,96 @@ TEST(PublicDiscovery, AWaitCanBeCancelledAndASecondOneIsRefused) {
     EXPECT_EQ(second, Errc::bad_input);
 }
 
+asio::awaitable<std::pair<Errc, bool>> signal_after_the_end(std::string name) {
+    const auto executor = co_await asio::this_coro::executor;
+    auto options = browsing("_muster-test._udp");
+    auto browser = co_await browse(executor, std::move(options));
+    ServiceOffer offer{std::move(name), "_muster-test._udp", 4711};
+    auto what = offering(std::move(offer));
+    auto advertiser = co_await advertise(executor, std::move(what));
+    asio::cancellation_signal signal;
+    asio::steady_timer timer{executor};
+    std::optional<Errc> first;
+    bool second = false;
+    advertiser->next_event(asio::bind_cancellation_slot(
+        signal.slot(), asio::bind_executor(executor, [&](Result<OfferEvent> event) {
+            first = event ? Errc::system : event.error().code();
+            advertiser->next_event(asio::bind_executor(
+                executor, [&](const Result<OfferEvent>& next) { second = next.has_value(); }));
+            signal.emit(asio::cancellation_type::total);  // its own wait is over
+        })));
+    signal.emit(asio::cancellation_type::total);
+    while (!first || !second) {
+        timer.expires_after(1ms);
+        co_await timer.async_wait(asio::use_awaitable);
+    }
+    co_return std::pair{*first, second};
+}
+
+TEST(PublicDiscovery, ASignalThatComesLateEndsNoOtherWait) {
+    const auto [first, second] = run(signal_after_the_end(fresh_name()));
+    EXPECT_EQ(first, Errc::cancelled);
+    EXPECT_TRUE(second) << "the announcement";
+}
+
+asio::awaitable<std::vector<ServiceEvent>> see_a_change_and_doubt_it(std::string name) {
+    const auto executor = co_await asio::this_coro::executor;
+    auto options = browsing("_muster-test._udp");
+    auto browser = co_await browse(executor, std::move(options));
+    ServiceOffer offer{name, "_muster-test._udp", 4711};
+    offer.is_unique = true;
+    (void)offer.txt.set("a", "b");
+    auto what = offering(std::move(offer));
+    auto advertiser = co_await advertise(executor, std::move(what));
+    std::vector<ServiceEvent> seen;
+    while (seen.size() < 3) {
+        auto event = co_await browser->next_event();
+        if (!event) break;
+        if (event->instance.name != name) continue;
+        seen.push_back(*event);
+        if (event->kind == ServiceEvent::Kind::found) {
+            advertiser->update_txt(7, {});  // no such offer: ignored
+            TxtRecord txt;
+            (void)txt.set("a", "c");
+            advertiser->update_txt(0, std::move(txt));
+        }
+        if (event->kind == ServiceEvent::Kind::updated) {
+            browser->reconfirm(name);  // it answers, so it stays until it says goodbye
+            asio::steady_timer timer{executor, 50ms};
+            co_await timer.async_wait(asio::use_awaitable);
+            advertiser->stop();
+        }
+    }
+    co_return seen;
+}
+
+TEST(PublicDiscovery, ANewTxtIsSeenAndADoubtedServiceThatAnswersStays) {
+    const auto seen = run(see_a_change_and_doubt_it(fresh_name()));
+    ASSERT_EQ(seen.size(), 3U);
+    EXPECT_EQ(seen[0].instance.txt.get("a"), "b");
+    EXPECT_EQ(seen[1].kind, ServiceEvent::Kind::updated);
+    EXPECT_EQ(seen[1].instance.txt.get("a"), "c");
+    EXPECT_EQ(seen[2].kind, ServiceEvent::Kind::left);
+    EXPECT_EQ(seen[2].reason, LeftReason::goodbye);
+}
+
+asio::awaitable<int> drop_in_the_handler() {
+    const auto executor = co_await asio::this_coro::executor;
+    auto options = browsing("_muster-none._udp");
+    auto started = co_await browse(executor, std::move(options));
+    std::optional<Browser> browser{std::move(*started)};
+    browser->next_event(asio::bind_executor(executor, [&](const Result<ServiceEvent>&) { browser.reset(); }));
+    browser->stop();
+    asio::steady_timer timer{executor};
+    while (browser) {
+        timer.expires_after(1ms);
+        co_await timer.async_wait(asio::use_awaitable);
+    }
+    co_return 0;
+}
+
+TEST(PublicDiscovery, ABrowserMayBeDestroyedInItsOwnHandler) { EXPECT_EQ(run(drop_in_the_handler()), 0); }
+
 TEST(PublicDiscovery, BothMayBeDroppedWhileAPoolOfThreadsRuns) {
     for (int i = 0; i < 20; ++i) {
         asio::io_context io;
