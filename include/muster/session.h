@@ -133,7 +133,8 @@ public:
 
     /// Sends a message. Completes when every recipient's queue has taken it; then it arrives as `options`
     /// promises unless the recipient's session ends. Waits while a queue is full. Errors: too_large,
-    /// unknown_peer, not_connected, closed, queue_full (1024 sends or 64 MiB wait already), cancelled.
+    /// unknown_peer, not_connected, closed, queue_full (1024 sends or 64 MiB wait already), cancelled,
+    /// bad_input (no or too many recipients, a coordinator to itself, too many channels, the cookie).
     /// Cancellation: total while it waits; then nothing was sent.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto send(Recipients to, Bytes payload, SendOptions options = {}, Token&& token = {}) {
@@ -170,16 +171,15 @@ public:
     }
 
     /// Leaves, or ends the session for everyone: stops accepting, delivers what was accepted, tells code and
-    /// reason, waits for the other side's word, at most until `deadline`. SessionEnded follows: closed by this
-    /// end, also if the link died meanwhile.
-    /// Success means that the other side has confirmed all of it: a member's coordinator, or every member
-    /// that did not leave by itself. (What a coordinator could not pass on comes as Undelivered.) Otherwise
-    /// the evidence says how much is not known to have arrived. Errors: timed_out (the deadline passed
-    /// first); closed (the other side closed before it had everything); cancelled (abort()); or what ended
-    /// the session or its link meanwhile: lost, link_down, too_slow, protocol_violation. Idempotent: a later
-    /// call waits for the same end, with the first one's code, reason and deadline, and after the end says
-    /// again how it was. May be called from inside handlers. Cancellation: ends the wait (cancelled); the
-    /// goodbye goes on.
+    /// reason, waits for the other side's word, at most until `deadline`. SessionEnded follows: closed by
+    /// this end, also if the link died meanwhile. Success means that the other side has confirmed all of it:
+    /// a member's coordinator, or every member that did not leave by itself. (What a coordinator could not
+    /// pass on comes as Undelivered.) Otherwise the evidence says how much is not known to have arrived.
+    /// Errors: timed_out (the deadline passed first); closed (the other side closed before it had
+    /// everything); cancelled (abort()); or what ended the session or its link meanwhile: lost, link_down,
+    /// too_slow, protocol_violation. Idempotent: a later call waits for the same end, with the first one's
+    /// code, reason and deadline, and after the end says again how it was. May be called from inside
+    /// handlers. Cancellation: ends the wait (cancelled); the goodbye goes on.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto close(CloseCode code = 0, std::string reason = {}, Duration deadline = std::chrono::seconds{1},
                Token&& token = {}) {

@@ -27,7 +27,7 @@ struct SessionLimits {
     /// Longest message, in octets.
     std::size_t message = 1 << 20;
     /// Octets of messages kept per peer until its session has acknowledged them: what a lost link
-    /// may cost in memory. Beyond it `send` answers queue_full.
+    /// may cost in memory. Beyond it `send` waits, and `try_send` answers queue_full.
     std::size_t send_buffer = 4 << 20;
     /// Octets of messages from one peer that wait for the application; the peer's sending stops at it. Every
     /// message counts for 64 octets more than its payload. Never below `message` + 128 KiB.

@@ -238,6 +238,30 @@ TEST_F(VerbsTest, EitherEndMayCancelAFile) {
     }(*this));
 }
 
+TEST_F(VerbsTest, AnOfferThatIsDroppedIsDeclinedAnAcceptedFileIsCancelled) {
+    run([](VerbsTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto member = co_await muster::join(executor, test.join_options(*host, "left"));
+        if (!member) co_return test.fail("nobody joined");
+        const std::string source = test.file("film.bin", 20'000'000);
+        for (const bool accepts : {false, true}) {
+            OutgoingFile sending = host->send_file(member->id(), source);
+            {
+                auto offered = co_await next<FileOffered>(*member);
+                ReceiveFileOptions receive;
+                receive.directory = test.directory;
+                receive.name = "in.bin";
+                if (accepts) offered->file.accept(receive);
+            }
+            const auto how = co_await sending.finished();
+            EXPECT_FALSE(how);
+            if (!how) EXPECT_EQ(how.error().code(), accepts ? Errc::cancelled_by_peer : Errc::declined);
+        }
+        (void)co_await host->close();
+    }(*this));
+}
+
 // A coordinator that reads nothing, and a flood of datagrams from a member.
 TEST_F(VerbsTest, WhoReadsNothingIsNotFloodedByDatagrams) {
     run([](VerbsTest& test) -> asio::awaitable<void> {
