@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include <sys/mman.h>
+
 namespace muster::quic {
 
 void* BlockPool::hand_out(void* block, std::size_t pages, std::size_t size) {
@@ -18,11 +20,20 @@ void* BlockPool::allocate(std::size_t size) {
     if (total < size) return nullptr;
     const std::size_t pages = (total + kPage - 1) / kPage;
     if (pages < 2 || pages > kMostPages) return hand_out(std::malloc(total), 0, size);
-    if (FreeBlock* block = free_[pages]) {
+    void* const block = reuse(pages);
+    return hand_out(block != nullptr ? block : take_pages(pages), pages, size);
+}
+
+void* BlockPool::reuse(std::size_t pages) {
+    if (FreeBlock* const block = free_[pages]) {
         free_[pages] = block->next;
-        return hand_out(block, pages, size);
+        idle_pages_ -= pages;
+        return block;
     }
-    return hand_out(take_pages(pages), pages, size);
+    if (returned_[pages].empty()) return nullptr;
+    void* const block = returned_[pages].back();
+    returned_[pages].pop_back();
+    return block;
 }
 
 void* BlockPool::zeroed(std::size_t count, std::size_t size) {
@@ -39,6 +50,8 @@ void* BlockPool::take_pages(std::size_t pages) {
     }
     std::byte* block = chunks_.back().get() + (kChunkPages - pages_left_) * kPage;
     pages_left_ -= pages;
+    if (std::vector<void*>& room = returned_[pages]; room.capacity() < ++blocks_[pages])
+        room.reserve(2 * blocks_[pages]);  // release() must not fail
     return block;
 }
 
@@ -47,6 +60,11 @@ void BlockPool::release(void* memory) {
     Header* header = header_of(memory);
     const std::size_t pages = header->pages;
     if (pages == 0) return std::free(header);
+    if (idle_pages_ + pages > kMostIdlePages) {
+        ::madvise(header, pages * kPage, MADV_DONTNEED);  // where pages are larger it fails: we keep them
+        return returned_[pages].push_back(header);
+    }
+    idle_pages_ += pages;
     free_[pages] = new (header) FreeBlock{free_[pages]};
 }
 

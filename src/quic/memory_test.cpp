@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "quic/block_pool.h"
 #include "quic/test_world.h"
 
 namespace muster::quic::test {
@@ -47,6 +48,23 @@ TEST(QuicMemory, AnIdleConnectionStaysWithinItsBudget) {
     if (!kMemoryIsMeasurable) GTEST_SKIP() << "a sanitizer's allocator takes more";
     std::printf("octets per idle connection: %zu\n", each);
     EXPECT_LE(each, kBudget);
+}
+
+TEST(QuicMemory, GoesBackToTheSystemAfterAFlood) {
+    constexpr std::size_t kBlocks = 4000;
+    constexpr std::size_t kSize = 8000;
+    BlockPool pool;
+    std::vector<void*> blocks(kBlocks);
+    const auto fill = [&] {
+        for (void*& block : blocks) std::memset(block = pool.allocate(kSize), 1, kSize);
+    };
+    fill();
+    const std::size_t peak = resident();
+    for (void* block : blocks) pool.release(block);
+    EXPECT_LE(resident() + kBlocks * kSize, peak + 2'000'000);
+    fill();
+    EXPECT_LE(resident(), peak + 1'000'000) << "the same pages again";
+    for (void* block : blocks) pool.release(block);
 }
 
 TEST(QuicMemory, TenThousandDeadlinesNeedNoScan) {
