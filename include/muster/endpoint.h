@@ -61,8 +61,8 @@ struct Endpoint {
 
 /// Reads an endpoint as people write it: "192.0.2.1:4711", "192.0.2.1%eth0:4711", "[fe80::1%eth0]:4711". The
 /// scope is an interface by name or index; an IPv6 link-local address needs one. Asks the kernel for the
-/// name. Errors: bad_input, which says what is wrong and shows the form; no_interface (there is none of that
-/// name).
+/// name. Error: bad_input, which says what is wrong (also that no interface has this name) and shows the
+/// form.
 Result<Endpoint> parse_endpoint(std::string_view text);
 /// Prints what parse_endpoint() reads, with the interface by the name it has now, for every address that has
 /// one.

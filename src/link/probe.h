@@ -11,9 +11,10 @@
 
 namespace muster::link {
 
-// Datagrams beside QUIC on the same port. Their first octet has QUIC's fixed bit (0x40) clear, and their
-// size, magic number or key tag is right; what lacks any of these is QUIC's. The bit alone would not do:
-// ngtcp2 always offers to have it greased (RFC 9287), so QUIC packets may come without it.
+// Datagrams beside QUIC on the same port (docs/PROTOCOL.md, "On the UDP port"). Their first octet has QUIC's
+// fixed bit (0x40) clear, and their size, magic number or key tag is right; what lacks any of these is
+// QUIC's. The bit alone would not do: ngtcp2 always offers to have it greased (RFC 9287), so QUIC packets may
+// come without it.
 
 /// Payload of a race probe and of its answer. Both have QUIC's minimum size, so that a path which carries
 /// them in both directions also carries a handshake, and the answer never amplifies (RFC 9000 sections 8.1

@@ -1,5 +1,7 @@
 #include "link/probe.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "base/random.h"
@@ -35,6 +37,29 @@ TEST(Probe, NeverCarriesTheFixedBitAndNeverAmplifies) {
     EXPECT_LE(reply.size(), request.size());
     EXPECT_FALSE(parse_probe_request(ByteView{request}.first(kProbeSize - 1)))
         << "a short request would be answered with more than it cost";
+}
+
+// docs/PROTOCOL.md, "On the UDP port": others must be able to write and read these.
+TEST(Probe, LooksAsTheDocumentSays) {
+    const Bytes request = encode(ProbeRequest{.nonce = 0x1122334455667788, .group = group_tag("stage")});
+    const Bytes zeros(kProbeSize);
+    EXPECT_EQ(hex(ByteView{request}.first(21)), "014d5354311122334455667788418e1f1de9886ec1");
+    EXPECT_TRUE(std::ranges::equal(ByteView{request}.subspan(21), ByteView{zeros}.subspan(21)));
+    const DeviceId who = *DeviceId::parse("aebagbafaydqqcikbmga2dqpcaireeyu");
+    const Bytes reply = encode(ProbeReply{.nonce = 2, .responder = who});
+    EXPECT_EQ(hex(ByteView{reply}.first(33)),
+              "024d53543100000000000000020102030405060708090a0b0c0d0e0f1011121314");
+    EXPECT_TRUE(std::ranges::equal(ByteView{reply}.subspan(33), ByteView{zeros}.subspan(33)));
+}
+
+TEST(Heartbeat, LooksAsTheDocumentSays) {
+    Bytes material(HeartbeatKeys::kMaterial);
+    for (std::size_t i = 0; i < material.size(); ++i) material[i] = std::byte(i);
+    const Bytes sent = encode(Heartbeat{.counter = 9, .echo = 4}, HeartbeatKeys::from(material, true));
+    EXPECT_EQ(hex(sent),
+              "03000102030405060700000000000000090000000000000004288b07026af7b5afe222628de53502a4");
+    const Bytes back = encode(Heartbeat{.counter = 9, .echo = 4}, HeartbeatKeys::from(material, false));
+    EXPECT_EQ(hex(ByteView{back}.subspan(25)), "35c162e622190f74d035799b95b06ee6");
 }
 
 TEST(Probe, GroupsDoNotShareATag) { EXPECT_NE(group_tag("stage"), group_tag("stagE")); }

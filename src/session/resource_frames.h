@@ -14,7 +14,7 @@
 
 namespace muster::session {
 
-// The wire form of a file transfer; docs/PROTOCOL.md, "Files", is its specification.
+// The wire form of a file transfer; docs/PROTOCOL-FILES.md, "Frames", is its specification.
 // Every frame: type (1 octet), length of the body (varint), body.
 
 enum class ResourceFrame : std::uint8_t {
