@@ -17,7 +17,7 @@ from pathlib import Path
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 CLOCK = re.compile(r"\b(\w*[Cc]lock::now|std::random_device)\b")
 SOURCE_SUFFIXES = {".h", ".cpp"}
-SCANNED = ["include", "src", "cli", "examples", "bench"]
+SCANNED = ["include", "src", "cli", "examples", "bench", "fuzz", "lab", "tests"]
 
 
 def read_tables(page):

@@ -49,6 +49,16 @@ class Arrows(unittest.TestCase):
         self.assert_found({"examples/host.cpp": '#include "session/roster.h"\n', "src/session/roster.h": ""},
                           "examples may not include src/session")
 
+    def test_the_program_sees_only_what_is_public(self):
+        self.assert_found({"cli/version.cpp": '#include "session/frame.h"\n', "src/session/frame.h": ""},
+                          "cli may not include src/session")
+
+    def test_laboratories_benchmarks_tests_and_fuzz_targets_are_read_too(self):
+        for folder in ("lab", "bench", "tests", "fuzz"):
+            self.assert_found({f"{folder}/deep/a.cpp": '#include "net/b.h"\n', "src/net/b.h": ""},
+                              f"{folder} may not include src/net")
+            self.assert_found({f"{folder}/a.h": "#include <absl/strings/str_cat.h>\n"}, f"{folder}/a.h", "no row")
+
     def test_an_engine_with_asio_is_found(self):
         self.assert_found({"src/discovery/mdns_engine.cpp": "#include <boost/asio/steady_timer.hpp>\n"},
                           "mdns_engine.cpp", "<boost/asio/steady_timer.hpp>")
