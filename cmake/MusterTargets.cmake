@@ -32,7 +32,7 @@ endfunction()
 # Test labels: unit (the default), sim, lab, interop, house (the tree itself), package, lint, fuzz.
 # What touches namespaces or measures time runs alone: the others would spoil its figures.
 function(muster_test_properties_of labels out)
-    set(properties LABELS "${labels}" SKIP_RETURN_CODE 77)
+    set(properties SKIP_RETURN_CODE 77)
     if(labels MATCHES "lab|interop|package|lint")
         list(APPEND properties RUN_SERIAL TRUE)
     endif()
@@ -53,10 +53,11 @@ function(muster_test name)
         set(ARG_LABELS unit)
     endif()
     muster_test_properties_of("${ARG_LABELS}" properties)
-    gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600 ${properties})
+    gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}"
+                         ${properties})
 endfunction()
 
-# muster_script_test(name COMMAND program arg ... LABELS lab [TIMEOUT seconds]): a test that is a script or another
+# muster_script_test(name COMMAND program arg ... LABELS lab ... [TIMEOUT seconds]): a test that is a script or another
 # program. Exit code 77 means "skipped", with the reason on its output.
 function(muster_script_test name)
     if(NOT MUSTER_TESTS)
@@ -69,6 +70,7 @@ function(muster_script_test name)
     add_test(NAME ${name} COMMAND ${ARG_COMMAND})
     muster_test_properties_of("${ARG_LABELS}" properties)
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} ${properties})
+    set_property(TEST ${name} PROPERTY LABELS ${ARG_LABELS})
 endfunction()
 
 # muster_fuzz(name SOURCES x_fuzz.cpp [DEPS ...]): a libFuzzer program; its corpus is fuzz/corpus/<name>.
