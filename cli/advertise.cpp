@@ -45,11 +45,9 @@ Manual Advertise::manual() const {
     return {.name = "advertise",
             .summary = "announces a service on the local network",
             .purpose =
-                "Announces a service by mDNS, so that Muster, Avahi and Apple devices find it, until Ctrl-C "
-                "takes it back "
-                "with a goodbye. If somebody else has the name, it goes on as \"NAME (2)\". The service "
-                "itself is somebody "
-                "else's: whatever listens on the port.",
+                "Announces a service by mDNS, so that Muster, Avahi and Apple devices find it, until "
+                "Ctrl-C takes it back with a goodbye. If somebody else has the name, it goes on as \"NAME "
+                "(2)\". The service itself is somebody else's: whatever listens on the port.",
             .examples = {{"muster advertise 'Stage left' _http._tcp 8080 path=/status", ""},
                          {"muster advertise Lights _osc._udp 9000 --for 60", "For a minute:"}}};
 }

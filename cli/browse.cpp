@@ -141,12 +141,10 @@ Manual Browse::manual() const {
             .summary = "shows groups, or other services, on the local network",
             .purpose =
                 "Watches what is announced by mDNS on every network that this device is on: the groups of "
-                "Muster, or any "
-                "other DNS-SD type, such as _http._tcp. On a terminal a table keeps itself up to date; in a "
-                "pipe each "
-                "change is a line: + found, ~ updated, - left, with the reason. Runs until Ctrl-C, or for "
-                "the time given; "
-                "the exit code is 3 if nothing was found in that time.",
+                "Muster, or any other DNS-SD type, such as _http._tcp. On a terminal a table keeps itself "
+                "up to date; in a pipe each change is a line: + found, ~ updated, - left, with the reason. "
+                "Runs until Ctrl-C, or for the time given; the exit code is 3 if nothing was found in that "
+                "time.",
             .examples = {{"muster browse", "Who hosts a group here?"},
                          {"muster browse _ipp._tcp --for 2", "Printers that answer within two seconds:"},
                          {"muster browse --json --for 1", "For a program:"}}};

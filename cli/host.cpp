@@ -45,17 +45,14 @@ Manual Host::manual() const {
     return {.name = "host",
             .summary = "hosts a group that others join",
             .purpose =
-                "Makes this device the coordinator of a group: it announces the group on every network that "
-                "it is on, "
-                "lets others join, and shows who joins, who leaves and why, and what they say. What is typed "
-                "goes to "
-                "everyone; /to NAME TEXT, /file NAME PATH, /peers, /quit and /help do more. Ctrl-C says "
-                "goodbye and "
-                "ends the group, a second Ctrl-C does not wait for it.\n"
+                "Makes this device the coordinator of a group: it announces the group on every network "
+                "that it is on, lets others join, and shows who joins, who leaves and why, and what they "
+                "say. What is typed goes to everyone; /to NAME TEXT, /file NAME PATH, /peers, /quit and "
+                "/help do more. Ctrl-C says goodbye and ends the group, a second Ctrl-C does not wait for "
+                "it.\n"
                 "\n"
                 "If standard input is no terminal, each of its lines is sent to everyone, and its end ends "
-                "nothing "
-                "(unless --until-eof is given).",
+                "nothing (unless --until-eof is given).",
             .examples = {{"muster host stage", "Host the group 'stage':"},
                          {"muster host stage --name mixer --info role=sound --accept-files inbox",
                           "Say more, and take files:"},

@@ -41,15 +41,13 @@ Manual Join::manual() const {
         .name = "join",
         .summary = "joins a group",
         .purpose =
-            "Finds the coordinator of a group on any network that this device is on, connects over the first "
-            "path "
-            "that works, and becomes a member. Says how long that took and over which interface, then shows "
-            "what "
-            "happens as `muster host` does: what is typed goes to everyone, Ctrl-C leaves with a goodbye.\n"
+            "Finds the coordinator of a group on any network that this device is on, connects over the "
+            "first path that works, and becomes a member. Says how long that took and over which "
+            "interface, then shows what happens as `muster host` does: what is typed goes to everyone, "
+            "Ctrl-C leaves with a goodbye.\n"
             "\n"
             "The coordinator's key is pinned at the first meeting (`muster forget` removes the pin). Where "
-            "multicast "
-            "does not pass, --at names its address.",
+            "multicast does not pass, --at names its address.",
         .examples = {
             {"muster join stage", "Join the group 'stage':"},
             {"muster join stage --at 192.0.2.7:4711 --no-discover", "Join where multicast is blocked:"},

@@ -18,17 +18,13 @@ namespace {
 
 constexpr char kSummary[] = "lets devices find each other, join, and exchange messages and files";
 constexpr char kPurpose[] =
-    "Devices in one network meet under the name of a group. One of them hosts it, the others join it by that "
-    "name: no "
-    "addresses, no router, no DHCP and no internet are needed, an IPv6 link-local address is enough. What "
-    "they "
-    "exchange is encrypted and authenticated with the key of each device. When something fails, muster says "
-    "what was "
-    "tried, on which interface, and what to do about it.\n"
+    "Devices in one network meet under the name of a group. One of them hosts it, the others join it by "
+    "that name: no addresses, no router, no DHCP and no internet are needed, an IPv6 link-local address is "
+    "enough. What they exchange is encrypted and authenticated with the key of each device. When something "
+    "fails, muster says what was tried, on which interface, and what to do about it.\n"
     "\n"
     "On a terminal it shows colours and progress, in a pipe plain lines; with --json one JSON object per "
-    "line, "
-    "described in docs/CLI.md.";
+    "line, described in docs/CLI.md.";
 constexpr std::size_t kHelpWidth = 80;
 constexpr std::size_t kOptionColumn = 30;
 

@@ -1,7 +1,9 @@
 // Looks for services and tells when each was seen. Orders on standard input:
 //
-//   find GROUP      looks for the one coordinator of a group as a member does, with a cold cache; stops at
-//   the answer browse TYPE     tells everything about a type until "stop", with a cold cache
+//   find GROUP    looks for the one coordinator of a group as a member does; stops at the answer
+//   browse TYPE   tells everything about a type until "stop"
+//
+// Both with a cold cache.
 #include <memory>
 
 #include <boost/asio/co_spawn.hpp>

@@ -24,10 +24,9 @@ struct Admission {
 struct HostOptions {
     HostOptions() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
 
-    std::string group =
-        "muster";      ///< What members look for; 1 to 64 octets of UTF-8 without control characters.
-    std::string name;  ///< For people; empty: the host name.
-    InfoMap info;      ///< Told to every member.
+    std::string group = "muster";      ///< What members look for; check_name() says what is allowed.
+    std::string name;                  ///< For people; empty: the host name.
+    InfoMap info;                      ///< Told to every member.
     std::optional<Identity> identity;  ///< Empty: Identity::load().
     TrustPolicy trust;                 ///< Who may join: everyone, or listed devices only.
     /// Decides about devices that the trust policy lets through. Called on the session's strand. Empty:

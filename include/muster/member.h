@@ -23,8 +23,8 @@ struct JoinOptions {
     /// answers first, who is pinned from then on (trust on first use).
     std::optional<DeviceId> coordinator;
     bool pin = true;  ///< Remember the coordinator's key for the group; needs a stored identity.
-    std::vector<std::string>
-        at;  ///< Known addresses, "192.0.2.1:4711" or "[fe80::1%eth0]:4711", tried besides discovery.
+    /// Known addresses, as parse_endpoint() reads them, tried besides discovery.
+    std::vector<std::string> at;
     bool discover = true;                          ///< Look for the group by mDNS.
     Duration patience = std::chrono::seconds{10};  ///< Until an encrypted link stands.
     Profile profile = Profile::balanced;

@@ -53,7 +53,6 @@ void drop(std::shared_ptr<detail::TransferNode> node) {
 }  // namespace
 
 // --- Session
-// -----------------------------------------------------------------------------------------------------------
 
 Session::~Session() { drop(std::move(node_)); }
 
@@ -116,7 +115,6 @@ void Session::start_close(CloseCode code, std::string reason, Duration deadline,
 }
 
 // --- Coordinator and Member
-// --------------------------------------------------------------------------------------------
 
 std::uint16_t Coordinator::port() const { return coordinator_of(node_).port(); }
 
@@ -142,7 +140,6 @@ Duration Member::connected_after() const { return member_of(node_).connected_aft
 Duration Member::joined_after() const { return member_of(node_).joined_after(); }
 
 // --- ByteStream
-// --------------------------------------------------------------------------------------------------------
 
 ByteStream::~ByteStream() { drop(std::move(node_)); }
 
@@ -178,7 +175,6 @@ void ByteStream::reset(std::string_view reason) {
 }
 
 // --- file transfers
-// ----------------------------------------------------------------------------------------------------
 
 FileTransfer::~FileTransfer() { drop(std::move(node_)); }
 
