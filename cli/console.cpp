@@ -57,6 +57,7 @@ asio::awaitable<Exit> Console::run() {
     if (options_.stay) tasks_.spawn(leave_later(*options_.stay));
     if (!options_.greeting.empty() && !options_.greets_newcomers)
         tasks_.spawn(send(Recipients::everyone(), "everyone", options_.greeting));
+    for (PeerInfo& peer : session_.roster().peers) told_.insert_or_assign(peer.id, std::move(peer));
     while (auto event = co_await session_.next_event()) {
         std::visit([this](auto& what) { on(what); }, *event);
     }
@@ -211,6 +212,7 @@ void Console::on(Message& message) {
 }
 
 void Console::on(PeerJoined& joined) {
+    told_.insert_or_assign(joined.peer.id, joined.peer);
     JsonLine line{"peer_joined"};
     output_.event(line.object("peer", json_of(joined.peer)));
     output_.say(output_.paint(Colour::green, "+ ") + described(joined.peer) + " joined");
@@ -219,6 +221,7 @@ void Console::on(PeerJoined& joined) {
 }
 
 void Console::on(PeerLeft& left) {
+    told_.erase(left.peer.id);
     JsonLine line{"peer_left"};
     line.object("peer", json_of(left.peer));
     add_departure(line, left.how);
@@ -309,9 +312,10 @@ void Console::on(SessionEnded& ended) {
     output_.say(text);
 }
 
-std::string Console::name_of(const DeviceId& id) const { return cli::name_of(session_.roster(), id); }
+std::string Console::name_of(const DeviceId& id) const { return printable(peer_of(id).name); }
 
 PeerInfo Console::peer_of(const DeviceId& id) const {
+    if (const auto told = told_.find(id); told != told_.end()) return told->second;
     const Roster roster = session_.roster();
     const PeerInfo* peer = roster.find(id);
     return peer ? *peer : PeerInfo{id, id.short_string()};

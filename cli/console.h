@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -77,6 +78,7 @@ private:
     ConsoleOptions options_;
     Answer answer_;
     std::deque<JoinRequest> asking_;
+    std::map<DeviceId, PeerInfo> told_;  // who is here as of the last event: the session's roster is ahead
     Transfers transfers_;
     std::optional<Exit> leaving_;
     Exit exit_ = Exit::ok;

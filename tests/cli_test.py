@@ -116,6 +116,19 @@ class Sessions(CliTest):
         left.tell("/to nobody hello")
         self.assertEqual(left.expect("failed", PATIENCE)["error"]["code"], "unknown_peer")
 
+    def test_what_somebody_said_before_leaving_bears_the_name(self):
+        host = self.host()
+        member = self.join(host)
+        host.expect("peer_joined", PATIENCE)
+        host.signal(signal.SIGSTOP)  # so that it hears the words and the goodbye in one go
+        member.tell("last words")
+        member.tell("/quit")
+        member.expect("sent", PATIENCE)
+        time.sleep(0.3)  # for the goodbye to leave, too; well below the liveness bound
+        host.signal(signal.SIGCONT)
+        self.assertEqual(host.expect("message", PATIENCE)["from_name"], "left")
+        host.expect("peer_left", PATIENCE)
+
     def test_leaving_tells_the_reason_and_ends_with_0(self):
         host = self.host()
         member = self.join(host)
