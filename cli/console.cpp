@@ -20,15 +20,18 @@ namespace {
 
 constexpr Duration kGoodbye = 2s;         // for what was sent last to arrive, and for the goodbye
 constexpr std::size_t kMostShown = 4000;  // characters of one message on a terminal
-constexpr std::size_t kMostAsking =
-    64;  // that wait for a person's answer; they give up after 25 s themselves
+// That wait for a person's answer; they give up after 25 s themselves.
+constexpr std::size_t kMostAsking = 64;
 
 std::string help_text() {
     return "  text                send it to everyone (begin with // to send a line that begins with /)\n"
            "  /to NAME text       send it to one\n"
            "  /file NAME PATH     send a file to one, or to everyone\n"
            "  /peers              who is here\n"
-           "  /quit [REASON]      leave";
+           "  /accept             let the device in that has waited longest; so does y (with --ask)\n"
+           "  /refuse [REASON]    do not; so does n\n"
+           "  /quit [REASON]      leave, and tell the others why\n"
+           "  /help               this";
 }
 
 // Takes the first word off `rest`.
@@ -68,7 +71,6 @@ asio::awaitable<Exit> Console::run() {
 }
 
 // --- what this end does
-// ------------------------------------------------------------------------------------------------
 
 asio::awaitable<void> Console::watch_signals() {
     asio::signal_set signals{context_, SIGINT, SIGTERM, SIGHUP};
@@ -191,7 +193,6 @@ asio::awaitable<void> Console::close(std::string reason) {
 }
 
 // --- what the others do
-// ------------------------------------------------------------------------------------------------
 
 void Console::on(Message& message) {
     const auto delivery = message.delivery == Delivery::ordered     ? "ordered"

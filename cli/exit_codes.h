@@ -28,7 +28,9 @@ inline constexpr std::array<ExitMeaning, 8> kExitMeanings{{
     {Exit::ok, "Everything that was asked for has happened."},
     {Exit::failed, "It failed; the error on stderr says what, why, and what to do."},
     {Exit::usage, "The command line or the configuration file is wrong."},
-    {Exit::not_found, "Nobody hosts the group (no_coordinator), or no peer has the name (unknown_peer)."},
+    {Exit::not_found,
+     "Nobody hosts the group (no_coordinator), no peer has the name (unknown_peer), or browsing saw "
+     "nothing."},
     {Exit::unreachable,
      "Found, but no path works (unreachable, no_interface, handshake_failed), or no answer in time "
      "(timed_out)."},

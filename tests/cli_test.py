@@ -600,6 +600,16 @@ class Explanations(CliTest):
         for command in json.loads(self.here.run([MUSTER, "help", "--json"]))["commands"]:
             self.assertIn(f"muster {command['name']}", page)
 
+    def test_help_inside_a_session_lists_what_the_page_lists(self):
+        table = (ROOT / "docs/CLI.md").read_text().split("| line | what it does |")[1].split("\n\n")[0]
+        listed = set(re.findall(r"`(/\w+)", table))
+        code, out, _ = self.run_to_end("host", "--no-advertise", "--commands", "--until-eof", stdin=b"/help\n")
+        self.assertEqual(code, 0)
+        self.assertEqual(set(re.findall(r"^  (/\w+)", out, re.M)), listed)
+        lines = "".join(f"{word}\n" for word in sorted(listed - {"/quit"})).encode()
+        answers = "".join(self.run_to_end("host", "--no-advertise", "--commands", "--until-eof", stdin=lines)[1:])
+        self.assertNotIn("there is no", answers)
+
     def test_who_this_device_is(self):
         code, out, _ = self.run_to_end("id", "--short")
         self.assertEqual((code, len(out.strip())), (0, 32))
