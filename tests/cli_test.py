@@ -422,7 +422,17 @@ class Sending(CliTest):
 
 
 class Failures(CliTest):
+    @unittest.skipIf(os.geteuid() != 0, "not root: the interfaces of this machine are as they are")
+    def test_no_interface_is_not_an_unknown_group(self):
+        for words in (["nowhere"], ["nowhere", "--no-discover", "--at", "192.0.2.1:4711"]):
+            with self.subTest(words=words):
+                code, _, errors = self.run_to_end("join", *words, "--timeout", "0.5")
+                self.assertEqual(code, 4)
+                self.assertIn("no interface can carry packets", errors)
+
     def test_an_unknown_group(self):
+        if os.geteuid() == 0:
+            self.lab.switch().plug(self.here, "lan0", ["192.0.2.1/24"])
         begin = time.monotonic()
         code, _, errors = self.run_to_end("join", "nowhere", "--timeout", "0.5")
         self.assertEqual(code, 3)
@@ -469,6 +479,7 @@ class Failures(CliTest):
             (["host", "stage", "other"], "other"),
             (["join", "stage", "--at", "192.0.2.1"], "192.0.2.1"),
             (["join", "stage", "--at", "[fe80::1]:4711"], "interface"),
+            (["join", "stage", "--at", "[fe80::1%nosuch0]:4711"], "nosuch0"),
             (["join", "stage", "--timeout", "soon"], "seconds"),
             (["join", "stage", "--timeout", "-1"], "seconds"),
             (["join", "stage", "--timeout", "nan"], "seconds"),

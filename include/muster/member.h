@@ -50,9 +50,9 @@ void start_join(boost::asio::any_io_executor executor, JoinOptions options, Memb
 }
 
 /// Finds the coordinator of a group, connects over the first path that works, and asks to join.
-/// Errors: no_coordinator, unreachable, refused, untrusted, name_in_use, full, version_mismatch,
-/// handshake_failed, timed_out, bad_name, bad_input, too_large, storage, system; each with what was tried.
-/// Cancellation: terminal; nothing stays behind.
+/// Errors: no_coordinator, no_interface, unreachable, refused, untrusted, name_in_use, full,
+/// version_mismatch, handshake_failed, timed_out, bad_name, bad_input, too_large, storage, system; each with
+/// what was tried. Cancellation: terminal; nothing stays behind.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto join(boost::asio::any_io_executor executor, JoinOptions options = {}, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Member>)>(

@@ -17,6 +17,13 @@ constexpr std::size_t kMaxEndpoints = 64;
 // One race before the next begins with fresh probes; the member's own patience bounds them all.
 constexpr Duration kRacePatience = 5s;
 
+/// What the interface lacks to carry packets to others; empty if nothing.
+std::string lack_of(const Interface& interface) {
+    if (!interface.up) return "switched off";
+    if (!interface.carrier) return "no carrier";
+    return interface.addresses.empty() ? "no address" : "";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options, link::LinkOptions link,
@@ -153,6 +160,29 @@ void MemberCore::give_up() {
     listener_.on_connect_failed(explain_failure());
 }
 
+/// Whether packets could have left for any of these endpoints; with none of them, whether any could have left
+/// this machine.
+bool MemberCore::can_carry_to(std::span<const Endpoint> endpoints) const {
+    const auto is_here = [](const Endpoint& endpoint) { return endpoint.address.is_loopback(); };
+    if (std::ranges::any_of(endpoints, is_here)) return true;
+    return std::ranges::any_of(interfaces_, [](const Interface& interface) {
+        return !interface.loopback && lack_of(interface).empty();
+    });
+}
+
+Error MemberCore::explain_no_interface() const {
+    Error error{Errc::no_interface,
+                "no interface can carry packets, and nobody on this machine answered for group '" +
+                    options_.group + "'"};
+    for (const Interface& interface : interfaces_)
+        if (!interface.loopback) error.saw({"interface", interface.name, lack_of(interface)});
+    if (error.evidence().empty())
+        error.saw({"interface", "", "this machine has none but those for itself (loopback)"});
+    return std::move(error).cure(
+        "plug in a cable, join a Wi-Fi, or switch an interface on with `ip link set dev NAME up`: a "
+        "link-local address is enough, no router or DHCP is needed");
+}
+
 Error MemberCore::explain_failure() const {
     const std::string group = "group '" + options_.group + "'";
     const std::string cure =
@@ -162,6 +192,7 @@ Error MemberCore::explain_failure() const {
     for (const auto& [id, target] : targets_) {
         if (!target.failure) continue;
         Error why = *target.failure;
+        if (why.code() == Errc::unreachable && !can_carry_to(target.endpoints)) return explain_no_interface();
         if (options_.pinned && why.code() == Errc::untrusted)
             why.during("the key of " + group + " is pinned").cure(cure);
         return why;
@@ -171,19 +202,13 @@ Error MemberCore::explain_failure() const {
                                           impostor_->short_string() + "..., but this device has pinned " +
                                           options_.expected->short_string() + "..."}
             .cure(cure);
+    if (!can_carry_to({})) return explain_no_interface();
     Error error{Errc::no_coordinator, "nobody answered for " + group};
-    bool usable = false;
     for (const Interface& interface : interfaces_) {
         if (interface.loopback) continue;
-        const bool ready = interface.up && interface.carrier && !interface.addresses.empty();
-        usable = usable || ready;
-        error.saw({"discover", interface.name,
-                   ready                ? "asked by multicast, no answer"
-                   : !interface.up      ? "switched off"
-                   : !interface.carrier ? "no carrier"
-                                        : "no address"});
+        const std::string lack = lack_of(interface);
+        error.saw({"discover", interface.name, lack.empty() ? "asked by multicast, no answer" : lack});
     }
-    if (!usable) error.saw({"discover", "", "no interface can carry packets, only this machine was asked"});
     return std::move(error).cure("start one with `muster host " + options_.group +
                                  "`; if multicast is blocked, name its address with --at ADDRESS:PORT");
 }

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "link/link_engine.h"
@@ -16,7 +17,8 @@ class MemberCoreListener : public session::MemberListener {
 public:
     /// A link to the coordinator stands; joining begins.
     virtual void on_connected(const DeviceId& coordinator, const link::LinkFacts& facts) = 0;
-    /// No link came up before the patience was over. The last event.
+    /// No link came up before the patience was over: no_coordinator, no_interface, or what the race says.
+    /// The last event.
     virtual void on_connect_failed(const Error& why) = 0;
 };
 
@@ -69,6 +71,8 @@ private:
                MemberCoreListener& listener);
     void pursue(const std::optional<DeviceId>& id, Target& target);
     void give_up();
+    bool can_carry_to(std::span<const Endpoint> endpoints) const;
+    Error explain_no_interface() const;
     Error explain_failure() const;
 
     // link::LinkEvents

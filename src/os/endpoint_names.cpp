@@ -39,7 +39,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     unsigned index = ::if_nametoindex(scope.c_str());
     const bool is_number = !scope.empty() && scope.find_first_not_of("0123456789") == std::string::npos;
     if (index == 0 && is_number && scope.size() < 9) index = static_cast<unsigned>(std::stoul(scope));
-    if (index == 0) return Error{Errc::no_interface, "there is no interface '" + scope + "'"};
+    if (index == 0) return bad(text, "there is no interface '" + scope + "'");
     return Endpoint{endpoint->address, endpoint->port, InterfaceIndex{index}};
 }
 

@@ -202,6 +202,35 @@ TEST(SessionSim, AMemberFindsACoordinatorThatHasJustStartedInMilliseconds) {
     }
 }
 
+TEST(SessionSim, AMemberWithoutAUsableInterfaceIsToldWhatEachOneLacks) {
+    for (const bool address_known : {false, true}) {
+        World world{1, 1};
+        world.clock.run_for(3s);
+        SimMember& member = *world.members[0];
+        const auto far = world.network.interfaces(world.coordinator->node.host()).back().addresses[0].address;
+        const auto eth = world.network.interfaces(member.node.host()).back().index;
+        world.network.unplug(member.node.host(), eth);
+        member.start();
+        const Endpoint at{far, kPort, eth};
+        if (address_known) member.core->on_found({}, {&at, 1}, world.clock.now());
+        ASSERT_TRUE(world.clock.run_until([&] { return member.failure.has_value(); }, 15s));
+        EXPECT_EQ(member.failure->code(), Errc::no_interface) << member.failure->explain();
+        ASSERT_EQ(member.failure->evidence().size(), 1u);
+        EXPECT_EQ(member.failure->evidence()[0].finding, "no carrier");
+        EXPECT_FALSE(member.failure->cure().empty());
+    }
+}
+
+TEST(SessionSim, NegativeControlWithAnInterfaceThatNobodyAnswersOnItIsNoCoordinator) {
+    World world{1, 1};
+    world.coordinator->node.kill();
+    world.clock.run_for(1s);  // what it had said is heard by nobody any more
+    SimMember& member = *world.members[0];
+    member.start();
+    ASSERT_TRUE(world.clock.run_until([&] { return member.failure.has_value(); }, 15s));
+    EXPECT_EQ(member.failure->code(), Errc::no_coordinator) << member.failure->explain();
+}
+
 TEST(SessionSim, AMemberThatWaitsJoinsAsSoonAsTheCoordinatorComes) {
     sim::SimClock clock;
     sim::SimNetwork network{clock, 1};
