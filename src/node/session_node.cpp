@@ -66,7 +66,7 @@ SessionNode::~SessionNode() {
     runner_->stop();
     for (auto& [handle, sink] : std::exchange(sinks_, {}))
         sink->on_reset(Errc::closed, "the session is gone");
-    if (file_threads_) file_threads_->join();
+    if (file_threads_) file_threads_->join();  // what is at the storage ends; nothing else is asked of it
 }
 
 Roster SessionNode::roster() const {
@@ -134,9 +134,15 @@ void SessionNode::open_stream(const DeviceId& to, std::string name, Session::Str
     complete(strand_, std::move(handler), Result<ByteStream>{ByteStream{std::move(node)}});
 }
 
-asio::any_io_executor SessionNode::file_threads() {
-    if (!file_threads_) file_threads_ = std::make_unique<asio::thread_pool>(kFileThreads);
-    return file_threads_->get_executor();
+// The owner is the session: its transfers look whether the threads are still there.
+Result<std::shared_ptr<asio::thread_pool>> SessionNode::file_threads() {
+    if (file_threads_) return file_threads_;
+    try {
+        file_threads_ = std::make_shared<asio::thread_pool>(kFileThreads);
+    } catch (const std::exception& failure) {
+        return Error{Errc::system, std::string{"no thread can be started for files: "} + failure.what()};
+    }
+    return file_threads_;
 }
 
 std::shared_ptr<TransferNode> SessionNode::make_outgoing(const DeviceId& to, std::string path,
@@ -161,12 +167,19 @@ void SessionNode::begin_outgoing(const std::shared_ptr<TransferNode>& node, cons
     const auto handle = streams().open_stream(to, header_of(kFileStream, {}));
     if (!handle)
         return node->fail_at_once(Error{handle.error()}.during("offering '" + node->offer().name + "'"));
+    const auto threads = file_threads();
+    if (!threads) {
+        streams().reset(*handle, 0, threads.error().message());
+        return node->fail_at_once(threads.error());
+    }
     sinks_.emplace(*handle, node);
-    node->attach(file_threads(), streams(), *handle);
+    node->attach({.executor = (*threads)->get_executor(), .alive = *threads}, streams(), *handle);
     runner_->poke();
 }
 
 void SessionNode::add_incoming_file(StreamHandle stream, const DeviceId& from) {
+    const auto threads = file_threads();
+    if (!threads) return streams().reset(stream, 0, threads.error().message());
     session::ResourceReceiver::Options receiver;
     receiver.from = from;
     const auto on_offer = [weak = weak_from_this(), stream](std::shared_ptr<TransferNode> offered) {
@@ -176,7 +189,7 @@ void SessionNode::add_incoming_file(StreamHandle stream, const DeviceId& from) {
     auto node = TransferNode::receive(
         {.strand = strand_, .storage = storage_, .poke = poker(), .on_offer = on_offer}, std::move(receiver));
     sinks_.emplace(stream, node);
-    node->attach(file_threads(), streams(), stream);
+    node->attach({.executor = (*threads)->get_executor(), .alive = *threads}, streams(), stream);
 }
 
 void SessionNode::on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) {

@@ -123,7 +123,7 @@ private:
         Session::DoneHandler handler;
     };
 
-    boost::asio::any_io_executor file_threads();
+    Result<std::shared_ptr<boost::asio::thread_pool>> file_threads();
     void begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
     void sweep_sinks();
     void add_incoming_file(StreamHandle stream, const DeviceId& from);
@@ -138,7 +138,7 @@ private:
     node::SendWaits waits_;
     std::unordered_map<StreamHandle, std::shared_ptr<node::StreamSink>> sinks_;
     std::list<Closer> closers_;
-    std::unique_ptr<boost::asio::thread_pool> file_threads_;  // made with the first file
+    std::shared_ptr<boost::asio::thread_pool> file_threads_;  // made with the first file
     std::shared_ptr<SessionNode> last_words_;  // itself, from abandon() until the links are quiet
     bool has_ended_ = false;
     bool sweep_ = false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 
 namespace muster::detail {
 
@@ -27,8 +26,8 @@ void TransferNode::finished(node::WaitId id, FileTransfer::ResultHandler handler
     if (result_waiter_.begin(id, std::move(handler))) serve_result();
 }
 
-void TransferNode::attach(asio::any_io_executor files, session::StreamPort& port, StreamHandle stream) {
-    files_ = asio::make_strand(std::move(files));
+void TransferNode::attach(FileThreads files, session::StreamPort& port, StreamHandle stream) {
+    files_ = std::move(files);
     port_ = &port;
     stream_ = stream;
     begin();
@@ -128,14 +127,15 @@ private:
         const TimePoint now = SteadyClock::now();
         const auto taken = static_cast<std::ptrdiff_t>(feed(held_, now));
         held_.erase(held_.begin(), held_.begin() + taken);
-        // What came before the end counts first: it may say why the end came.
         if (fin_ && held_.empty() && !std::exchange(told_end_, true)) engine_.on_stream_end(now);
-        if (reset_ && (held_.empty() || at_storage_ == 0)) {
-            engine_.on_stream_reset(reset_->code(), reset_->message(), now);
-            reset_.reset();
-        }
         write(now);
         ask_storage(now);  // after write(): what leaves makes room for what is read next
+        // What came before the end counts first: it may say why the end came.
+        if (reset_ && (held_.empty() || !at_storage_)) {
+            engine_.on_stream_reset(reset_->code(), reset_->message(), now);
+            reset_.reset();
+            ask_storage(now);
+        }
         tell();
         if (engine_.done()) return end();
         arm();
@@ -156,20 +156,21 @@ private:
         return taken;
     }
 
-    // In order and one after another: the workers say so. The engine bounds how many are under way.
+    // One after another; the threads may be gone, with the session, while the application keeps its handle.
     void ask_storage(TimePoint now) {
-        if (!files_) return;
-        while (auto request = engine_.next_request(now)) {
-            ++at_storage_;
-            asio::post(files_, [self = self(), worker = worker_, request = std::move(*request)]() mutable {
-                auto reply = worker->run(request);
-                asio::post(self->wiring_.strand, [self, reply = std::move(reply)]() mutable {
-                    --self->at_storage_;
-                    self->engine_.on_storage(std::move(reply), SteadyClock::now());
-                    self->turn();
-                });
-            });
-        }
+        if (at_storage_ || files_.alive.expired()) return;
+        auto request = engine_.next_request(now);
+        if (!request) return;
+        at_storage_ = true;
+        asio::post(files_.executor,
+                   [self = self(), worker = worker_, request = std::move(*request)]() mutable {
+                       auto reply = worker->run(request);
+                       asio::post(self->wiring_.strand, [self, reply = std::move(reply)]() mutable {
+                           self->at_storage_ = false;
+                           self->engine_.on_storage(std::move(reply), SteadyClock::now());
+                           self->turn();
+                       });
+                   });
     }
 
     void write(TimePoint now) {
@@ -224,7 +225,7 @@ private:
     Bytes held_;                  // octets that the engine did not take yet; bounded by the stream's credit
     Slice unwritten_;             // what the stream had no room for
     std::optional<Error> reset_;  // what ended the stream, until the engine has what came before
-    std::size_t at_storage_ = 0;  // requests under way
+    bool at_storage_ = false;     // a request is under way
     bool fin_ = false;
     bool told_end_ = false;
     bool finished_ = false;

@@ -47,8 +47,14 @@ public:
     virtual void accept(const ReceiveFileOptions& options) = 0;
     virtual void decline(std::string_view reason) = 0;
     virtual void cancel(std::string_view reason) = 0;
+    /// Where blocking calls run, as long as `alive` is.
+    struct FileThreads {
+        boost::asio::any_io_executor executor;
+        std::weak_ptr<void> alive;
+    };
+
     /// Begins: blocking calls run on `files`, octets go through `stream`.
-    void attach(boost::asio::any_io_executor files, session::StreamPort& port, StreamHandle stream);
+    void attach(FileThreads files, session::StreamPort& port, StreamHandle stream);
     /// The transfer never came to be: told instead of attach().
     void fail_at_once(Error why);
 
@@ -62,7 +68,7 @@ protected:
     virtual void begin() = 0;
 
     Wiring wiring_;
-    boost::asio::any_io_executor files_;
+    FileThreads files_;
     session::StreamPort* port_ = nullptr;  // null before attach() and once the stream is gone
     StreamHandle stream_{};
     FileOffer offer_;

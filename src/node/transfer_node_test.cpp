@@ -32,7 +32,7 @@ protected:
                                       .poke = [] {},
                                       .on_offer = [this](auto offered) { offered->accept(receive); }},
                                      std::move(options));
-        node->attach(disk.get_executor(), port, StreamHandle{1});
+        node->attach({.executor = disk.get_executor(), .alive = alive}, port, StreamHandle{1});
         receive.directory = "in";
     }
 
@@ -46,6 +46,7 @@ protected:
 
     boost::asio::io_context strand, disk;
     std::shared_ptr<session::MemoryStorage> storage = std::make_shared<session::MemoryStorage>();
+    std::shared_ptr<int> alive = std::make_shared<int>();
     SilentPort port;
     ReceiveFileOptions receive;
     std::shared_ptr<TransferNode> node;
@@ -88,6 +89,30 @@ TEST_F(TransferNodeTest, AResetIsTakenWhenNothingIsAtTheStorage) {
     run_all();
     ASSERT_TRUE(told && !*told);
     EXPECT_EQ(told->error().code(), Errc::lost);
+}
+
+// The application keeps its handle; the session, and its threads with it, have gone meanwhile.
+TEST_F(TransferNodeTest, NothingIsAskedOfThreadsThatAreGone) {
+    session::OfferFrame offer;
+    offer.size = 1 << 20;
+    offer.name = "film";
+    feed(encode(offer));
+    run_all();
+    const Bytes chunk(4096);
+    for (int i = 0; i < 64; ++i) {
+        feed(session::encode_data_header(chunk.size()));
+        feed(Slice::copy_of(chunk));
+    }
+    disk.restart();
+    ASSERT_GT(disk.poll(), 0u) << "a write was under way";
+    node->on_reset(Errc::closed, "the session is gone");
+    alive.reset();
+    strand.restart();
+    strand.poll();
+    disk.restart();
+    EXPECT_EQ(disk.poll(), 0u);
+    node.reset();
+    EXPECT_TRUE(storage->files().empty()) << "whoever held the part has removed it";
 }
 
 }  // namespace
