@@ -134,6 +134,7 @@ Registration some_service(Choices& choices) {
     if (choice & 2) out.subtypes = {"_g"};
     if (choice & 4) out.uniqueness = Uniqueness::known_unique;
     if (choice & 8) out.on_conflict = OnConflict::report;
+    if (choice & 64) out.on_conflict = OnConflict::keep;
     if (choice & 16) out.listing = Listing::unlisted;
     if (choice & 32) out.occupancy = Occupancy::one;
     return out;

@@ -25,6 +25,8 @@ enum class Uniqueness {
 enum class OnConflict {
     rename,  ///< go on as "Name (2)", "Name (3)" ...
     report,  ///< stop announcing it and say who holds it; `probe_again` starts over
+    keep,    ///< announce it again and go on: the name holds a key's fingerprint, so whoever contradicts
+             ///< forges
 };
 
 /// Whether browsing finds the instance, or only those who know its name.

@@ -118,6 +118,8 @@ void MdnsResponder::check(Entry& entry, const names::Record& theirs, const names
     }
     if (theirs.name != entry.name || theirs.ttl == 0 || !is_conflict(entry, *place, theirs, links)) return;
     ++conflicts_;
+    if (entry.registration && entry.registration->on_conflict == OnConflict::keep)
+        return defend(entry, *place, now);
     if (place->answers()) return start_probing(*place, retry_time(entry, now));
     // An answer to a one-shot query of ours is as good as one to a probe.
     const bool has_asked = place->step > 0 || info.arrival == Arrival::one_shot;
@@ -135,6 +137,15 @@ bool MdnsResponder::is_conflict(const Entry& entry, const Presence& presence, co
     if (presence.phase == Phase::probing) return true;  // section 8.1: any record of the name
     return std::ranges::any_of(presence.records,
                                [&](const auto& own) { return own.unique && own.record.type == theirs.type; });
+}
+
+// The same data once more, so that the caches of others are right again (section 10.2); each record at most
+// once in a second, as always.
+void MdnsResponder::defend(Entry& entry, Presence& presence, TimePoint now) {
+    if (presence.phase != Phase::established) return;  // being said anyway
+    presence.phase = Phase::announcing;
+    presence.step = 1;
+    presence.next = retry_time(entry, now);
 }
 
 // Slow until ten seconds passed without any conflict: whoever contradicts us for ever must not make us probe

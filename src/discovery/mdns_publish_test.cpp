@@ -121,6 +121,31 @@ TEST(MdnsPublish, OnConflictReportComesAtOnceForANameThatIsHeld) {
     EXPECT_EQ(wire.packets([](const Sent& sent) { return sent.from == SendFrom::ephemeral; }).size(), 1U);
 }
 
+TEST(MdnsPublish, ANameThatIsKeptIsSaidAgainAndNeverGivenUp) {
+    Wire wire;
+    auto& host = wire.add();
+    auto kept = service("svc");
+    kept.on_conflict = OnConflict::keep;
+    ASSERT_TRUE(host.engine->advertise(kept, wire.now));
+    wire.run_for(3s);
+    const auto begin = wire.now;
+    for (int i = 0; i < 20; ++i) {
+        wire.inject(response({srv(kName, "evil.local", 1), txt(kName, "\x03z=1")}));
+        wire.run_for(500ms);
+    }
+    const auto told = Wire::told(host);
+    ASSERT_EQ(told.size(), 1U) << "announced once, no conflict told";
+    const auto said = wire.packets(
+        [](const Sent& sent) { return is_response(sent) && has_answer(sent, DnsType::srv); }, begin);
+    EXPECT_GE(said.size(), 5U);
+    EXPECT_LE(said.size(), 11U) << "each record at most once in a second";
+    EXPECT_TRUE(wire.packets(is_probe).empty());
+    wire.log.clear();
+    wire.inject(query({ask(kName, DnsType::srv)}));
+    wire.run_for(2s);
+    EXPECT_FALSE(wire.packets([](const Sent& sent) { return has_answer(sent, DnsType::srv); }).empty());
+}
+
 TEST(MdnsPublish, Section8_2_OfTwoThatProbeTogetherExactlyOneGetsTheName) {
     for (int port = 4700; port < 4720; ++port) {  // the larger data wins, whoever starts first
         Wire wire;

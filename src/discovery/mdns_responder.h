@@ -128,6 +128,7 @@ private:
                const PacketInfo& info, const LinkTable& links, TimePoint now);
     bool is_conflict(const Entry& entry, const Presence& presence, const names::Record& theirs,
                      const LinkTable& links) const;
+    void defend(Entry& entry, Presence& presence, TimePoint now);
     void lose_name(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now);
     void rename_service(Entry& entry, const NameHolder& holder, const LinkTable& links, TimePoint now);
     void rename_host(const LinkTable& links, TimePoint now);
