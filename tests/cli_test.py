@@ -266,6 +266,16 @@ class Sessions(CliTest):
         self.assertTrue(forgotten["was_pinned"])
         self.join(other)
 
+    def test_one_device_hosts_two_groups(self):
+        both = {group: self.start("mixer", "host", group) for group in ("stage", "other")}
+        for process in both.values():
+            process.expect("hosting", PATIENCE)
+        time.sleep(2.5)  # both have probed for their groups' names and announced them
+        for group, process in both.items():
+            self.assertIsNone(process.wait(0), f"the coordinator of '{group}' has ended")
+            member = self.start("left-" + group, "join", group, "--for", "0.1")
+            self.assertEqual(member.expect("joined", PATIENCE)["group"], group)
+
     def test_a_second_coordinator_of_the_group_gives_way(self):
         self.host()
         time.sleep(2)  # until the first has the name for itself: RFC 6762 sections 8.1 and 8.3

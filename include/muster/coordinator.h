@@ -61,9 +61,10 @@ void start_host(boost::asio::any_io_executor executor, HostOptions options, Coor
 }
 
 /// Starts hosting: opens the sockets, announces the group. Completes as soon as members can join, which takes
-/// no network round trip. If another coordinator holds the group on this network and nobody has joined yet,
-/// the session ends with name_in_use; later than that the event GroupContested tells it. Errors: bad_name,
-/// bad_input, too_large, storage (identity), already_exists (port taken), system.
+/// no network round trip. If another coordinator holds the group on this network (mDNS says so, and it has proved
+/// its key), nobody has joined yet, and the group has not been announced, the session ends with name_in_use;
+/// later than that the event GroupContested tells it. Errors: bad_name, bad_input, too_large, storage
+/// (identity), already_exists (port taken), system.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto host(boost::asio::any_io_executor executor, HostOptions options = {}, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Coordinator>)>(

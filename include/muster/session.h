@@ -47,8 +47,8 @@ struct FileOffered {
     IncomingFile file;
 };
 
-/// Another coordinator claims the same group on the network (coordinators only). This one goes on, but
-/// newcomers may find the other.
+/// Another coordinator hosts the same group on the network and has proved its key (coordinators only). This one
+/// goes on, but newcomers may find the other. Once per rival.
 struct GroupContested {
     std::string holder;  ///< For people: its name, id and address as far as they are known.
 };

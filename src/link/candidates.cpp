@@ -6,6 +6,10 @@
 namespace muster::link {
 namespace {
 
+constexpr std::uint16_t kLastSystemPort =
+    1023;  // RFC 6335 section 6: DNS, NTP and all others worth reflecting to
+constexpr std::uint16_t kMdnsPort = 5353;
+
 /// Why nothing can be sent from this interface to an address of this kind; nullopt if it can.
 std::optional<std::string> obstacle(const Interface& interface, const IpAddress& remote) {
     if (!interface.up) return interface.name + " is switched off";
@@ -41,6 +45,17 @@ bool in_subnet(const InterfaceAddress& own, const IpAddress& address) {
     if (!std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bits / 8), b.begin())) return false;
     const unsigned rest = bits % 8;
     return rest == 0 || (a[bits / 8] >> (8 - rest)) == (b[bits / 8] >> (8 - rest));
+}
+
+bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces) {
+    if (heard.port <= kLastSystemPort || heard.port == kMdnsPort) return false;
+    if (heard.address.is_multicast() || heard.address.is_unspecified()) return false;
+    if (heard.address.is_link_local()) return true;
+    return std::ranges::any_of(interfaces, [&](const Interface& interface) {
+        if (heard.interface != InterfaceIndex::none && heard.interface != interface.index) return false;
+        return std::ranges::any_of(interface.addresses,
+                                   [&](const auto& own) { return in_subnet(own, heard.address); });
+    });
 }
 
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces) {

@@ -23,6 +23,11 @@ struct Candidates {
 /// routing says.
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces);
 
+/// True if an endpoint that anybody on the network may have named is worth a packet of ours: its address is
+/// link-local or in a subnet of the interface that it was heard on (of any, for none), and its port is none of
+/// the well-known ones, nor that of mDNS. So nobody can make us send to the rest of the world.
+bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces);
+
 /// True if `address` is in the subnet of `own`.
 bool in_subnet(const InterfaceAddress& own, const IpAddress& address);
 

@@ -2,7 +2,17 @@
 
 #include <algorithm>
 
+#include "link/candidates.h"
+
 namespace muster::node {
+
+namespace {
+
+// Whoever holds a name answers a probe and a handshake in milliseconds; with this, five lost probes are made up
+// for.
+constexpr Duration kHolderPatience = std::chrono::seconds{1};
+
+}  // namespace
 
 Result<std::unique_ptr<CoordinatorCore>> CoordinatorCore::create(link::LinkOptions link,
                                                                  session::CoordinatorOptions session,
@@ -33,6 +43,7 @@ void CoordinatorCore::on_datagram(const link::Path& from, ByteView datagram, std
 
 void CoordinatorCore::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
+    interfaces_.assign(interfaces.begin(), interfaces.end());
     links_.on_interfaces(interfaces, now);
 }
 
@@ -40,10 +51,11 @@ void CoordinatorCore::on_timer(TimePoint now) {
     now_ = now;
     links_.on_timer(now);
     session_->on_timer(now);
+    dispute_.on_timer(now);
 }
 
 TimePoint CoordinatorCore::next_wakeup() const {
-    return std::min(links_.next_wakeup(), session_->next_wakeup());
+    return std::min({links_.next_wakeup(), session_->next_wakeup(), dispute_.next_wakeup()});
 }
 
 bool CoordinatorCore::flush(TimePoint now) {
@@ -51,23 +63,70 @@ bool CoordinatorCore::flush(TimePoint now) {
     session_->flush(now);
     links_.flush(now);
     session_->flush(now);  // what the links told while they wrote: streams became writable, links ended
-    return links_.flush(now);
+    if (visited_) visited_->close(link::kLostCode, "only asked who holds the group's name");
+    const bool more = links_.flush(now);
+    return tell_verdict() || more;
 }
 
-bool CoordinatorCore::on_admit(const DeviceId&, std::optional<link::DialId>) {
+// --- the group's name
+// ----------------------------------------------------------------------------------------------------
+
+void CoordinatorCore::on_name_claimed(NameClaim claim, TimePoint now) {
+    now_ = now;
+    if (!dispute_.on_claim(std::move(claim))) return;
+    const NameClaim& asked = dispute_.claim();
+    if (!link::is_neighbour(asked.at, interfaces_)) return on_holder_answer({});
+    link::RaceOptions race;
+    race.expected = asked.id;
+    race.patience = kHolderPatience;
+    const link::Candidates candidates = link::gather(asked.at, interfaces_);
+    asking_ = links_.dial(race, candidates.paths, now);
+    links_.no_more_candidates(*asking_);
+}
+
+void CoordinatorCore::on_holder_answer(const std::optional<DeviceId>& proven) {
+    asking_.reset();
+    dispute_.on_answer(proven, session_->roster().peers.size() > 1, now_);
+}
+
+bool CoordinatorCore::tell_verdict() {
+    const auto verdict = dispute_.take_verdict();
+    if (!verdict || !on_verdict_) return false;
+    on_verdict_(*verdict);
+    return true;
+}
+
+// --- links
+// ---------------------------------------------------------------------------------------------------------------
+
+bool CoordinatorCore::on_admit(const DeviceId& peer, std::optional<link::DialId> dial) {
+    if (dial) return !dispute_.claim().id || peer == *dispute_.claim().id;
     return true;  // refusing needs a reason, and only the session can tell it to the other side
 }
 
 link::LinkHandler& CoordinatorCore::on_link_up(link::LinkPort& link, const link::LinkFacts&,
-                                               std::optional<link::DialId>) {
+                                               std::optional<link::DialId> dial) {
+    if (dial) {
+        visited_ = &link;
+        on_holder_answer(link.peer());
+        return visitor_;
+    }
     ports_[link.peer()] = &link;
     return session_->on_link_up(link, now_);
 }
 
 void CoordinatorCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
+    if (visited_ == &link) {
+        visited_ = nullptr;
+        return;
+    }
     if (const auto found = ports_.find(link.peer()); found != ports_.end() && found->second == &link)
         ports_.erase(found);
     session_->on_link_down(link, session_end(end), now_);
+}
+
+void CoordinatorCore::on_dial_failed(link::DialId dial, Error) {
+    if (asking_ == dial) on_holder_answer({});
 }
 
 session::LinkEnd session_end(const link::LinkEnd& end) {

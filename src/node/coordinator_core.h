@@ -1,14 +1,20 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "link/link_engine.h"
 #include "node/core.h"
+#include "node/name_dispute.h"
 #include "session/coordinator_engine.h"
 
 namespace muster::node {
 
-/// A coordinator without sockets: its links and its sessions. An engine; one strand.
+using NameHandler = std::function<void(const NameVerdict&)>;
+
+/// A coordinator without sockets: its links, its sessions, and its dispute with others about the group's name.
+/// An engine; one strand.
 class CoordinatorCore final : public Core, private link::LinkEvents {
 public:
     /// All references must outlive the core. Errors: those of session::CoordinatorEngine::create.
@@ -22,6 +28,14 @@ public:
     /// How a member's link runs now; null if it has none.
     const link::LinkPort* link_of(const DeviceId& member) const;
 
+    /// Who hears what has become of claims; called at the end of flush(), where everything may be called.
+    void set_name_handler(NameHandler handler) { on_verdict_ = std::move(handler); }
+    /// The group's name has been announced as ours.
+    void on_name_announced() { dispute_.on_announced(); }
+    /// mDNS says that another holds the group's name: it is asked for its key, by a probe and a handshake. Nobody
+    /// is asked who is not a neighbour (link::is_neighbour).
+    void on_name_claimed(NameClaim claim, TimePoint now);
+
     // Core
     void on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) override;
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now) override;
@@ -30,6 +44,17 @@ public:
     bool flush(TimePoint now) override;
 
 private:
+    /// Stands at our end of a link that was made only to see whose key is there.
+    struct Visitor final : link::LinkHandler {
+        void on_stream_data(link::StreamId, ByteView, bool) override {}
+        void on_stream_reset(link::StreamId, std::uint64_t) override {}
+        void on_stop_sending(link::StreamId, std::uint64_t) override {}
+        void on_stream_closed(link::StreamId) override {}
+        void on_stream_writable(link::StreamId) override {}
+        void on_streams_available(link::Direction) override {}
+        void on_datagram(ByteView) override {}
+    };
+
     CoordinatorCore(link::LinkOptions link, Randomness& random, link::Medium& medium);
 
     // link::LinkEvents
@@ -37,9 +62,18 @@ private:
     link::LinkHandler& on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                   std::optional<link::DialId> dial) override;
     void on_link_end(link::LinkPort& link, const link::LinkEnd& end) override;
-    void on_dial_failed(link::DialId, Error) override {}  // a coordinator does not dial
+    void on_dial_failed(link::DialId dial, Error why) override;
+
+    void on_holder_answer(const std::optional<DeviceId>& proven);
+    bool tell_verdict();
 
     TimePoint now_{};
+    std::vector<Interface> interfaces_;
+    NameDispute dispute_;
+    NameHandler on_verdict_;
+    std::optional<link::DialId> asking_;  // the holder of the name
+    Visitor visitor_;
+    link::LinkPort* visited_ = nullptr;
     link::LinkEngine links_;
     std::unordered_map<DeviceId, link::LinkPort*> ports_;
     std::unique_ptr<session::CoordinatorEngine> session_;

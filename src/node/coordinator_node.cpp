@@ -1,5 +1,7 @@
 #include "node/coordinator_node.h"
 
+#include <algorithm>
+
 #include <boost/asio/ip/host_name.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
@@ -11,18 +13,6 @@
 namespace muster::detail {
 
 namespace asio = boost::asio;
-
-namespace {
-
-std::string told(const discovery::NameHolder& holder) {
-    const auto name = holder.txt.get("name");
-    const auto id = holder.txt.get("id");
-    std::string text = name ? "'" + std::string{*name} + "'" : std::string{"another coordinator"};
-    if (id) text += " (" + std::string{id->substr(0, 8)} + "...)";
-    return text + " at " + holder.source.to_string();
-}
-
-}  // namespace
 
 Result<std::shared_ptr<CoordinatorNode>> CoordinatorNode::create(const asio::any_io_executor& executor,
                                                                  HostOptions options) {
@@ -82,29 +72,57 @@ void CoordinatorNode::advertise() {
     discovery::MdnsServiceOptions service;
     service.host = node::host_label(id());
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
-    for (auto& registration : node::coordinator_registrations(options_.group, options_.name, id(), port_)) {
-        auto running = mdns_->advertise(registration, [this](const auto& event) { on_conflict(event); });
-        if (running) advertisements_.push_back(std::move(*running));
-    }
+    core_->set_name_handler([this](const auto& verdict) { on_name_verdict(verdict); });
+    const auto names = node::coordinator_names(options_.group, options_.name, id(), port_);
+    if (auto running = mdns_->advertise(names.own, [](const auto&) {})) own_name_ = std::move(*running);
+    if (auto running = mdns_->advertise(names.shared, [this](const auto& event) { on_name(event); }))
+        shared_name_ = std::move(*running);
     if (const auto started = mdns_->start(); !started)
         log_line(LogLevel::warning,
                  "not announced by mDNS, members need the address: " + started.error().explain());
 }
 
-void CoordinatorNode::on_conflict(const discovery::AdvertiseEvent& event) {
-    if (event.kind != discovery::AdvertiseEvent::Kind::conflict || ending_) return;
-    const std::string holder = told(event.holder);
-    if (core_->session().roster().peers.size() > 1) return push(GroupContested{holder});
-    ending_ =
-        Error{Errc::name_in_use, "the group '" + options_.group + "' is hosted already by " + holder}
-            .saw({"announce", interface_name(event.holder.source.interface), "the name is held by " + holder})
-            .cure("join that coordinator, or host another group");
-    core_->session().abort(SteadyClock::now());
+void CoordinatorNode::on_name(const discovery::AdvertiseEvent& event) {
+    using Kind = discovery::AdvertiseEvent::Kind;
+    if (ending_) return;
+    if (event.kind == Kind::announced) core_->on_name_announced();
+    if (event.kind != Kind::conflict) return;
+    node::NameClaim claim = node::claim_of(event.holder, options_.group);
+    if (is_us(claim.at)) claim.at = {};  // we would answer ourselves
+    core_->on_name_claimed(std::move(claim), SteadyClock::now());
     runner_->poke();
 }
 
+bool CoordinatorNode::is_us(const Endpoint& endpoint) const {
+    const auto has_it = [&](const Interface& interface) {
+        return std::ranges::find(interface.addresses, endpoint.address, &InterfaceAddress::address) !=
+               interface.addresses.end();
+    };
+    return endpoint.port == port_ && std::ranges::any_of(runner_->interfaces(), has_it);
+}
+
+void CoordinatorNode::on_name_verdict(const node::NameVerdict& verdict) {
+    using Kind = node::NameVerdict::Kind;
+    if (ending_) return;
+    switch (verdict.kind) {
+        case Kind::probe_again: return mdns_->probe_again(shared_name_.id);
+        case Kind::contested: return push(GroupContested{verdict.told});
+        case Kind::unproven:
+            return log_line(LogLevel::warning, "the name of the group '" + options_.group +
+                                                   "' is claimed by " + verdict.told +
+                                                   ", where nobody proves to host it: going on as before");
+        case Kind::taken: break;
+    }
+    ending_ =
+        Error{Errc::name_in_use, "the group '" + options_.group + "' is hosted already by " + verdict.told}
+            .saw({"announce", "mdns", "the name is held by " + verdict.told + ", which proved its key"})
+            .cure("join that coordinator, or host another group");
+    core_->session().abort(SteadyClock::now());
+}
+
 void CoordinatorNode::on_closing() {
-    advertisements_.clear();  // says goodbye
+    own_name_ = {};  // says goodbye
+    shared_name_ = {};
     if (mdns_) mdns_->stop();
 }
 

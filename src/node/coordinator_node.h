@@ -27,7 +27,9 @@ public:
 private:
     Result<void> make_core();
     void advertise();
-    void on_conflict(const discovery::AdvertiseEvent& event);
+    void on_name(const discovery::AdvertiseEvent& event);
+    void on_name_verdict(const node::NameVerdict& verdict);
+    bool is_us(const Endpoint& endpoint) const;
 
     // SessionNode
     session::StreamPort& streams() override { return core_->session(); }
@@ -54,7 +56,7 @@ private:
     std::optional<Departure> ending_;  // what will be said in SessionEnded
     std::unique_ptr<node::CoordinatorCore> core_;
     std::unique_ptr<discovery::MdnsService> mdns_;
-    std::vector<discovery::Advertisement> advertisements_;
+    discovery::Advertisement own_name_, shared_name_;
 };
 
 }  // namespace muster::detail

@@ -1,6 +1,7 @@
 #include "node/group_names.h"
 
 #include "base/crypto.h"
+#include "base/text.h"
 
 #include "muster/session_types.h"
 
@@ -35,23 +36,32 @@ std::optional<DeviceId> coordinator_id(const TxtRecord& txt, std::string_view gr
     return DeviceId::parse(*id);
 }
 
-std::vector<discovery::Registration> coordinator_registrations(std::string_view group, std::string_view name,
-                                                               const DeviceId& id, std::uint16_t port) {
+std::string coordinator_name(const TxtRecord& txt) {
+    return cleaned(txt.get("name").value_or(std::string_view{}), kMaxNameSize);
+}
+
+std::string listed_instance(std::string_view group, const DeviceId& id) {
+    return id.to_string() + "-" + group_hash(group, 5);
+}
+
+CoordinatorNames coordinator_names(std::string_view group, std::string_view name, const DeviceId& id,
+                                   std::uint16_t port) {
     discovery::Registration own;
-    own.instance = id.to_string();
+    own.instance = listed_instance(group, id);
     own.type = kGroupType;
     own.subtypes = {group_subtype(group)};
     own.port = port;
     own.txt = coordinator_txt(group, name, id);
     own.uniqueness = discovery::Uniqueness::known_unique;
-    own.on_conflict = discovery::OnConflict::report;
+    own.on_conflict = discovery::OnConflict::keep;
     own.occupancy = discovery::Occupancy::one;
     discovery::Registration shared = own;
     shared.instance = coordinator_instance(group);
     shared.subtypes.clear();
     shared.uniqueness = discovery::Uniqueness::probe;
+    shared.on_conflict = discovery::OnConflict::report;
     shared.listing = discovery::Listing::unlisted;
-    return {std::move(own), std::move(shared)};
+    return {.own = std::move(own), .shared = std::move(shared)};
 }
 
 discovery::ResolveRequest unique_request(std::string_view group, std::vector<Endpoint> hints) {

@@ -11,7 +11,7 @@
 
 namespace muster::node {
 
-// How a group shows in DNS-SD: docs/PROTOCOL.md, "Names in DNS-SD".
+// How a group shows in DNS-SD. Docs: docs/DISCOVERY.md, "How a group shows".
 
 /// "coord-" and 16 base32 characters of the group's hash: the one name that members ask for.
 std::string coordinator_instance(std::string_view group);
@@ -23,10 +23,20 @@ std::string host_label(const DeviceId& id);
 TxtRecord coordinator_txt(std::string_view group, std::string_view name, const DeviceId& id);
 /// The device id in a coordinator's TXT record; nullopt if it has none or names another group.
 std::optional<DeviceId> coordinator_id(const TxtRecord& txt, std::string_view group);
-/// What a coordinator advertises: itself, listed under its group and known unique by its key; and the group's
-/// one name, which it may have to share with nobody.
-std::vector<discovery::Registration> coordinator_registrations(std::string_view group, std::string_view name,
-                                                               const DeviceId& id, std::uint16_t port);
+/// The instance of one coordinator in one group: its device id, "-" and 8 base32 characters of the group's
+/// hash, so that a device may host several groups.
+std::string listed_instance(std::string_view group, const DeviceId& id);
+
+/// The coordinator's name in its TXT record, cleaned as all text from others; empty if it has none.
+std::string coordinator_name(const TxtRecord& txt);
+
+/// What a coordinator advertises.
+struct CoordinatorNames {
+    discovery::Registration own;     ///< Itself in its group's list: unique by its key, never given up.
+    discovery::Registration shared;  ///< The group's one name, unlisted; another coordinator may hold it.
+};
+CoordinatorNames coordinator_names(std::string_view group, std::string_view name, const DeviceId& id,
+                                   std::uint16_t port);
 /// What a member asks: the group's one name at once, and beside it the list of all coordinators of the group.
 discovery::ResolveRequest unique_request(std::string_view group, std::vector<Endpoint> hints);
 discovery::BrowseRequest listing_request(std::string_view group);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "node/name_dispute.h"
+
 namespace muster::node {
 namespace {
 
@@ -37,11 +39,29 @@ TEST(FoundGroup, IsNothingWithoutGroupNameOrId) {
     }
 }
 
-// docs/PROTOCOL.md, "Names in DNS-SD": others must be able to compute these.
+// docs/DISCOVERY.md, "Names in DNS-SD": others must be able to compute these.
 TEST(GroupNames, AreThoseOfTheDocument) {
     EXPECT_EQ(coordinator_instance("stage"), "coord-" + group_subtype("stage").substr(2));
     EXPECT_EQ(group_subtype("stage"), "_gy77w3tmu24lb5725");
     EXPECT_EQ(host_label(device()), "m-abcdefghijklmnop");
+    EXPECT_EQ(listed_instance("stage", device()), device().to_string() + "-y77w3tmu");
+}
+
+TEST(GroupNames, OfTwoGroupsOnOneDeviceHaveNothingInCommon) {
+    const auto one = coordinator_names("stage", "mixer", device(), 4711);
+    const auto other = coordinator_names("foyer", "mixer", device(), 4712);
+    EXPECT_NE(one.own.instance, other.own.instance);
+    EXPECT_NE(one.shared.instance, other.shared.instance);
+    EXPECT_TRUE(check_instance_name(one.own.instance));
+}
+
+TEST(GroupNames, TextOfOthersIsCleaned) {
+    discovery::NameHolder holder;
+    ASSERT_TRUE(holder.txt.set("name", "\x1b[2Jowned\nmuster: run this"));
+    ASSERT_TRUE(holder.txt.set("id", "a\nb"));
+    const NameClaim claim = claim_of(holder, "stage");
+    EXPECT_EQ(claim.told.find_first_of("\n\x1b"), std::string::npos) << claim.told;
+    EXPECT_FALSE(claim.id);
 }
 
 }  // namespace

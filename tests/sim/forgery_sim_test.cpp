@@ -1,0 +1,188 @@
+// What somebody on the network reaches who can forge mDNS packets and has no key.
+#include <gtest/gtest.h>
+
+#include "link/probe.h"
+#include "names/dns_message.h"
+#include "session_rig.h"
+
+namespace muster {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace sim;
+using names::DnsType;
+using Kind = node::NameVerdict::Kind;
+
+names::DnsName dns(const std::string& text) { return *names::DnsName::parse(text); }
+
+names::Record record(const std::string& name, DnsType type, names::RecordData data, std::uint32_t ttl = 120) {
+    names::Record made;
+    made.name = dns(name);
+    made.type = type;
+    made.ttl = ttl;
+    made.cache_flush = type != DnsType::ptr;
+    made.data = std::move(data);
+    return made;
+}
+
+/// Says by mDNS what it likes, and has no key.
+class Forger {
+public:
+    Forger(SimNetwork& network, LanId lan) : network_(network), host_(network.add_host("forger")) {
+        eth_ = network.attach(host_, lan);
+    }
+
+    void say(std::vector<names::Record> answers) {
+        names::Header header;
+        header.response = header.authoritative = true;
+        names::MessageWriter writer{header, 8900};
+        for (const auto& each : answers) ASSERT_TRUE(writer.add(names::Section::answer, each));
+        const Bytes packet = writer.finish();
+        network_.send(host_, {.local = {.address = {}, .port = discovery::kMdnsPort},
+                              .remote = {*IpAddress::parse("ff02::fb"), discovery::kMdnsPort, eth_},
+                              .octets = packet});
+    }
+    /// SRV and TXT of an instance of `_muster._udp`.
+    static std::vector<names::Record> claim(const std::string& instance, const std::string& host,
+                                            std::uint16_t port, const std::string& id = {}) {
+        const std::string name = instance + "._muster._udp.local";
+        TxtRecord txt;
+        (void)txt.set("group", kGroup);
+        (void)txt.set("name", "rogue");
+        if (!id.empty()) (void)txt.set("id", id);
+        return {record(name, DnsType::srv, names::SrvData{0, 0, port, dns(host + ".local")}),
+                record(name, DnsType::txt, txt.to_wire())};
+    }
+    HostId host() const { return host_; }
+
+private:
+    SimNetwork& network_;
+    HostId host_;
+    InterfaceIndex eth_;
+};
+
+class Forgery : public testing::Test {
+protected:
+    /// The forger says the same again and again for so long.
+    void attack(Duration time, const std::vector<names::Record>& records) {
+        const TimePoint end = world.clock.now() + time;
+        while (world.clock.now() < end) {
+            forger.say(records);
+            world.clock.run_for(100ms);
+        }
+    }
+    void expect_joins_at_once(SimMember& member) {
+        member.start();
+        ASSERT_TRUE(world.clock.run_until([&] { return member.joined; }, 5s));
+        EXPECT_LE(member.joined_at - member.started, 150ms);
+    }
+
+    World world{1, 4};
+    Forger forger{world.network, world.lan};
+    SimCoordinator& coordinator = *world.coordinator;
+    const std::string shared = node::coordinator_instance(kGroup);
+    const std::string own = node::listed_instance(kGroup, coordinator.key.id());
+};
+
+TEST_F(Forgery, AClaimToTheGroupsNameDoesNotEndACoordinator) {
+    world.clock.run_for(3s);
+    attack(2s, Forger::claim(shared, "evil", 4711));
+    EXPECT_GE(coordinator.count(Kind::unproven), 1u);
+    EXPECT_EQ(coordinator.count(Kind::taken), 0u);
+    EXPECT_EQ(coordinator.count(Kind::contested), 0u) << "nobody has proved anything";
+    expect_joins_at_once(*world.members[0]);
+}
+
+TEST_F(Forgery, AClaimBeforeTheFirstAnnouncementDoesNotEndACoordinatorEither) {
+    attack(2s, Forger::claim(shared, "evil", 4711));
+    EXPECT_GE(coordinator.count(Kind::unproven), 1u);
+    EXPECT_EQ(coordinator.count(Kind::taken), 0u);
+    expect_joins_at_once(*world.members[0]);
+}
+
+TEST_F(Forgery, ClaimsToBothNamesDoNotHideACoordinator) {
+    world.clock.run_for(3s);
+    expect_joins_at_once(*world.members[0]);
+    auto both = Forger::claim(shared, "evil", 4711);
+    for (auto& each : Forger::claim(own, "evil", 4711)) both.push_back(each);
+    attack(2s, both);
+    forger.say(both);
+    expect_joins_at_once(*world.members[1]);
+    world.clock.run_for(6s);
+    expect_joins_at_once(*world.members[2]);
+}
+
+TEST_F(Forgery, TheNameIsTakenBackWhenTheForgerHasGone) {
+    world.clock.run_for(3s);
+    ASSERT_EQ(coordinator.announced, 1);
+    attack(20s, Forger::claim(shared, "evil", 4711));
+    const int before = coordinator.announced;
+    world.clock.run_for(61s);  // the longest pause
+    EXPECT_GT(coordinator.announced, before);
+}
+
+TEST_F(Forgery, NobodyIsProbedOnAWellKnownPort) {
+    world.clock.run_for(3s);
+    std::size_t probes = 0;
+    world.network.set_trace([&](const TraceEvent& event) {
+        probes +=
+            event.to == forger.host() && event.from != event.to && event.size >= link::kProbeSize ? 1 : 0;
+    });
+    attack(2s, Forger::claim(shared, "evil", 4711));
+    EXPECT_GT(probes, 0u) << "negative control: a neighbour may be asked";
+    probes = 0;
+    attack(5s, Forger::claim(shared, "evil", 53));
+    world.network.set_trace(nullptr);
+    EXPECT_EQ(probes, 0u);
+    EXPECT_GE(coordinator.count(Kind::unproven), 1u);
+}
+
+/// Two true coordinators: what mDNS says is proved by a handshake.
+class Rivals : public Forgery {
+protected:
+    void add_rival() {
+        const auto host = world.network.add_host("rival");
+        world.network.attach(host, world.lan);
+        rival = std::make_unique<SimCoordinator>(world.clock, world.network, host, Profile::balanced, 77);
+        rival->start();
+    }
+    ~Rivals() override {
+        if (rival) rival->node.kill();
+    }
+    std::unique_ptr<SimCoordinator> rival;
+};
+
+TEST_F(Rivals, TheSecondOfTwoCoordinatorsIsToldInMilliseconds) {
+    world.clock.run_for(3s);
+    const TimePoint begun = world.clock.now();
+    add_rival();
+    ASSERT_TRUE(world.clock.run_until([&] { return !rival->verdicts.empty(); }, 5s));
+    EXPECT_EQ(rival->verdicts[0].kind, Kind::taken);
+    EXPECT_LE(rival->verdicts[0].when - begun, 20ms);
+    world.clock.run_for(5s);
+    EXPECT_TRUE(coordinator.verdicts.empty());
+    EXPECT_EQ(coordinator.joined, 0u) << "who only asks for the key is no member";
+    EXPECT_EQ(coordinator.core->links().links(), 0u);
+    EXPECT_EQ(rival->core->links().links(), 0u);
+}
+
+TEST_F(Rivals, TwoCoordinatorsThatMeetLaterGoOnAndAreToldOnce) {
+    const auto host = coordinator.node.host();
+    world.network.partition(world.lan, {&host, 1});
+    add_rival();
+    world.clock.run_for(5s);
+    ASSERT_EQ(rival->announced, 1);
+    world.network.heal(world.lan);
+    attack(1s, {record("x.local", DnsType::a, *IpAddress::parse("10.0.0.1"))});  // nothing
+    expect_joins_at_once(*world.members[0]);
+    coordinator.node.discovery({}).update_txt(coordinator.shared_name.id, {});  // announced again: they meet
+    world.clock.run_for(200s);
+    const std::size_t told = coordinator.count(Kind::contested) + rival->count(Kind::contested);
+    EXPECT_GE(told, 1u);
+    EXPECT_LE(coordinator.count(Kind::contested), 1u);
+    EXPECT_LE(rival->count(Kind::contested), 1u);
+    EXPECT_EQ(coordinator.count(Kind::taken) + rival->count(Kind::taken), 0u);
+}
+
+}  // namespace
+}  // namespace muster

@@ -1,0 +1,204 @@
+#pragma once
+
+// A coordinator and members with every engine of the real ones, discovery included, in virtual time.
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/coordinator_core.h"
+#include "node/group_names.h"
+#include "node/member_core.h"
+#include "sim/sim_node.h"
+
+namespace muster::sim {
+
+using namespace std::chrono_literals;
+
+inline constexpr std::uint16_t kPort = 4711;
+inline constexpr char kGroup[] = "stage";
+
+inline DeviceKey key_of(std::uint32_t number) {
+    Bytes seed(32);
+    std::memcpy(seed.data(), &number, sizeof number);
+    return DeviceKey::from_seed(seed).value();
+}
+
+template <class Listener>
+class NoStreams : public Listener {
+    void on_stream_opened(StreamHandle, const DeviceId&, ByteView) override {}
+    void on_stream_data(StreamHandle, ByteView, bool) override {}
+    void on_stream_reset(StreamHandle, std::uint64_t, std::string_view) override {}
+    void on_stream_writable(StreamHandle) override {}
+    void on_stream_delivered(StreamHandle) override {}
+};
+
+/// Adds an event to the hash of a run.
+inline void mix_in(std::uint64_t& hash, std::uint64_t number, TimePoint when) {
+    hash = mix(mix(hash, number), static_cast<std::uint64_t>(when.time_since_epoch().count()));
+}
+
+struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
+    SimCoordinator(SimClock& the_clock, SimNetwork& network, HostId host, Profile profile,
+                   std::uint32_t number = 1)
+        : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
+        link::LinkOptions links{key};
+        links.group = link::group_tag(kGroup);
+        links.profile = profile;
+        session::CoordinatorOptions session;
+        session.name = "coordinator";
+        core = node::CoordinatorCore::create(links, session, network.random(host), node, *this).value();
+    }
+    void start() {
+        node.start(*core);
+        auto& discovery = node.discovery(node::host_label(key.id()));
+        core->set_name_handler([this](const auto& verdict) { on_verdict(verdict); });
+        const auto names = node::coordinator_names(kGroup, "coordinator", key.id(), kPort);
+        own_name = discovery.advertise(names.own, [](const auto&) {}).value();
+        shared_name =
+            discovery.advertise(names.shared, [this](const auto& event) { on_name(event); }).value();
+        node.turn();
+    }
+    void on_name(const discovery::AdvertiseEvent& event) {
+        using Kind = discovery::AdvertiseEvent::Kind;
+        if (event.kind == Kind::announced) core->on_name_announced();
+        if (event.kind == Kind::announced) ++announced;
+        if (event.kind == Kind::conflict)
+            core->on_name_claimed(node::claim_of(event.holder, kGroup), clock.now());
+    }
+    void on_verdict(const node::NameVerdict& verdict) {
+        verdicts.push_back({verdict.kind, clock.now()});
+        if (verdict.kind == node::NameVerdict::Kind::probe_again)
+            node.discovery({}).probe_again(shared_name.id);
+    }
+    std::size_t count(node::NameVerdict::Kind kind) const {
+        return static_cast<std::size_t>(std::ranges::count(verdicts, kind, &Verdict::kind));
+    }
+    void on_join_request(const JoinRequest&) override {}
+    void on_member_joined(const PeerInfo&) override {
+        ++joined;
+        last_join = clock.now();
+        mix_in(hash, joined, last_join);
+    }
+    void on_member_left(const PeerInfo&, const Departure& how) override {
+        ++left;
+        lost += how.is_lost() ? 1 : 0;
+        last_leave = clock.now();
+        mix_in(hash, left, last_leave);
+    }
+    void on_message(const session::MessageView& message) override {
+        ++messages;
+        core->session().consume_messages(message.from, message.payload.size());
+    }
+    void on_undelivered(const Undelivered&) override {}
+    void on_writable(const DeviceId&) override {}
+    void on_interrupted(const DeviceId&, const Error&) override {}
+    void on_resumed(const DeviceId&) override {}
+    void on_closed() override { closed = true; }
+
+    SimClock& clock;
+    SimNode node;
+    DeviceKey key;
+    std::unique_ptr<node::CoordinatorCore> core;
+    struct Verdict {
+        node::NameVerdict::Kind kind;
+        TimePoint when;
+    };
+    discovery::Advertisement own_name, shared_name;
+    std::vector<Verdict> verdicts;
+    int announced = 0;  // the group's name
+    std::size_t joined = 0, left = 0, lost = 0, messages = 0;
+    TimePoint last_join{}, last_leave{};
+    std::uint64_t hash = 0;
+    bool closed = false;
+};
+
+struct SimMember final : NoStreams<node::MemberCoreListener> {
+    SimMember(SimClock& the_clock, SimNetwork& network, HostId host, std::uint32_t number, Profile profile)
+        : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
+        node::MemberCoreOptions options;
+        options.group = kGroup;
+        link::LinkOptions links{key};
+        links.profile = profile;
+        session::MemberOptions session;
+        session.name = "member " + std::to_string(number);
+        core = node::MemberCore::create(options, links, session, network.random(host), node, *this).value();
+    }
+    void start() {
+        started = clock.now();
+        node.start(*core);
+        core->start(started);
+        auto& discovery = node.discovery(node::host_label(key.id()));
+        const auto found = [this](const ServiceEvent& event) {
+            const auto id = node::coordinator_id(event.instance.txt, kGroup);
+            if (event.kind != ServiceEvent::Kind::left)
+                core->on_found(id, event.instance.endpoints, clock.now());
+        };
+        watches.push_back(discovery.resolve_unique(node::unique_request(kGroup, {}), found).value());
+        watches.push_back(discovery.browse(node::listing_request(kGroup), found).value());
+        node.turn();
+    }
+    void on_connected(const DeviceId&, const link::LinkFacts&) override {
+        clock.after({}, [this] { watches.clear(); });
+    }
+    void on_connect_failed(const Error& why) override { failure = why; }
+    void on_joined(const PeerInfo&) override {
+        joined = true;
+        joined_at = clock.now();
+    }
+    void on_roster(const Roster& roster) override { peers = roster.peers.size(); }
+    void on_peer_joined(const PeerInfo&) override {}
+    void on_peer_left(const PeerInfo&, const Departure&) override {}
+    void on_message(const session::MessageView& message) override {
+        ++messages;
+        core->session().consume_messages(message.payload.size());
+    }
+    void on_undelivered(const Undelivered&) override {}
+    void on_writable() override {}
+    void on_interrupted(const Error&) override {}
+    void on_resumed() override {}
+    void on_ended(const Departure& how) override { ended = how; }
+
+    SimClock& clock;
+    SimNode node;
+    DeviceKey key;
+    std::unique_ptr<node::MemberCore> core;
+    std::vector<discovery::Subscription> watches;
+    TimePoint started{}, joined_at{};
+    bool joined = false;
+    std::size_t peers = 0, messages = 0;
+    std::optional<Departure> ended;
+    std::optional<Error> failure;
+};
+
+struct World {
+    World(std::uint64_t seed, std::uint32_t members, LanOptions lan_options = {},
+          Profile profile = Profile::balanced)
+        : network(clock, seed), lan(network.add_lan(lan_options)) {
+        const auto host = network.add_host("coordinator");
+        network.attach(host, lan);
+        coordinator = std::make_unique<SimCoordinator>(clock, network, host, profile);
+        coordinator->start();
+        for (std::uint32_t i = 0; i < members; ++i) {
+            const auto at = network.add_host("member " + std::to_string(i));
+            network.attach(at, lan);
+            this->members.push_back(std::make_unique<SimMember>(clock, network, at, i + 2, profile));
+        }
+    }
+    ~World() {
+        for (auto& member : members) member->node.kill();
+        coordinator->node.kill();
+    }
+    bool all_joined() const { return coordinator->joined == members.size(); }
+
+    SimClock clock;
+    SimNetwork network;
+    LanId lan;
+    std::unique_ptr<SimCoordinator> coordinator;
+    std::vector<std::unique_ptr<SimMember>> members;
+};
+
+}  // namespace muster::sim
