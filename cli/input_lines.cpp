@@ -32,7 +32,7 @@ int own_standard_input() {
 
 }  // namespace
 
-InputLines::InputLines(asio::any_io_executor executor) : input_(std::move(executor), own_standard_input()) {}
+InputLines::InputLines(const asio::any_io_executor& executor) : input_(executor, own_standard_input()) {}
 
 asio::awaitable<bool> InputLines::fill() {
     std::array<char, 16 * 1024> piece;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by the read

@@ -15,7 +15,7 @@ public:
     /// Longer lines are cut into pieces of this size: as long as a message may be.
     static constexpr std::size_t kMaxLine = 1 << 20;
 
-    explicit InputLines(boost::asio::any_io_executor executor);
+    explicit InputLines(const boost::asio::any_io_executor& executor);
 
     /// The next line without its end; nullopt at the end of the input. Cancellation: terminal.
     boost::asio::awaitable<std::optional<std::string>> next();

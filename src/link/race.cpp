@@ -33,7 +33,7 @@ std::string milliseconds(Duration value) {
 }  // namespace
 
 Race::Race(RaceOptions options, Randomness& random, TimePoint now)
-    : options_(std::move(options)), random_(random), deadline_(now + options_.patience) {}
+    : options_(options), random_(random), deadline_(now + options_.patience) {}
 
 void Race::add(const Path& path, TimePoint now) {
     const auto known = std::ranges::find(candidates_, path, &Candidate::path);
@@ -156,6 +156,7 @@ std::size_t Race::count(State state) const {
 
 std::vector<Evidence> Race::evidence(TimePoint now) const {
     std::vector<Evidence> seen;
+    seen.reserve(candidates_.size());
     for (const Candidate& candidate : candidates_)
         seen.push_back({candidate.probes > 0 ? "probe" : "candidate", candidate.path.to_string(),
                         describe(candidate, now)});
@@ -163,7 +164,7 @@ std::vector<Evidence> Race::evidence(TimePoint now) const {
 }
 
 Error Race::failure(TimePoint now) const {
-    if (stranger_) {
+    if (stranger_ && options_.expected) {
         Error error{Errc::untrusted, "the device that answers is " + stranger_->short_string() + "..., not " +
                                          options_.expected->short_string() + "..."};
         for (auto& seen : evidence(now)) error.saw(std::move(seen));
