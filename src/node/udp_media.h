@@ -62,8 +62,8 @@ private:
     void read(Socket& socket);
     void deliver(const os::ReceivedDatagram& batch);
     void keep(Socket& socket, Pending pending);
-    void wait_writable(const std::shared_ptr<Socket>& socket);
-    void drain(Socket& socket);
+    void wait_to_send(const std::shared_ptr<Socket>& socket, int error);
+    int drain(Socket& socket);
 
     boost::asio::any_io_executor executor_;
     std::array<std::shared_ptr<Socket>, 2> sockets_;  // shared with the waits under way

@@ -54,4 +54,8 @@ struct SendOutcome {
 /// Says what an errno of a send means for one plain datagram. Never "fatal".
 SendStatus classify_send_error(int error);
 
+/// True if the socket becomes writable when what would_block is worth trying again (EAGAIN). With ENOBUFS and
+/// ENOMEM it is not the socket that is full, and it is writable all the time: wait a moment instead.
+bool is_writable_news(int error);
+
 }  // namespace muster::os

@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "os/file_descriptor.h"
@@ -23,6 +25,24 @@ namespace muster::os {
 
 /// Runs a command line and expects it to succeed.
 inline void run(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+
+/// Lets the UDP sockets of this process with this port hear when a device's full queue drops their packets
+/// (ENOBUFS): the kernel keeps it from sockets that do not ask, but says the same when memory is short.
+inline void make_drops_known(std::uint16_t port) {
+    constexpr int kMostDescriptors = 256, kOn = 1;
+    int found = 0;
+    for (int descriptor = 0; descriptor < kMostDescriptors; ++descriptor) {
+        sockaddr_in6 bound{};
+        socklen_t size = sizeof bound;
+        if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &size) != 0) continue;
+        if (bound.sin6_port != htons(port)) continue;  // at the same place in sockaddr_in
+        ++found;
+        if (bound.sin6_family == AF_INET) ::setsockopt(descriptor, IPPROTO_IP, IP_RECVERR, &kOn, sizeof kOn);
+        if (bound.sin6_family == AF_INET6)
+            ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVERR, &kOn, sizeof kOn);
+    }
+    EXPECT_GT(found, 0) << "no socket has port " << port;
+}
 
 /// A namespace of its own that lives as long as the object. Sockets stay in the one in which they were
 /// opened.

@@ -77,6 +77,8 @@ SendStatus classify_send_error(int error) {
     }
 }
 
+bool is_writable_news(int error) { return error == EAGAIN; }
+
 struct UdpSocket::ReceiveSlots {
     ReceiveBatch batch{kSlots, kSlotSize};
 };

@@ -253,6 +253,8 @@ INSTANTIATE_TEST_SUITE_P(BothFamilies, UdpSocketTest, testing::Values(IpFamily::
 TEST(ClassifySendError, FollowsTheTableOfWhatErrnosMean) {
     using enum SendStatus;
     EXPECT_EQ(classify_send_error(0), sent);
+    EXPECT_TRUE(is_writable_news(EAGAIN));
+    EXPECT_FALSE(is_writable_news(ENOBUFS) || is_writable_news(ENOMEM));
     for (const int error : {EAGAIN, ENOBUFS, ENOMEM})
         EXPECT_EQ(classify_send_error(error), would_block) << error;
     for (const int error :
