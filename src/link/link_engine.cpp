@@ -12,10 +12,20 @@ namespace {
 // this.
 constexpr std::size_t kMaxStrangers = 1024;
 
+// A request to join is at most 21 kB, on one stream; 4,096 strangers that fill this are what a hundred members
+// are.
+constexpr std::uint64_t kStrangerWindow = 64 * 1024;
+constexpr std::uint64_t kStrangerStreams = 4;
+// A quarter of those whom the session lets ask at a time.
+constexpr std::size_t kMaxStrangersPerSource = 1024;
+
 quic::Config quic_config(const LinkOptions& options) {
     quic::Config config{options.key};
     config.paced = options.paced;
     config.idle_timeout = {};  // heartbeats run beside QUIC, which would call a quiet link idle
+    config.stranger_window = kStrangerWindow;
+    config.stranger_streams = kStrangerStreams;
+    config.max_strangers_per_source = kMaxStrangersPerSource;
     return config;
 }
 

@@ -34,6 +34,8 @@ public:
     virtual std::size_t unsent(StreamId stream) const = 0;
     /// Returns credit for received octets; a session that does not consume holds the peer back.
     virtual void consume(StreamId stream, std::size_t octets) = 0;
+    /// The coordinator has judged the peer: until then it may send little, and counts as a stranger.
+    virtual void let_in() = 0;
     /// False: too large for the path now, or the queue is full; the datagram is dropped.
     virtual bool send_datagram(Slice payload) = 0;
     virtual std::size_t max_datagram() const = 0;

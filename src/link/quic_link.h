@@ -58,6 +58,7 @@ public:
     }
     std::size_t unsent(StreamId stream) const override { return connection_->unsent(stream); }
     void consume(StreamId stream, std::size_t octets) override { connection_->consume(stream, octets); }
+    void let_in() override { connection_->let_in(); }
     bool send_datagram(Slice payload) override { return connection_->send_datagram(std::move(payload)); }
     std::size_t max_datagram() const override { return connection_->stats().max_datagram; }
     void close(std::uint64_t code, std::string_view reason) override { connection_->close(code, reason); }

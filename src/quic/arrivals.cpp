@@ -30,13 +30,26 @@ void Arrivals::enter(Arrival& arrival, const Source& source, bool proven, TimePo
     by_age_.push_back(arrival);
 }
 
+void Arrivals::finish_handshake(Arrival& arrival) {
+    if (arrival.crowd == nullptr || std::exchange(arrival.is_stranger, true)) return;
+    leave_handshake(arrival);
+    ++arrival.crowd->strangers;
+}
+
 void Arrivals::leave(Arrival& arrival) {
-    Crowd* const crowd = std::exchange(arrival.crowd, nullptr);
-    if (crowd == nullptr) return;
+    if (arrival.crowd == nullptr) return;
+    if (arrival.is_stranger)
+        --arrival.crowd->strangers;
+    else
+        leave_handshake(arrival);
+    const Crowd& crowd = *std::exchange(arrival.crowd, nullptr);
+    if (crowd.half_open() + crowd.strangers == 0) crowds_.erase(Source{crowd.source});
+}
+
+void Arrivals::leave_handshake(Arrival& arrival) {
     arrival.unlink();
     --half_open_;
-    --(arrival.proven ? crowd->proven : crowd->unproven);
-    if (crowd->half_open() == 0) crowds_.erase(Source{crowd->source});
+    --(arrival.proven ? arrival.crowd->proven : arrival.crowd->unproven);
 }
 
 Crowd Arrivals::of(const Source& source) const {

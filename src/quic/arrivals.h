@@ -31,29 +31,33 @@ private:
     KeyedHash hash_;
 };
 
-/// How many of one source are shaking hands.
+/// How many of one source are shaking hands, or have done so and are strangers still.
 struct Crowd {
     Source source;
     std::size_t unproven = 0;  // came without a Retry: others may have sent them in the name of the source
     std::size_t proven = 0;
+    std::size_t strangers = 0;
 
     std::size_t half_open() const { return unproven + proven; }
 };
 
-/// An incoming connection while its handshake goes on.
+/// An incoming connection until it is let in.
 struct Arrival
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
     TimePoint since{};
-    Crowd* crowd = nullptr;  // null: not, or not any more, shaking hands
+    Crowd* crowd = nullptr;  // null: not, or not any more, counted
     bool proven = false;
+    bool is_stranger = false;  // the handshake is done
 };
 
-/// Counts the handshakes of incoming connections, by source and in order of age. Owns none.
+/// Counts incoming connections that have not been let in, by source, and knows the handshakes in order of age.
+/// Owns none.
 class Arrivals {
 public:
     explicit Arrivals(Randomness& random) : crowds_(0, SourceHash{random}) {}
 
     void enter(Arrival& arrival, const Source& source, bool proven, TimePoint now);
+    void finish_handshake(Arrival& arrival);
     void leave(Arrival& arrival);
 
     std::size_t half_open() const { return half_open_; }
@@ -65,6 +69,8 @@ public:
     Arrival* oldest_of_a_crowd_above(std::size_t count);
 
 private:
+    void leave_handshake(Arrival& arrival);
+
     boost::intrusive::list<Arrival, boost::intrusive::constant_time_size<false>> by_age_;
     std::unordered_map<Source, Crowd, SourceHash> crowds_;
     std::size_t half_open_ = 0;

@@ -103,7 +103,7 @@ int Events::peer_cid_status(bool in_use, const std::uint8_t* token, void* user) 
 
 int Events::handshake_completed(ngtcp2_conn*, void* user) {
     ConnectionImpl& connection = self(user);
-    connection.leave_handshake();
+    connection.shared_.arrivals.finish_handshake(connection);
     if (!connection.tls_->has_alpn()) {
         const std::uint64_t code = NGTCP2_CRYPTO_ERROR + kNoApplicationProtocol;
         connection.plan_close(

@@ -61,7 +61,7 @@ ConnectionImpl::ConnectionImpl(Shared& shared, PathId path, const Incoming& inco
 }
 
 ConnectionImpl::~ConnectionImpl() {
-    leave_handshake();
+    shared_.arrivals.leave(*this);
     drop_reset_tokens();
     shared_.timers.remove(*this);
     for (const Cid& cid : cids_) shared_.cids.erase(cid);
@@ -88,8 +88,10 @@ ngtcp2_transport_params ConnectionImpl::make_params() const {
     params.initial_max_stream_data_bidi_local = config.stream_window;
     params.initial_max_stream_data_bidi_remote = config.stream_window;
     params.initial_max_stream_data_uni = config.stream_window;
-    params.initial_max_data = config.connection_window;
-    params.initial_max_streams_bidi = config.max_streams_bidi + config.max_streams_uni;
+    const std::uint64_t streams = config.max_streams_bidi + config.max_streams_uni;
+    params.initial_max_data =
+        is_server() ? config.stranger_window.value_or(config.connection_window) : config.connection_window;
+    params.initial_max_streams_bidi = is_server() ? config.stranger_streams.value_or(streams) : streams;
     params.initial_max_streams_uni = 0;  // see stream.h
     params.max_idle_timeout = duration_of(config.idle_timeout);
     params.active_connection_id_limit = kActiveCids;
@@ -154,10 +156,8 @@ void ConnectionImpl::rearm() {
     shared_.timers.set(*this, when);
 }
 
-void ConnectionImpl::leave_handshake() { shared_.arrivals.leave(*this); }
-
 void ConnectionImpl::crowd_out() {
-    leave_handshake();
+    shared_.arrivals.leave(*this);
     plan_close({{CloseInfo::Kind::handshake_failed, kConnectionRefused, "too many handshakes at a time"},
                 false,
                 kConnectionRefused});
@@ -306,7 +306,7 @@ void ConnectionImpl::finish_off(const CloseInfo& info, Burial burial, Bytes clos
     MUSTER_CHECK(!in_engine_);
     counters_ = stats();
     phase_ = Phase::closed;
-    leave_handshake();
+    shared_.arrivals.leave(*this);
     drop_reset_tokens();
     shared_.timers.remove(*this);
     DirtyHook::unlink();

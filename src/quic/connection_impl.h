@@ -77,6 +77,7 @@ public:
     void stop_sending(StreamId id, std::uint64_t code) override;
     std::size_t unsent(StreamId id) const override;
     void consume(StreamId id, std::size_t octets) override;
+    void let_in() override;
     bool send_datagram(Slice payload) override;
     void close(std::uint64_t code, std::string_view reason) override;
     bool migrate(PathId path, TimePoint now) override;
@@ -125,7 +126,6 @@ private:
     void write_close(TimePoint now, Wire& wire, std::span<std::uint8_t> buffer);
     enum class Burial { answer, swallow, forget };
     void finish_off(const CloseInfo& info, Burial burial, Bytes close_packet, TimePoint now);
-    void leave_handshake();
     bool hears() const { return handler_ != nullptr && !abandoned_ && !pending_close_; }
 
     // Events that wait until ngtcp2 has returned.

@@ -112,6 +112,19 @@ void ConnectionImpl::return_credit(StreamId bearer, std::size_t octets) {
     mark_dirty();
 }
 
+void ConnectionImpl::let_in() {
+    if (!conn_ || !Arrival::is_stranger || Arrival::crowd == nullptr) return;
+    shared_.arrivals.leave(*this);
+    const Config& config = shared_.config;
+    const std::uint64_t window = config.stranger_window.value_or(config.connection_window);
+    const std::uint64_t all_streams = config.max_streams_bidi + config.max_streams_uni;
+    const std::uint64_t streams = config.stranger_streams.value_or(all_streams);
+    if (window < config.connection_window)
+        ngtcp2_conn_extend_max_offset(conn_.get(), config.connection_window - window);
+    if (streams < all_streams) ngtcp2_conn_extend_max_streams_bidi(conn_.get(), all_streams - streams);
+    mark_dirty();
+}
+
 void ConnectionImpl::consume(StreamId id, std::size_t octets) {
     if (!conn_) return;
     Stream* stream = find(id);

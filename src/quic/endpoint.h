@@ -26,6 +26,10 @@ struct Config {
     bool paced = false;  // on for radio media
     std::size_t max_connections = 20'000;
 
+    // For incoming connections until let_in(), where peers are judged after the handshake; none: all at once.
+    std::optional<std::uint64_t> stranger_window, stranger_streams;
+    std::size_t max_strangers_per_source = 20'000;
+
     // Incoming handshakes that are not complete take 46 kB each. Whoever finds no place waits; if all places
     // are taken, the oldest handshake of the source that has most gives up its own.
     std::size_t max_half_open = 1024;

@@ -87,6 +87,10 @@ std::optional<Incoming> Gatekeeper::admit(PathId path, ByteView packet, TimePoin
         refuse(path, header, kConnectionRefused, "too many connections", now);
         return std::nullopt;
     }
+    if (shared_.arrivals.of(source).strangers >= shared_.config.max_strangers_per_source) {
+        refuse(path, header, kConnectionRefused, "too many devices of one address ask", now);
+        return std::nullopt;
+    }
     Incoming incoming;
     incoming.client_scid = Cid{header.scid};
     incoming.dcid = Cid{header.dcid};

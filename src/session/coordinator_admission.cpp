@@ -265,6 +265,7 @@ void CoordinatorEngine::Impl::admit(Door& door) {
     welcome.name = options_.name;
     welcome.info = options_.info;
     welcome.limits = receive_limits(options_.limits);
+    door.binding->port().let_in();
     door.binding->send(welcome);
     door.request = {};
     door.stage = Door::Stage::inside;
@@ -299,6 +300,7 @@ void CoordinatorEngine::Impl::on_resume(Door& door, ByteView body) {
     resumed.proof = resume_proof(LinkBinding::End::coordinator, door.binding->port(), member->secret,
                                  resume->session, resume->attempt);
     resumed.state = member->session.state();
+    door.binding->port().let_in();
     door.binding->send(resumed);
     member->session.attach(*door.binding, &resume->state);
     if (std::exchange(member->interruption_told, false)) listener_.on_resumed(member->info.id);

@@ -51,9 +51,11 @@ TEST(Join, RequestCarriesNameInfoAndContextToTheDecision) {
     EXPECT_EQ(rig.log.requests[0].info.at("role"), "light");
     EXPECT_EQ(as_text(rig.log.requests[0].context), "token");
     EXPECT_FALSE(ann.engine->is_joined());
+    EXPECT_FALSE(ann.link->is_let_in()) << "a stranger until then";
     rig.coordinator->accept(rig.log.requests[0].ticket);
     rig.run(10ms);
     EXPECT_TRUE(ann.engine->is_joined());
+    EXPECT_TRUE(ann.link->is_let_in());
 }
 
 TEST(Join, RefusalReachesTheMemberWithItsReason) {

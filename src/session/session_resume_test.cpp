@@ -43,6 +43,7 @@ TEST(Resume, SessionOutlivesItsLink) {
     ASSERT_TRUE(say(*rig.coordinator, Recipients::everyone(), "meanwhile too"));
     rig.connect(ann);
     rig.run(3ms);
+    EXPECT_TRUE(ann.link->is_let_in());
     EXPECT_EQ(ann.log.resumed, 1);
     EXPECT_EQ(rig.log.resumed, 1);
     ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "after"));

@@ -83,6 +83,8 @@ public:
     }
     std::uint64_t octets_sent(Side side) const { return ports_[index(side)]->octets; }
     std::size_t streams_opened(Side side) const { return ports_[index(side)]->next_uni; }
+    /// Whether the coordinator has judged the member.
+    bool is_let_in() const { return ports_[index(Side::coordinator)]->times_let_in == 1; }
     /// Octets delivered to this side that it has not consumed.
     std::size_t unconsumed(Side side) const { return ports_[index(side)]->unconsumed; }
 
@@ -114,6 +116,7 @@ private:
             return it == waiting.end() ? 0 : it->second;
         }
         void consume(link::StreamId, std::size_t size) override { unconsumed -= size; }
+        void let_in() override { ++times_let_in; }
         bool send_datagram(Slice payload) override { return link.send_datagram(*this, payload); }
         std::size_t max_datagram() const override { return link.max_datagram; }
         void close(std::uint64_t code, std::string_view reason) override { link.close(*this, code, reason); }
@@ -130,6 +133,7 @@ private:
         link::LinkHandler* handler = nullptr;
         DownFunction on_down;
         bool down = false, closed = false, refused = false;
+        int times_let_in = 0;
         std::size_t next_bidi = 0, next_uni = 0, open_uni = 0, unconsumed = 0;
         std::uint64_t octets = 0;
         std::map<link::StreamId, std::size_t> waiting;  // written while the link is frozen
