@@ -11,7 +11,7 @@
 
 namespace muster::node {
 
-// How a group shows in DNS-SD. Docs: docs/DISCOVERY.md, "How a group shows".
+// How a group shows in DNS-SD: docs/DISCOVERY.md, "Names in DNS-SD".
 
 /// "coord-" and 16 base32 characters of the group's hash: the one name that members ask for.
 std::string coordinator_instance(std::string_view group);
