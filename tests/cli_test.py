@@ -204,6 +204,18 @@ class Sessions(CliTest):
         self.join(host).kill()
         self.assertEqual(host.expect("peer_left", PATIENCE)["how"], "lost")
 
+    def test_a_member_that_did_not_run_does_not_blame_the_coordinator(self):
+        host = self.host("--profile", "low_power")
+        member = self.join(host, "--profile", "realtime")
+        for text in ("one", "two", "three"):
+            member.signal(signal.SIGSTOP)
+            host.tell(text)  # waits in the member's socket, far longer than its bound of 150 ms
+            time.sleep(1.0)
+            member.signal(signal.SIGCONT)
+            self.assertEqual(member.expect("message", PATIENCE)["text"], text)
+        self.assertIsNone(member.wait_for("closed", 1.0))
+        self.assertIsNone(host.wait_for("peer_left", 0.1))
+
     def test_the_end_of_the_group_is_heard_with_its_reason(self):
         host = self.host("--leave-reason", "strike")
         member = self.join(host)
