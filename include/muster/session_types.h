@@ -96,7 +96,8 @@ struct Roster {
 
 /// What is promised for a message.
 enum class Delivery : std::uint8_t {
-    ordered,     ///< arrives once, in the order of its channel; survives the change and the loss of links
+    ordered,     ///< arrives once, in the order of its channel, unless the session ends before: in this
+                 ///< version it ends when its link is lost
     unordered,   ///< arrives once; a lost packet does not hold up the other messages
     unreliable,  ///< arrives at most once, at once or never; not larger than a datagram
 };
