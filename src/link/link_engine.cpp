@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/writer.h"
 #include "link/quic_link.h"
 
 namespace muster::link {
@@ -23,6 +24,7 @@ quic::Config quic_config(const LinkOptions& options) {
     quic::Config config{options.key};
     config.paced = options.paced;
     config.idle_timeout = {};  // heartbeats run beside QUIC, which would call a quiet link idle
+    Writer{config.reset_scope}.write(options.group).write(options.port);
     config.stranger_window = kStrangerWindow;
     config.stranger_streams = kStrangerStreams;
     config.max_strangers_per_source = kMaxStrangersPerSource;

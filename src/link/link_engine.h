@@ -72,7 +72,8 @@ struct LinkOptions {
 
     DeviceKey key;
     GroupTag group{};
-    bool accepts = false;  ///< A coordinator: answers probes and takes links.
+    bool accepts = false;    ///< A coordinator: answers probes and takes links.
+    std::uint16_t port = 0;  ///< Of a coordinator: one device may host a group on several.
     Profile profile = Profile::balanced;
     bool paced = false;
 };

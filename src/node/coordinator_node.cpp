@@ -39,6 +39,8 @@ Result<void> CoordinatorNode::make_core() {
     link::LinkOptions links{identity_.key()};
     links.group = link::group_tag(options_.group);
     links.profile = options_.profile;
+    const auto v6 = runner_->port(os::IpFamily::v6);
+    links.port = port_ = v6 ? v6 : runner_->port(os::IpFamily::v4);
     session::CoordinatorOptions session;
     session.name = options_.name;
     session.info = options_.info;

@@ -259,6 +259,26 @@ TEST(QuicReset, IsNotBelievedFromAnotherKey) {
     EXPECT_FALSE(client.is_closed());
 }
 
+// Whoever sees a connection id on the wire could have its reset said by another coordinator of the same device.
+TEST(QuicReset, IsNotSaidByAnotherEndpointOfTheSameKey) {
+    World world;
+    world.server_config.reset_scope = to_bytes(as_bytes("stage"));
+    world.start();
+    Recorder client;
+    world.connected(client);
+    world.run(1s);
+    world.server_config.reset_scope = to_bytes(as_bytes("orchestra"));
+    world.restart_server();
+    const StreamId id = client.connection->open_stream(Direction::unidirectional).value();
+    client.connection->write(id, slice("are you there?"));
+    world.run(5s);
+    EXPECT_FALSE(client.is_closed());
+    world.server_config.reset_scope = to_bytes(as_bytes("stage"));
+    world.restart_server();
+    client.connection->write(id, slice("are you there?"));
+    EXPECT_TRUE(world.run_until([&] { return client.is_closed(); })) << "the same one after a restart";
+}
+
 TEST(QuicReset, IsRationed) {
     World world;
     world.start();

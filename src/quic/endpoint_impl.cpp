@@ -29,9 +29,11 @@ Bytes random_secret(Randomness& random) {
 // An accepting endpoint derives it from its key, so that after a restart its members learn at once that their
 // connections are gone. Not so for others: two endpoints of one secret can be made to reset each other's
 // connections (RFC 9000 section 21.11).
-Bytes reset_secret(const DeviceKey& key, Randomness& random, bool accepts) {
+Bytes reset_secret(const Config& config, Randomness& random, bool accepts) {
     if (!accepts) return random_secret(random);
-    const Sha256Digest digest = hmac_sha256(key.pkcs8_der(), as_bytes("muster quic stateless reset"));
+    Bytes purpose = to_bytes(as_bytes("muster quic stateless reset"));
+    purpose.insert(purpose.end(), config.reset_scope.begin(), config.reset_scope.end());
+    const Sha256Digest digest = hmac_sha256(config.key.pkcs8_der(), purpose);
     return to_bytes(std::as_bytes(std::span{digest}));
 }
 
@@ -45,7 +47,7 @@ Shared::Shared(Config configuration, Randomness& randomness, bool accepts)
     : config(std::move(configuration)),
       random(randomness),
       tls(config.key, config.alpn),
-      reset_secret(quic::reset_secret(config.key, random, accepts)),
+      reset_secret(quic::reset_secret(config, random, accepts)),
       retry_secret(random_secret(random)),
       cids(random),
       peer_reset_tokens(random),
