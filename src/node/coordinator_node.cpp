@@ -61,7 +61,7 @@ Result<void> CoordinatorNode::make_core() {
 
 void CoordinatorNode::start() {
     runner_->start(*core_, [this] {
-        if (core_->session().roster().revision != roster_revision()) set_roster(core_->session().roster());
+        set_roster_revision(core_->session().roster().revision);
         after_flush();
     });
     if (options_.advertise) advertise();

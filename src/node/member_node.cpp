@@ -143,8 +143,8 @@ void MemberNode::on_connected(const DeviceId&, const link::LinkFacts& facts) {
 }
 
 void MemberNode::on_roster(const Roster& roster) {
+    if (!joining_.is_waiting()) return set_roster_revision(roster.revision);
     set_roster(roster);
-    if (!joining_.is_waiting()) return;
     joined_after_ = SteadyClock::now() - started_;
     auto self = std::exchange(keep_alive_, nullptr);
     joining_.deliver(Result<Member>{Member{std::move(self)}});

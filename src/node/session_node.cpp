@@ -74,14 +74,14 @@ Roster SessionNode::roster() const {
     return roster_;
 }
 
-std::uint64_t SessionNode::roster_revision() const {
-    const std::lock_guard lock(roster_mutex_);
-    return roster_.revision;
-}
-
 void SessionNode::set_roster(const Roster& roster) {
     const std::lock_guard lock(roster_mutex_);
     roster_ = roster;
+}
+
+void SessionNode::set_roster_revision(std::uint64_t revision) {
+    const std::lock_guard lock(roster_mutex_);
+    roster_.revision = revision;
 }
 
 void SessionNode::push_joined(const PeerInfo& peer) {

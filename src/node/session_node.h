@@ -96,9 +96,11 @@ protected:
     /// False if too many wait for the application already.
     bool push_request(const JoinRequest& request) { return events_.push(request); }
     void set_roster(const Roster& roster);
-    std::uint64_t roster_revision() const;
+    /// All changes up to that revision were told by push_joined() and push_left().
+    void set_roster_revision(std::uint64_t revision);
     /// Tells that a peer has come or gone, after the application's roster knows it: the engines tell changes
-    /// one by one and make their next roster of all of them afterwards.
+    /// one by one and make their next roster of all of them afterwards. Copying that whole each time would be
+    /// quadratic while a large group fills.
     void push_joined(const PeerInfo& peer);
     void push_left(const PeerInfo& peer, const Departure& how);
     /// The session with this member is over.

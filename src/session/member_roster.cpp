@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_map>
 #include <utility>
 
 namespace muster::session {
@@ -55,14 +56,21 @@ bool MemberRoster::apply_full(RosterUpdate& update, RosterEvents& events) {
     for (const PeerInfo& peer : update.joined)
         if (!ids.insert(peer.id).second) return false;
     const Roster before = std::exchange(roster_, {});
-    const auto known = std::exchange(ids_, std::move(ids));
+    ids_ = std::move(ids);
     roster_.revision = update.to;
     roster_.peers = std::move(update.joined);
+    std::unordered_map<DeviceId, const PeerInfo*> former;
+    for (const PeerInfo& peer : before.peers) former.emplace(peer.id, &peer);
+    // A peer that is described differently has left and come back.
+    std::unordered_set<DeviceId> same;
+    for (const PeerInfo& peer : roster_.peers)
+        if (const auto old = former.find(peer.id); old != former.end() && *old->second == peer)
+            same.insert(peer.id);
     const Departure unseen = Error{Errc::lost, "it left while the coordinator could not tell this end"};
     for (const PeerInfo& peer : before.peers)
-        if (is_told_of(peer) && !ids_.contains(peer.id)) events.on_peer_left(peer, unseen);
+        if (is_told_of(peer) && !same.contains(peer.id)) events.on_peer_left(peer, unseen);
     for (const PeerInfo& peer : roster_.peers)
-        if (is_told_of(peer) && !known.contains(peer.id)) events.on_peer_joined(peer);
+        if (is_told_of(peer) && !same.contains(peer.id)) events.on_peer_joined(peer);
     return true;
 }
 
