@@ -189,10 +189,13 @@ private:
         while (auto event = engine_.next_event()) {
             if (auto* progress = std::get_if<FileProgress>(&*event)) tell_progress(*progress);
             if (auto* over = std::get_if<session::ResourceFinished>(&*event))
-                tell_result(std::move(over->result));
+                outcome_ = std::move(over->result);
             if constexpr (std::is_same_v<Engine, session::ResourceReceiver>)
                 if (auto* offer = std::get_if<FileOffer>(&*event)) tell_offer(std::move(*offer));
         }
+        // The peer is told first: the application may end the session when it knows.
+        const bool peer_is_told = !port_ || (unwritten_.empty() && !engine_.want_write());
+        if (outcome_ && peer_is_told) tell_result(std::move(*std::exchange(outcome_, std::nullopt)));
     }
 
     void end() {
@@ -200,6 +203,7 @@ private:
         const bool peer_still_open = port_ && !fin_;
         if (peer_still_open) port_->reset(stream_, 0, "the transfer is over");
         port_ = nullptr;
+        tell();
         wiring_.poke();
     }
 
@@ -222,8 +226,9 @@ private:
     std::shared_ptr<Worker> worker_;  // owners: this node and the request that runs
     asio::steady_timer timer_;
     TimePoint armed_{};
-    Bytes held_;                  // octets that the engine did not take yet; bounded by the stream's credit
-    Slice unwritten_;             // what the stream had no room for
+    Bytes held_;       // octets that the engine did not take yet; bounded by the stream's credit
+    Slice unwritten_;  // what the stream had no room for
+    std::optional<Result<FileReceipt>> outcome_;  // until the peer is told
     std::optional<Error> reset_;  // what ended the stream, until the engine has what came before
     bool at_storage_ = false;     // a request is under way
     bool fin_ = false;

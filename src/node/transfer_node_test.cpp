@@ -14,11 +14,18 @@ using session::ResourceFrame;
 class SilentPort final : public session::StreamPort {
 public:
     Result<StreamHandle> open_stream(const DeviceId&, ByteView) override { return StreamHandle{}; }
-    Result<void> write(StreamHandle, Slice) override { return {}; }
+    Result<void> write(StreamHandle, Slice) override {
+        if (full) return Error{Errc::queue_full, ""};
+        ++writes;
+        return {};
+    }
     std::size_t writable(StreamHandle) const override { return 1 << 20; }
     void finish(StreamHandle) override {}
     void reset(StreamHandle, std::uint64_t, std::string_view) override {}
     void consume(StreamHandle, std::size_t) override {}
+
+    bool full = false;
+    int writes = 0;
 };
 
 /// A receiving transfer whose storage works only when it is told to.
@@ -113,6 +120,38 @@ TEST_F(TransferNodeTest, NothingIsAskedOfThreadsThatAreGone) {
     EXPECT_EQ(disk.poll(), 0u);
     node.reset();
     EXPECT_TRUE(storage->files().empty()) << "whoever held the part has removed it";
+}
+
+// The application ends its session as soon as it knows: what the receiver must hear is on its way by then.
+TEST_F(TransferNodeTest, ASenderTellsItsPeerBeforeItsApplication) {
+    storage->put("film", Bytes(16 << 20));
+    session::ResourceSender::Options options;
+    options.path = "film";
+    options.send.name = "film";
+    node = TransferNode::send(
+        {.strand = strand.get_executor(), .storage = storage, .poke = [] {}, .on_offer = nullptr}, options,
+        {});
+    node->attach({.executor = disk.get_executor(), .alive = alive}, port, StreamHandle{1});
+    std::optional<Result<FileReceipt>> told;
+    node->finished(node::fresh_wait(),
+                   FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
+    run_all();
+    port.full = true;
+    feed(encode(ResourceFrame::accept, std::uint64_t{0}));
+    run_all();
+    storage->put("film", Bytes(1000));
+    node->on_writable();
+    run_all();
+    EXPECT_FALSE(told);
+    const int before = port.writes;
+    port.full = false;
+    for (int i = 0; i < 100 && !told; ++i) {
+        node->on_writable();
+        run_all();
+    }
+    ASSERT_TRUE(told && !*told);
+    EXPECT_EQ(told->error().code(), Errc::source_changed) << told->error().explain();
+    EXPECT_GT(port.writes, before);
 }
 
 }  // namespace
