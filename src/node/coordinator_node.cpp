@@ -53,8 +53,6 @@ Result<void> CoordinatorNode::make_core() {
                                               runner_->medium(), *this);
     if (!core) return core.error();
     core_ = std::move(*core);
-    const auto v6 = runner_->port(os::IpFamily::v6);
-    port_ = v6 ? v6 : runner_->port(os::IpFamily::v4);
     set_roster(core_->session().roster());
     return {};
 }
