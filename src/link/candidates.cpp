@@ -6,8 +6,8 @@
 namespace muster::link {
 namespace {
 
-constexpr std::uint16_t kLastSystemPort =
-    1023;  // RFC 6335 section 6: DNS, NTP and all others worth reflecting to
+// RFC 6335 section 6: DNS, NTP and whatever else is worth reflecting to.
+constexpr std::uint16_t kLastSystemPort = 1023;
 constexpr std::uint16_t kMdnsPort = 5353;
 
 /// Why nothing can be sent from this interface to an address of this kind; nullopt if it can.
@@ -47,8 +47,10 @@ bool in_subnet(const InterfaceAddress& own, const IpAddress& address) {
     return rest == 0 || (a[bits / 8] >> (8 - rest)) == (b[bits / 8] >> (8 - rest));
 }
 
+bool is_believable(std::uint16_t port) { return port > kLastSystemPort && port != kMdnsPort; }
+
 bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces) {
-    if (heard.port <= kLastSystemPort || heard.port == kMdnsPort) return false;
+    if (!is_believable(heard.port)) return false;
     if (heard.address.is_multicast() || heard.address.is_unspecified()) return false;
     if (heard.address.is_link_local()) return true;
     return std::ranges::any_of(interfaces, [&](const Interface& interface) {

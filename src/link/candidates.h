@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <utility>
@@ -23,9 +24,12 @@ struct Candidates {
 /// routing says.
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces);
 
-/// True if an endpoint that anybody on the network may have named is worth a packet of ours: its address is
-/// link-local or in a subnet of the interface that it was heard on (of any, for none), and its port is none of
-/// the well-known ones, nor that of mDNS. So nobody can make us send to the rest of the world.
+/// False for the well-known ports and that of mDNS: no packet of ours goes there because somebody says so.
+bool is_believable(std::uint16_t port);
+
+/// True if an endpoint that anybody on the network may have named is worth a packet of ours: its port is
+/// believable, and its address link-local or in a subnet of the interface that it was heard on (of any, for
+/// none). So nobody can make us send to the rest of the world.
 bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces);
 
 /// True if `address` is in the subnet of `own`.

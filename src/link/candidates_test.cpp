@@ -72,6 +72,24 @@ TEST(Candidates, AGlobalIpv6AddressIsNoSourceForALinkLocalOne) {
     EXPECT_FALSE(gather(remote("2001:db8::9", 1), one).paths.empty());
 }
 
+TEST(Candidates, ANeighbourIsOnTheLinkItWasHeardOnAndHasAnOrdinaryPort) {
+    const std::vector<Interface> both{
+        interface(1, "eth0", {{address("192.0.2.2"), 24}}),
+        interface(2, "eth1", {{address("10.0.0.2"), 8}, {address("fd00::2"), 64}})};
+    const auto is = [&](const char* text, std::uint32_t index, std::uint16_t port = 4711) {
+        return is_neighbour({address(text), port, InterfaceIndex{index}}, both);
+    };
+    for (const char* on_link : {"192.0.2.200", "169.254.1.1", "fe80::9"})
+        EXPECT_TRUE(is(on_link, 1)) << on_link;
+    for (const char* on_link : {"10.200.0.1", "fd00::9"}) EXPECT_TRUE(is(on_link, 2)) << on_link;
+    for (const char* elsewhere : {"203.0.113.1", "10.200.0.1", "192.168.1.1", "fd00::9", "2001:db8::1",
+                                  "8.8.8.8", "224.0.0.251", "ff02::fb", "0.0.0.0", "::"})
+        EXPECT_FALSE(is(elsewhere, 1)) << elsewhere;
+    EXPECT_TRUE(is("10.200.0.1", 0)) << "heard on no interface in particular";
+    for (const int port : {0, 53, 123, 1023, 5353})
+        EXPECT_FALSE(is("192.0.2.200", 1, static_cast<std::uint16_t>(port))) << port;
+}
+
 TEST(Candidates, SubnetsAreComparedBitByBit) {
     EXPECT_TRUE(in_subnet({address("10.0.0.129"), 25}, address("10.0.0.200")));
     EXPECT_FALSE(in_subnet({address("10.0.0.129"), 25}, address("10.0.0.100")));

@@ -1,6 +1,7 @@
 #include "link/link_engine.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/check.h"
 #include "base/writer.h"
@@ -13,8 +14,7 @@ namespace {
 // this.
 constexpr std::size_t kMaxStrangers = 1024;
 
-// A request to join is at most 21 kB, on one stream; 4,096 strangers that fill this are what a hundred members
-// are.
+// A request to join is at most 21 kB, on one stream; 4,096 strangers that fill this are what a hundred members are.
 constexpr std::uint64_t kStrangerWindow = 64 * 1024;
 constexpr std::uint64_t kStrangerStreams = 4;
 // A quarter of those whom the session lets ask at a time.
@@ -101,15 +101,21 @@ DialId LinkEngine::dial(RaceOptions race, std::span<const Path> candidates, Time
     now_ = now;
     const DialId id{next_dial_++};
     Dial& dial =
-        dials_.emplace(id, Dial{.race = Race{std::move(race), random_, now}, .attempts = {}}).first->second;
+        dials_.emplace(id, Dial{.race = Race{std::move(race), random_, budget_, now}, .attempts = {}})
+            .first->second;
     for (const Path& path : candidates) dial.race.add(path, now);
     return id;
 }
 
-void LinkEngine::add_candidates(DialId id, std::span<const Path> candidates, TimePoint now) {
+void LinkEngine::add_candidates(DialId id, std::span<const Path> candidates, TimePoint now, NamedBy by) {
     const auto found = dials_.find(id);
     if (found == dials_.end()) return;
-    for (const Path& path : candidates) found->second.race.add(path, now);
+    for (const Path& path : candidates) found->second.race.add(path, now, by);
+}
+
+bool LinkEngine::has_answer(DialId id) const {
+    const auto found = dials_.find(id);
+    return found != dials_.end() && found->second.race.has_answer();
 }
 
 void LinkEngine::rule_out(DialId id, const Path& path, std::string why) {
@@ -138,11 +144,13 @@ void LinkEngine::cancel(DialId id) {
     dials_.erase(found);
 }
 
+// The newest first: when the budget of probes is short, what has just been found has a better claim to the next
+// one than what has been silent since.
 void LinkEngine::advance_dials() {
-    for (auto it = dials_.begin(); it != dials_.end();) {
-        const auto current = it++;
-        advance_dial(current->first, current->second);
-    }
+    std::vector<DialId> ids;
+    for (const auto& [id, dial] : dials_) ids.push_back(id);
+    for (const DialId id : ids | std::views::reverse)
+        if (const auto found = dials_.find(id); found != dials_.end()) advance_dial(id, found->second);
 }
 
 void LinkEngine::advance_dial(DialId id, Dial& dial) {
@@ -197,8 +205,13 @@ void LinkEngine::on_probe_request(const Path& from, const ProbeRequest& request)
 }
 
 void LinkEngine::on_probe_reply(const Path& from, const ProbeReply& reply) {
-    for (auto& [id, dial] : dials_)
-        if (dial.race.on_reply(reply.nonce, from, reply.responder, now_)) return advance_dial(id, dial);
+    for (auto& [id, dial] : dials_) {
+        switch (dial.race.on_reply(reply.nonce, from, reply.responder, now_)) {
+            case Race::Reply::ignored: continue;
+            case Race::Reply::answered: return advance_dial(id, dial);
+            case Race::Reply::stranger: return events_.on_stranger(id, reply.responder, from.remote);
+        }
+    }
 }
 
 void LinkEngine::on_heartbeat(QuicLink& link, ByteView datagram) {

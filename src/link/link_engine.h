@@ -65,6 +65,8 @@ public:
     /// Always the last event of a link that came up.
     virtual void on_link_end(LinkPort& link, const LinkEnd& end) = 0;
     virtual void on_dial_failed(DialId dial, Error why) = 0;
+    /// Another device of the group than the dial expects says that it is at `at`; not proved.
+    virtual void on_stranger(DialId dial, const DeviceId& responder, const Endpoint& at) = 0;
 };
 
 struct LinkOptions {
@@ -88,13 +90,16 @@ public:
     /// Starts looking for `race.expected` (or whoever answers for the group) over `candidates`.
     DialId dial(RaceOptions race, std::span<const Path> candidates, TimePoint now);
     /// More addresses became known. Ignored when the dial is over.
-    void add_candidates(DialId dial, std::span<const Path> candidates, TimePoint now);
+    void add_candidates(DialId dial, std::span<const Path> candidates, TimePoint now,
+                        NamedBy by = NamedBy::owner);
     /// An address that is not worth trying, for the explanation.
     void rule_out(DialId dial, const Path& path, std::string why);
     /// No further addresses will come: the dial may fail as soon as all have failed.
     void no_more_candidates(DialId dial);
     /// Why a dial that still runs has not succeeded yet; nullopt if it is over.
     std::optional<Error> explain(DialId dial) const;
+    /// Whether somebody has answered a probe of this dial, and has not failed since.
+    bool has_answer(DialId dial) const;
     /// Forgets a dial without an event.
     void cancel(DialId dial);
 
@@ -156,6 +161,7 @@ private:
 
     std::uint64_t next_dial_ = 1;
     std::map<DialId, Dial> dials_;
+    ProbeBudget budget_;  // of all dials together
     std::uint64_t next_link_ = 1;
     std::map<LinkSerial, std::unique_ptr<QuicLink>> links_;
     std::vector<std::unique_ptr<QuicLink>> ended_;  // freed when no event is on the stack any more

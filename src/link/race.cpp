@@ -32,53 +32,88 @@ std::string milliseconds(Duration value) {
 
 }  // namespace
 
-Race::Race(RaceOptions options, Randomness& random, TimePoint now)
-    : options_(options), random_(random), deadline_(now + options_.patience) {}
+Race::Race(RaceOptions options, Randomness& random, ProbeBudget& budget, TimePoint now)
+    : options_(options), random_(random), budget_(budget), deadline_(now + options_.patience) {}
 
-void Race::add(const Path& path, TimePoint now) {
+void Race::add(const Path& path, TimePoint now, NamedBy by) {
+    Candidate* place = place_for(path);
+    if (!place) return;
+    *place = {.path = path,
+              .by = by,
+              .nonce = random_.next(),
+              .first_probe = now,
+              .next_probe = now,
+              .finding = {}};
+}
+
+// Null if the path is in the race, or there is no room for it.
+Race::Candidate* Race::place_for(const Path& path) {
     const auto known = std::ranges::find(candidates_, path, &Candidate::path);
-    if (known == candidates_.end() && candidates_.size() >= kMaxCandidates) return;
-    const bool was_ruled_out =
-        known != candidates_.end() && known->state == State::failed && known->probes == 0;
-    if (known != candidates_.end() && !was_ruled_out) return;
-    Candidate& fresh = was_ruled_out ? *known : candidates_.emplace_back();
-    fresh = {.path = path, .nonce = random_.next(), .first_probe = now, .next_probe = now, .finding = {}};
+    if (known != candidates_.end()) {
+        const bool was_ruled_out = known->state == State::failed && known->probes == 0;
+        return was_ruled_out ? &*known : nullptr;
+    }
+    if (candidates_.size() < kMaxCandidates) return &candidates_.emplace_back();
+    // What failed goes first, then what is silent, then what answered but has not shaken hands; of equals the
+    // oldest.
+    const auto worth = [](const Candidate& each) {
+        const bool stays = each.by == NamedBy::owner || each.state == State::shaking_hands;
+        const int rank = stays ? 3 : each.state == State::answered ? 2 : each.state == State::probing ? 1 : 0;
+        return std::pair{rank, each.first_probe};
+    };
+    const auto least = std::ranges::min_element(candidates_, {}, worth);
+    return worth(*least).first == 3 ? nullptr : &*least;
 }
 
 void Race::rule_out(const Path& path, std::string why) {
     const bool known = std::ranges::find(candidates_, path, &Candidate::path) != candidates_.end();
     if (known || candidates_.size() >= kMaxCandidates) return;
-    candidates_.push_back({.path = path, .state = State::failed, .finding = std::move(why)});
+    candidates_.push_back(
+        {.path = path, .state = State::failed, .by = NamedBy::anybody, .finding = std::move(why)});
 }
 
 std::vector<Race::Probe> Race::due_probes(TimePoint now) {
+    using Use = ProbeBudget::Use;
     std::vector<Probe> due;
-    for (Candidate& candidate : candidates_) {
-        if (candidate.state != State::probing || candidate.next_probe > now) continue;
-        due.push_back({candidate.path, candidate.nonce});
-        const auto step =
-            std::min<std::size_t>(static_cast<std::size_t>(candidate.probes), std::size(kProbePauses) - 1);
-        candidate.next_probe = now + kProbePauses[step];
-        ++candidate.probes;
+    for (const Use use : {Use::first, Use::repeat}) {
+        for (Candidate& candidate : candidates_) {
+            const bool is_first = candidate.probes == 0;
+            if (candidate.state != State::probing || candidate.next_probe > now) continue;
+            if (is_first != (use == Use::first)) continue;
+            if (candidate.by == NamedBy::owner || budget_.take(use, now)) {
+                probe(candidate, now, due);
+            } else {
+                candidate.next_probe = budget_.next(use, now);
+            }
+        }
     }
     return due;
 }
 
-bool Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now) {
+void Race::probe(Candidate& candidate, TimePoint now, std::vector<Probe>& due) {
+    due.push_back({candidate.path, candidate.nonce});
+    const auto step =
+        std::min<std::size_t>(static_cast<std::size_t>(candidate.probes), std::size(kProbePauses) - 1);
+    candidate.next_probe = now + kProbePauses[step];
+    ++candidate.probes;
+}
+
+Race::Reply Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now) {
     const auto found = std::ranges::find(candidates_, nonce, &Candidate::nonce);
-    if (found == candidates_.end() || found->state != State::probing) return false;
+    if (found == candidates_.end() || found->state != State::probing) return Reply::ignored;
     if (from.remote.address != found->path.remote.address || from.remote.port != found->path.remote.port)
-        return false;
+        return Reply::ignored;
+    if (found->by == NamedBy::anybody) budget_.give_back(found->probes);
     if (options_.expected && responder != *options_.expected) {
         found->state = State::failed;
         found->finding = "another device answers there: " + responder.short_string();
         stranger_ = responder;
-        return false;
+        return Reply::stranger;
     }
     found->state = State::answered;
     found->path = from;  // now with the local address and interface that really carried it
     found->rtt = now - found->first_probe;
-    return true;
+    return Reply::answered;
 }
 
 std::optional<Race::CandidateIndex> Race::next_handshake(TimePoint now) {

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "link/path.h"
+#include "link/probe_budget.h"
 
 #include "muster/error.h"
 #include "muster/time.h"
@@ -28,17 +29,27 @@ public:
         std::uint64_t nonce = 0;
     };
 
-    Race(RaceOptions options, Randomness& random, TimePoint now);
+    enum class Reply {
+        ignored,   ///< Not ours, or not believable.
+        answered,  ///< By whom we expect.
+        stranger,  ///< By another device than expected.
+    };
 
-    /// Adds a path to try; known ones are ignored, and so is what comes after the limit of 64.
-    void add(const Path& path, TimePoint now);
+    /// `random` and `budget` must outlive the race.
+    Race(RaceOptions options, Randomness& random, ProbeBudget& budget, TimePoint now);
+
+    /// Adds a path to try; known ones are ignored. At the limit of 64 it takes the place of one that anybody
+    /// named and that failed, or has been silent for longest; of nobody else's.
+    void add(const Path& path, TimePoint now, NamedBy by = NamedBy::owner);
     /// Notes a path that is not worth trying, and why.
     void rule_out(const Path& path, std::string why);
 
-    /// The probes to send now.
+    /// The probes to send now; what anybody named takes them from the budget.
     std::vector<Probe> due_probes(TimePoint now);
-    /// A reply with this nonce came over `from`. False: not ours, or not believable.
-    bool on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now);
+    /// A reply with this nonce came over `from`.
+    Reply on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now);
+    /// Whether anybody has answered who is still in the race.
+    bool has_answer() const { return count(State::answered) + count(State::shaking_hands) > 0; }
     /// The candidate to start a handshake on now, if any. The next one may start after a pause; up to three
     /// at a time hold the others back, and each of them only for half a second.
     std::optional<CandidateIndex> next_handshake(TimePoint now);
@@ -61,6 +72,7 @@ private:
     struct Candidate {
         Path path;
         State state = State::probing;
+        NamedBy by = NamedBy::owner;
         std::uint64_t nonce = 0;
         int probes = 0;
         int refusals = 0;
@@ -71,6 +83,8 @@ private:
         std::string finding;
     };
 
+    Candidate* place_for(const Path& path);
+    void probe(Candidate& candidate, TimePoint now, std::vector<Probe>& due);
     std::string describe(const Candidate& candidate, TimePoint now) const;
     std::size_t count(State state) const;
     /// From when on another handshake may start beside those that run.
@@ -78,6 +92,7 @@ private:
 
     RaceOptions options_;
     Randomness& random_;
+    ProbeBudget& budget_;
     TimePoint deadline_;
     TimePoint next_start_{};  // a further handshake may start from here on
     bool sealed_ = false;

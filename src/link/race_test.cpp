@@ -1,5 +1,6 @@
 #include "link/race.h"
 
+#include <algorithm>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -21,13 +22,14 @@ protected:
     Race race(std::optional<DeviceId> expected = {}) {
         RaceOptions options;
         options.expected = expected;
-        return Race{options, random_, now_};
+        return Race{options, random_, budget_, now_};
     }
     std::uint64_t nonce_of(Race& race, const Path& path) {
         for (const auto& probe : race.due_probes(now_)) nonces_[probe.path] = probe.nonce;
         return nonces_.at(path);
     }
     SeededRandomness random_{1};
+    ProbeBudget budget_;
     TimePoint now_{1s};
     DeviceId coordinator_ = DeviceKey::from_seed(Bytes(32)).value().id();
     std::map<Path, std::uint64_t> nonces_;
@@ -48,7 +50,7 @@ TEST_F(RaceTest, FirstAnswerGetsTheHandshakeAtOnce) {
     const auto nonce = nonce_of(race, path(2, 2));
     EXPECT_FALSE(race.next_handshake(now_));
     now_ += 1ms;
-    ASSERT_TRUE(race.on_reply(nonce, path(2, 2), coordinator_, now_));
+    ASSERT_EQ(race.on_reply(nonce, path(2, 2), coordinator_, now_), Race::Reply::answered);
     const auto winner = race.next_handshake(now_);
     ASSERT_TRUE(winner);
     EXPECT_EQ(race.path(*winner), path(2, 2));
@@ -59,7 +61,7 @@ TEST_F(RaceTest, ADeadCandidateDelaysNobody) {
     for (std::uint8_t i = 1; i <= 8; ++i) race.add(path(i, i), now_);
     const auto nonce = nonce_of(race, path(8, 8));
     now_ += 300us;
-    ASSERT_TRUE(race.on_reply(nonce, path(8, 8), coordinator_, now_));
+    ASSERT_EQ(race.on_reply(nonce, path(8, 8), coordinator_, now_), Race::Reply::answered);
     EXPECT_TRUE(race.next_handshake(now_));
 }
 
@@ -147,9 +149,9 @@ TEST_F(RaceTest, BelievesNoReplyFromElsewhereOrFromAnotherDevice) {
     Race race = this->race(coordinator_);
     race.add(path(1, 1), now_);
     const auto nonce = nonce_of(race, path(1, 1));
-    EXPECT_FALSE(race.on_reply(nonce + 1, path(1, 1), coordinator_, now_)) << "nonce";
-    EXPECT_FALSE(race.on_reply(nonce, path(9, 1), coordinator_, now_)) << "address";
-    EXPECT_FALSE(race.on_reply(nonce, path(1, 1), DeviceId{}, now_)) << "device";
+    EXPECT_EQ(race.on_reply(nonce + 1, path(1, 1), coordinator_, now_), Race::Reply::ignored) << "nonce";
+    EXPECT_EQ(race.on_reply(nonce, path(9, 1), coordinator_, now_), Race::Reply::ignored) << "address";
+    EXPECT_EQ(race.on_reply(nonce, path(1, 1), DeviceId{}, now_), Race::Reply::stranger);
     EXPECT_FALSE(race.next_handshake(now_));
     EXPECT_NE(race.evidence(now_)[0].finding.find("another device"), std::string::npos);
 }
@@ -197,6 +199,47 @@ TEST_F(RaceTest, EndsEarlyWhenAllHaveFailedAndNothingMoreComes) {
     EXPECT_FALSE(race.is_over(now_));
     race.no_more_coming();
     EXPECT_TRUE(race.is_over(now_));
+}
+
+TEST_F(RaceTest, WhatAnybodyNamedGivesWayToWhatIsNamedLater) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);  // by the owner
+    for (std::uint32_t i = 1; i <= 70; ++i) race.add(path(2, i), now_ += 1ms, NamedBy::anybody);
+    (void)race.due_probes(now_);
+    race.add(path(3, 1), now_ += 1ms, NamedBy::anybody);
+    const auto nonce = nonce_of(race, path(3, 1));
+    EXPECT_EQ(race.on_reply(nonce, path(3, 1), coordinator_, now_), Race::Reply::answered);
+    for (std::uint32_t i = 1; i <= 1000; ++i) race.add(path(4, i), now_ += 1ms, NamedBy::anybody);
+    const auto winner = race.next_handshake(now_);
+    ASSERT_TRUE(winner);
+    EXPECT_EQ(race.path(*winner), path(3, 1)) << "who has answered stays";
+    const auto seen = race.evidence(now_);
+    EXPECT_EQ(seen.size(), 64u);
+    EXPECT_EQ(seen[0].subject, path(1, 1).to_string()) << "and so does what the owner named";
+}
+
+TEST_F(RaceTest, WhatAnybodyNamedGetsNoMoreProbesThanTheBudgetHas) {
+    Race race = this->race();
+    for (std::uint32_t i = 1; i <= 63; ++i) race.add(path(2, i), now_, NamedBy::anybody);
+    race.add(path(1, 1), now_);
+    std::size_t probes = 0, own = 0;
+    const TimePoint end = now_ + 5s;
+    while (now_ < end) {
+        for (const auto& probe : race.due_probes(now_)) ++(probe.path == path(1, 1) ? own : probes);
+        ASSERT_GT(race.next_wakeup(), now_) << "no spinning while the budget is empty";
+        now_ = race.next_wakeup();
+    }
+    EXPECT_LE(probes, 64u + 50u);
+    EXPECT_GE(own, 9u) << "what the owner named is free";
+}
+
+TEST_F(RaceTest, APathThatIsNewIsProbedThoughTheOthersHaveUsedUpTheirShare) {
+    Race race = this->race();
+    for (std::uint32_t i = 1; i <= 20; ++i) race.add(path(2, i), now_, NamedBy::anybody);
+    for (int i = 0; i < 200; ++i, now_ += 10ms) (void)race.due_probes(now_);
+    race.add(path(3, 1), now_, NamedBy::anybody);
+    const auto due = race.due_probes(now_);
+    EXPECT_TRUE(std::ranges::any_of(due, [](const auto& probe) { return probe.path == path(3, 1); }));
 }
 
 TEST_F(RaceTest, HoldsAtMost64Candidates) {

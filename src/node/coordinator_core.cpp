@@ -80,7 +80,8 @@ void CoordinatorCore::on_name_claimed(NameClaim claim, TimePoint now) {
     race.expected = asked.id;
     race.patience = kHolderPatience;
     const link::Candidates candidates = link::gather(asked.at, interfaces_);
-    asking_ = links_.dial(race, candidates.paths, now);
+    asking_ = links_.dial(race, {}, now);
+    links_.add_candidates(*asking_, candidates.paths, now, link::NamedBy::anybody);
     links_.no_more_candidates(*asking_);
 }
 

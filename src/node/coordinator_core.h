@@ -63,6 +63,7 @@ private:
                                   std::optional<link::DialId> dial) override;
     void on_link_end(link::LinkPort& link, const link::LinkEnd& end) override;
     void on_dial_failed(link::DialId dial, Error why) override;
+    void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}
 
     void on_holder_answer(const std::optional<DeviceId>& proven);
     bool tell_verdict();

@@ -7,6 +7,7 @@
 #include <boost/asio/strand.hpp>
 
 #include "base/log.h"
+#include "link/candidates.h"
 #include "node/completion.h"
 #include "node/group_names.h"
 
@@ -72,6 +73,9 @@ void CoordinatorNode::advertise() {
     discovery::MdnsServiceOptions service;
     service.host = node::host_label(id());
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
+    if (!link::is_believable(port_))
+        log_line(LogLevel::warning, "members take no port below 1024 from mDNS: they need --at with port " +
+                                        std::to_string(port_));
     core_->set_name_handler([this](const auto& verdict) { on_name_verdict(verdict); });
     const auto names = node::coordinator_names(options_.group, options_.name, id(), port_);
     if (auto running = mdns_->advertise(names.own, [](const auto&) {})) own_name_ = std::move(*running);

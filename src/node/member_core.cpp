@@ -1,6 +1,8 @@
 #include "node/member_core.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "link/candidates.h"
 #include "node/coordinator_core.h"
@@ -11,9 +13,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Coordinators of one group, endpoints of one coordinator: a hostile network may announce any number.
-constexpr std::size_t kMaxTargets = 16;
-constexpr std::size_t kMaxEndpoints = 64;
+// Coordinators of one group by the list and by the unique name, endpoints of one coordinator: a hostile network
+// may announce any number. 48 of the 64 places of a race: the others are for what the owner named.
+constexpr std::size_t kMaxListed = 16;
+constexpr std::size_t kMaxUnique = 4;
+constexpr std::size_t kMaxEndpoints = 48;
 // One race before the next begins with fresh probes; the member's own patience bounds them all.
 constexpr Duration kRacePatience = 5s;
 
@@ -51,22 +55,56 @@ void MemberCore::start(TimePoint now) {
 }
 
 void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints,
-                          TimePoint now) {
+                          FoundBy by, TimePoint now) {
     now_ = now;
-    if (state_ != State::searching) return;
+    if (state_ != State::searching || endpoints.empty()) return;
     if (coordinator && options_.expected && coordinator != options_.expected) {
         if (options_.pinned) impostor_ = coordinator;
         return;
     }
-    if (!targets_.contains(coordinator) && targets_.size() >= kMaxTargets) return;
-    Target& target = targets_[coordinator];
+    const auto given = [this](const Endpoint& endpoint) { return is_given(endpoint); };
+    if (std::ranges::all_of(endpoints, given)) return;
+    Target* target = target_for(coordinator, by);
+    std::vector<Endpoint>& known = by == FoundBy::owner ? target->given : target->endpoints;
     for (const Endpoint& endpoint : endpoints) {
-        const bool known = std::ranges::any_of(targets_, [&endpoint](const auto& entry) {
-            return std::ranges::find(entry.second.endpoints, endpoint) != entry.second.endpoints.end();
-        });  // under whatever id: one handshake is enough
-        if (!known && target.endpoints.size() < kMaxEndpoints) target.endpoints.push_back(endpoint);
+        if (given(endpoint) || std::ranges::find(known, endpoint) != known.end()) continue;
+        if (by != FoundBy::owner && known.size() >= kMaxEndpoints) known.erase(known.begin());
+        known.push_back(endpoint);
     }
-    if (!target.endpoints.empty()) pursue(coordinator, target);
+    pursue(coordinator, *target);
+}
+
+MemberCore::Target* MemberCore::target_for(const std::optional<DeviceId>& id, FoundBy by) {
+    const auto known = targets_.find(id);
+    if (known != targets_.end() && known->second.by >= by) return &known->second;
+    make_room(by);
+    Target& target = targets_[id];
+    if (known == targets_.end()) target.since = now_;
+    target.by = by;
+    return &target;
+}
+
+// At the limit the one that has been silent for longest goes: whoever is there answers within milliseconds.
+void MemberCore::make_room(FoundBy by) {
+    const std::size_t limit = by == FoundBy::list ? kMaxListed : kMaxUnique;
+    const auto is_alike = [by](const auto& entry) { return entry.second.by == by; };
+    if (by == FoundBy::owner || std::cmp_less(std::ranges::count_if(targets_, is_alike), limit)) return;
+    const auto worth = [this, by](const auto& entry) {
+        const Target& target = entry.second;
+        const bool answers = target.dial && links_.has_answer(*target.dial);
+        return std::tuple{target.by != by, answers, target.since};
+    };
+    const auto least = std::ranges::min_element(targets_, {}, worth);
+    if (least->second.dial) links_.cancel(*least->second.dial);
+    targets_.erase(least);
+}
+
+/// The user or the pin has named it, and whoever answers there will do, or is the only one who will.
+bool MemberCore::is_given(const Endpoint& endpoint) const {
+    return std::ranges::any_of(targets_, [&](const auto& entry) {
+        const auto& given = entry.second.given;
+        return std::ranges::find(given, endpoint) != given.end();
+    });
 }
 
 void MemberCore::pursue(const std::optional<DeviceId>& id, Target& target) {
@@ -76,11 +114,17 @@ void MemberCore::pursue(const std::optional<DeviceId>& id, Target& target) {
         race.patience = std::min(kRacePatience, deadline_ - now_);
         target.dial = links_.dial(race, {}, now_);
     }
-    for (const Endpoint& endpoint : target.endpoints) {
-        const link::Candidates candidates = link::gather(endpoint, interfaces_);
-        links_.add_candidates(*target.dial, candidates.paths, now_);
-        for (const auto& [path, why] : candidates.ruled_out) links_.rule_out(*target.dial, path, why);
-    }
+    for (const Endpoint& endpoint : target.given) try_endpoint(target, endpoint, link::NamedBy::owner);
+    for (const Endpoint& endpoint : target.endpoints) try_endpoint(target, endpoint, link::NamedBy::anybody);
+}
+
+void MemberCore::try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by) {
+    if (by == link::NamedBy::anybody && !link::is_neighbour(endpoint, interfaces_))
+        return links_.rule_out(*target.dial, {.remote = endpoint, .local = {}},
+                               "mDNS names it, but it is no neighbour; --at would try it");
+    const link::Candidates candidates = link::gather(endpoint, interfaces_);
+    links_.add_candidates(*target.dial, candidates.paths, now_, by);
+    for (const auto& [path, why] : candidates.ruled_out) links_.rule_out(*target.dial, path, why);
 }
 
 void MemberCore::on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) {
@@ -93,8 +137,7 @@ void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint 
     interfaces_.assign(interfaces.begin(), interfaces.end());
     links_.on_interfaces(interfaces, now);
     if (state_ != State::searching) return;
-    for (auto& [id, target] : targets_)
-        if (!target.endpoints.empty()) pursue(id, target);
+    for (auto& [id, target] : targets_) pursue(id, target);
 }
 
 void MemberCore::on_timer(TimePoint now) {
@@ -149,12 +192,17 @@ void MemberCore::on_dial_failed(link::DialId dial, Error why) {
     }
 }
 
+// The id that was announced for an address is only a hint, and so is the one that answers there: it is asked for
+// its key under its own.
+void MemberCore::on_stranger(link::DialId, const DeviceId& responder, const Endpoint& at) {
+    on_found(responder, {&at, 1}, FoundBy::list, now_);
+}
+
 void MemberCore::give_up() {
     state_ = State::over;
     for (auto& [id, target] : targets_) {
         if (!target.dial) continue;
-        if (auto why = links_.explain(*target.dial); why && !target.endpoints.empty())
-            target.failure = std::move(why);
+        if (auto why = links_.explain(*target.dial)) target.failure = std::move(why);
         links_.cancel(*std::exchange(target.dial, std::nullopt));
     }
     listener_.on_connect_failed(explain_failure());
@@ -183,16 +231,35 @@ Error MemberCore::explain_no_interface() const {
         "link-local address is enough, no router or DHCP is needed");
 }
 
+/// The failure to show; null if nobody was found. That another device than announced answers at an address says
+/// nothing, unless one is expected.
+const MemberCore::Target* MemberCore::most_telling() const {
+    const auto worth = [this](const auto& entry) {
+        const Target& target = entry.second;
+        const bool is_mislabelled = !options_.expected && target.failure->code() == Errc::untrusted;
+        return std::tuple{!is_mislabelled, target.by};
+    };
+    const Target* best = nullptr;
+    std::tuple<bool, FoundBy> best_worth;
+    for (const auto& entry : targets_) {
+        if (!entry.second.failure || (best && worth(entry) <= best_worth)) continue;
+        best = &entry.second;
+        best_worth = worth(entry);
+    }
+    return best;
+}
+
 Error MemberCore::explain_failure() const {
     const std::string group = "group '" + options_.group + "'";
     const std::string cure =
         options_.pinned ? "if the coordinator was replaced on purpose, forget the pin with `muster forget " +
                               options_.group + "`"
                         : "";
-    for (const auto& [id, target] : targets_) {
-        if (!target.failure) continue;
-        Error why = *target.failure;
-        if (why.code() == Errc::unreachable && !can_carry_to(target.endpoints)) return explain_no_interface();
+    if (const Target* target = most_telling()) {
+        Error why = *target->failure;
+        if (why.code() == Errc::unreachable && !can_carry_to(target->given) &&
+            !can_carry_to(target->endpoints))
+            return explain_no_interface();
         if (options_.pinned && why.code() == Errc::untrusted)
             why.during("the key of " + group + " is pinned").cure(cure);
         return why;

@@ -31,6 +31,13 @@ struct MemberCoreOptions {
     Duration patience = std::chrono::seconds{10};  ///< From start() to a link.
 };
 
+/// How a member came to know a coordinator. Ordered: what comes later is believed to be worth more.
+enum class FoundBy : std::uint8_t {
+    list,         ///< The group's list: any number of instances, by anybody.
+    unique_name,  ///< The answer for the group's one name.
+    owner,        ///< The user, or a pin.
+};
+
 /// A member without sockets: looks for its coordinator among what discovery tells, links, joins. An engine;
 /// one strand.
 class MemberCore final : public Core, private link::LinkEvents {
@@ -43,8 +50,11 @@ public:
     /// The patience begins.
     void start(TimePoint now);
     /// Discovery says, or the user did, that `coordinator` (none: whoever answers) may be at `endpoints`.
-    /// Call again whenever more is known; what is known already is ignored.
-    void on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints, TimePoint now);
+    /// Call again whenever more is known; what is known already is ignored. What others than the owner named is
+    /// tried only where it is a neighbour (link::is_neighbour), and gives way to what is named later as long as
+    /// it is silent: 16 coordinators by the list, 4 by the unique name, 48 endpoints of each.
+    void on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints, FoundBy by,
+                  TimePoint now);
 
     session::MemberEngine& session() { return *session_; }
     const link::LinkEngine& links() const { return links_; }
@@ -62,16 +72,26 @@ private:
 
     /// What is known of one possible coordinator.
     struct Target {
-        std::vector<Endpoint> endpoints;
+        FoundBy by = FoundBy::list;
+        TimePoint since{};
+        std::vector<Endpoint> endpoints;  // named by anybody, oldest first
+        std::vector<Endpoint> given;      // by the owner
         std::optional<link::DialId> dial;
         std::optional<Error> failure;
     };
 
     MemberCore(MemberCoreOptions options, link::LinkOptions link, Randomness& random, link::Medium& medium,
                MemberCoreListener& listener);
+    using Targets = std::map<std::optional<DeviceId>, Target>;
+
+    Target* target_for(const std::optional<DeviceId>& id, FoundBy by);
+    void make_room(FoundBy by);
+    bool is_given(const Endpoint& endpoint) const;
     void pursue(const std::optional<DeviceId>& id, Target& target);
+    void try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by);
     void give_up();
     bool can_carry_to(std::span<const Endpoint> endpoints) const;
+    const Target* most_telling() const;
     Error explain_no_interface() const;
     Error explain_failure() const;
 
@@ -81,6 +101,7 @@ private:
                                   std::optional<link::DialId> dial) override;
     void on_link_end(link::LinkPort& link, const link::LinkEnd& end) override;
     void on_dial_failed(link::DialId dial, Error why) override;
+    void on_stranger(link::DialId dial, const DeviceId& responder, const Endpoint& at) override;
 
     MemberCoreOptions options_;
     MemberCoreListener& listener_;
@@ -89,7 +110,7 @@ private:
     TimePoint started_{};
     TimePoint deadline_ = kNever;
     std::vector<Interface> interfaces_;
-    std::map<std::optional<DeviceId>, Target> targets_;
+    Targets targets_;
     std::optional<DeviceId> impostor_;  // showed a key that is not the pinned one
     link::LinkEngine links_;
     link::LinkPort* port_ = nullptr;

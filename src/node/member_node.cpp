@@ -83,8 +83,9 @@ void MemberNode::start(node::WaitId id, Member::Handler handler) {
     started_ = SteadyClock::now();
     core_->start(started_);
     runner_->start(*core_, [this] { after_flush(); });
-    if (!at_.empty()) core_->on_found(options_.coordinator, at_, started_);
-    if (pinned_ && !options_.coordinator) core_->on_found(pinned_->id, pinned_->endpoints, started_);
+    if (!at_.empty()) core_->on_found(options_.coordinator, at_, node::FoundBy::owner, started_);
+    if (pinned_ && !options_.coordinator)
+        core_->on_found(pinned_->id, pinned_->endpoints, node::FoundBy::owner, started_);
     if (options_.discover) discover();
     runner_->poke();
 }
@@ -96,22 +97,23 @@ void MemberNode::discover() {
     discovery::MdnsServiceOptions service;
     service.host = node::host_label(id());
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
-    const auto handler = [this](const ServiceEvent& event) { on_service(event); };
+    const auto by_name = [this](const ServiceEvent& event) { on_service(event, node::FoundBy::unique_name); };
+    const auto by_list = [this](const ServiceEvent& event) { on_service(event, node::FoundBy::list); };
     auto hints = pinned_ ? pinned_->endpoints : std::vector<Endpoint>{};
     const auto unique = node::unique_request(options_.group, std::move(hints));
     const auto listed = node::listing_request(options_.group);
-    if (auto running = mdns_->resolve_unique(unique, handler)) subscriptions_.push_back(std::move(*running));
-    if (auto running = mdns_->browse(listed, handler)) subscriptions_.push_back(std::move(*running));
+    if (auto running = mdns_->resolve_unique(unique, by_name)) subscriptions_.push_back(std::move(*running));
+    if (auto running = mdns_->browse(listed, by_list)) subscriptions_.push_back(std::move(*running));
     if (const auto started = mdns_->start(); !started)
         log_line(LogLevel::warning,
                  "mDNS does not run, only known addresses are tried: " + started.error().explain());
 }
 
-void MemberNode::on_service(const ServiceEvent& event) {
+void MemberNode::on_service(const ServiceEvent& event, node::FoundBy by) {
     if (event.kind == ServiceEvent::Kind::left) return;
     const auto id = node::coordinator_id(event.instance.txt, options_.group);
     if (!id && !event.instance.txt.empty()) return;  // it says that it is something else
-    core_->on_found(id, event.instance.endpoints, SteadyClock::now());
+    core_->on_found(id, event.instance.endpoints, by, SteadyClock::now());
     runner_->poke();
 }
 

@@ -32,7 +32,7 @@ public:
 private:
     Result<void> make_core();
     void discover();
-    void on_service(const ServiceEvent& event);
+    void on_service(const ServiceEvent& event, node::FoundBy by);
     void stop_discovery();
     void remember();
     void fail(Error why);

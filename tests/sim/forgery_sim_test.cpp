@@ -137,6 +137,127 @@ TEST_F(Forgery, NobodyIsProbedOnAWellKnownPort) {
     EXPECT_GE(coordinator.count(Kind::unproven), 1u);
 }
 
+/// A member waits for its coordinator, and the forger is there first.
+class LockOut : public testing::Test {
+protected:
+    LockOut() {
+        member = add_member("member", 2);
+        member->start();
+        clock.run_for(1s);
+    }
+    ~LockOut() override {
+        member->node.kill();
+        if (coordinator) coordinator->node.kill();
+    }
+    std::unique_ptr<SimMember> add_member(const std::string& name, std::uint32_t number) {
+        const auto host = network.add_host(name);
+        network.attach(host, lan);
+        return std::make_unique<SimMember>(clock, network, host, number, Profile::balanced);
+    }
+    /// A coordinator that is not there: listed, with an address of its own.
+    std::vector<names::Record> fake(std::uint32_t number, const IpAddress& at, std::uint16_t port = kPort) {
+        const std::string id = key_of(1000 + number).id().to_string();
+        const std::string host = "fake" + std::to_string(number);
+        auto records = Forger::claim(id + "-x", host, port, id);
+        records.insert(records.begin(), record(node::group_subtype(kGroup) + "._sub._muster._udp.local",
+                                               DnsType::ptr, dns(id + "-x._muster._udp.local"), 4500));
+        records.push_back(record(host + ".local", DnsType::aaaa, at));
+        return records;
+    }
+    static IpAddress nobody(std::uint32_t number) {
+        return *IpAddress::parse("fe80::dead:" + std::to_string(1000 + number));
+    }
+    void start_coordinator() {
+        const auto host = network.add_host("coordinator");
+        network.attach(host, lan);
+        coordinator = std::make_unique<SimCoordinator>(clock, network, host, Profile::balanced);
+        coordinator->start();
+    }
+    void expect_joins_within(Duration bound) {
+        const TimePoint appeared = clock.now();
+        ASSERT_TRUE(clock.run_until([&] { return member->joined || member->failure; }, 10s));
+        ASSERT_TRUE(member->joined) << member->failure->explain();
+        EXPECT_LE(clock.now() - appeared, bound);
+    }
+
+    SimClock clock;
+    SimNetwork network{clock, 1};
+    LanId lan = network.add_lan();
+    Forger forger{network, lan};
+    std::unique_ptr<SimMember> member;
+    std::unique_ptr<SimCoordinator> coordinator;
+};
+
+TEST_F(LockOut, SixteenFakesDoNotKeepAMemberOut) {
+    for (std::uint32_t i = 0; i < 20; ++i) forger.say(fake(i, nobody(i)));
+    clock.run_for(500ms);
+    start_coordinator();
+    expect_joins_within(20ms);
+}
+
+TEST_F(LockOut, AFloodOfFakesCostsAMemberTheTimeOfOneProbe) {
+    for (std::uint32_t i = 0; i < 500; ++i) {
+        forger.say(fake(i, nobody(i)));
+        clock.run_for(1ms);
+    }
+    start_coordinator();
+    expect_joins_within(150ms);
+}
+
+TEST_F(LockOut, AFalseIdForTheTrueAddressDoesNot) {
+    const auto host = network.add_host("coordinator");
+    network.attach(host, lan);
+    coordinator = std::make_unique<SimCoordinator>(clock, network, host, Profile::balanced);
+    const IpAddress at = network.interfaces(host).back().addresses[0].address;
+    forger.say(fake(1, at));
+    clock.run_for(10ms);
+    coordinator->start();
+    expect_joins_within(200ms);
+}
+
+TEST_F(LockOut, AnAnswerUnderAnotherIdThanAnnouncedIsFollowed) {
+    const auto host = network.add_host("coordinator");
+    network.attach(host, lan);
+    coordinator = std::make_unique<SimCoordinator>(clock, network, host, Profile::balanced);
+    coordinator->node.start(*coordinator->core);  // it does not announce itself: the forger's is all there is
+    const IpAddress at = network.interfaces(host).back().addresses[0].address;
+    forger.say(fake(1, at));
+    expect_joins_within(50ms);
+}
+
+TEST_F(LockOut, SixtyFourFalseAddressesOfTheTrueIdDoNot) {
+    const std::string id = key_of(1).id().to_string();
+    auto records = Forger::claim(node::coordinator_instance(kGroup), "evil", kPort, id);
+    for (std::uint32_t i = 0; i < 64; ++i) {
+        auto address = record("evil.local", DnsType::aaaa, nobody(i));
+        records.push_back(address);
+    }
+    forger.say(records);
+    clock.run_for(500ms);
+    start_coordinator();
+    expect_joins_within(1500ms);
+}
+
+/// Every member that joins hears it: what they send must not be worth the forger's while.
+TEST_F(LockOut, AForgedAnswerMakesAMemberSendLittle) {
+    std::size_t packets = 0;
+    network.set_trace([&](const TraceEvent& event) {
+        const bool is_probe = event.from == member->node.host() && event.size == link::kProbeSize;
+        packets += is_probe && event.fate == Fate::sent ? 1 : 0;
+    });
+    for (std::uint32_t i = 0; i < 16; ++i) {
+        forger.say(fake(i, *IpAddress::parse("2001:db8::" + std::to_string(1 + i))));
+        forger.say(fake(100 + i, nobody(i), 53));
+    }
+    clock.run_for(2s);
+    EXPECT_EQ(packets, 0u) << "neither to the rest of the world nor to well-known ports";
+    for (std::uint32_t i = 0; i < 100; ++i) forger.say(fake(200 + i, nobody(i)));
+    clock.run_for(5s);
+    network.set_trace(nullptr);
+    EXPECT_GT(packets, 0u);
+    EXPECT_LE(packets, 64u + 50u);
+}
+
 /// Two true coordinators: what mDNS says is proved by a handshake.
 class Rivals : public Forgery {
 protected:

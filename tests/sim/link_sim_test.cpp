@@ -68,6 +68,7 @@ public:
         end_at = now_;
     }
     void on_dial_failed(link::DialId, Error why) override { failure = std::move(why); }
+    void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}
 
     // link::LinkHandler
     void on_stream_data(link::StreamId stream, ByteView data, bool fin) override {

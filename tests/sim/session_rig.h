@@ -132,13 +132,15 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         node.start(*core);
         core->start(started);
         auto& discovery = node.discovery(node::host_label(key.id()));
-        const auto found = [this](const ServiceEvent& event) {
+        const auto found = [this](const ServiceEvent& event, node::FoundBy by) {
             const auto id = node::coordinator_id(event.instance.txt, kGroup);
             if (event.kind != ServiceEvent::Kind::left)
-                core->on_found(id, event.instance.endpoints, clock.now());
+                core->on_found(id, event.instance.endpoints, by, clock.now());
         };
-        watches.push_back(discovery.resolve_unique(node::unique_request(kGroup, {}), found).value());
-        watches.push_back(discovery.browse(node::listing_request(kGroup), found).value());
+        const auto by_name = [found](const auto& event) { found(event, node::FoundBy::unique_name); };
+        const auto by_list = [found](const auto& event) { found(event, node::FoundBy::list); };
+        watches.push_back(discovery.resolve_unique(node::unique_request(kGroup, {}), by_name).value());
+        watches.push_back(discovery.browse(node::listing_request(kGroup), by_list).value());
         node.turn();
     }
     void on_connected(const DeviceId&, const link::LinkFacts&) override {

@@ -49,7 +49,7 @@ TEST(SessionSim, AMemberWithoutAUsableInterfaceIsToldWhatEachOneLacks) {
         world.network.unplug(member.node.host(), eth);
         member.start();
         const Endpoint at{far, kPort, eth};
-        if (address_known) member.core->on_found({}, {&at, 1}, world.clock.now());
+        if (address_known) member.core->on_found({}, {&at, 1}, node::FoundBy::owner, world.clock.now());
         ASSERT_TRUE(world.clock.run_until([&] { return member.failure.has_value(); }, 15s));
         EXPECT_EQ(member.failure->code(), Errc::no_interface) << member.failure->explain();
         ASSERT_EQ(member.failure->evidence().size(), 1u);
