@@ -73,7 +73,7 @@ Found frames_of(ByteView data, std::size_t piece) {
 
 class Records final : public RecordSink {
 public:
-    bool on_begin(std::size_t size) override { return size <= 5000; }
+    bool on_begin(const Address&, std::size_t size) override { return size <= 5000; }
     void on_message(const Address& address, std::uint64_t cookie, ByteView payload) override {
         expect(payload.size() <= 4096 && address.ids.size() <= 4);
         found.what.push_back(std::to_string(cookie) + "/" + std::to_string(address.ids.size()) +
