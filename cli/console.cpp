@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <csignal>
 
-#include <boost/asio/signal_set.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "input_lines.h"
 #include "peers.h"
+#include "run.h"
 #include "text.h"
 
 namespace muster::cli {
@@ -73,7 +73,7 @@ asio::awaitable<Exit> Console::run() {
 // --- what this end does
 
 asio::awaitable<void> Console::watch_signals() {
-    asio::signal_set signals{context_, SIGINT, SIGTERM, SIGHUP};
+    asio::signal_set& signals = signals_of(context_);
     for (;;) {
         const int number = co_await signals.async_wait(asio::use_awaitable);
         leave(number == SIGINT    ? "interrupted"

@@ -1,17 +1,15 @@
 #include "joining.h"
 
-#include <csignal>
-
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <fmt/format.h>
 
 #include "options.h"
 #include "output.h"
 #include "peers.h"
+#include "run.h"
 #include "text.h"
 
 namespace muster::cli {
@@ -34,8 +32,7 @@ Result<JoinOptions> options_of(const JoinArguments& arguments, const Context& co
 }
 
 asio::awaitable<void> until_interrupted(asio::io_context& io) {
-    asio::signal_set signals{io, SIGINT, SIGTERM, SIGHUP};
-    co_await signals.async_wait(asio::use_awaitable);
+    co_await signals_of(io).async_wait(asio::use_awaitable);
 }
 
 asio::awaitable<Result<Member>> joined(Network& network, JoinOptions options) {

@@ -5,7 +5,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -15,9 +14,29 @@ namespace muster::cli {
 
 namespace asio = boost::asio;
 
+namespace {
+
+class Signals final : public asio::execution_context::service {
+public:
+    static inline asio::execution_context::id id;
+
+    explicit Signals(asio::execution_context& context)
+        : service(context), set(static_cast<asio::io_context&>(context), SIGINT, SIGTERM, SIGHUP) {}
+
+    asio::signal_set set;
+
+private:
+    void shutdown() override { set.cancel(); }
+};
+
+}  // namespace
+
+asio::signal_set& signals_of(asio::io_context& io) { return asio::use_service<Signals>(io).set; }
+
 Exit run_session(const Context&, const SessionWork& work) {
     Network network;
     asio::io_context io{1};
+    signals_of(io);  // from here on
     Exit exit = Exit::failed;
     asio::co_spawn(io, work(io, network), [&](const std::exception_ptr& failure, Exit code) {
         if (failure) std::rethrow_exception(failure);
@@ -30,7 +49,7 @@ Exit run_session(const Context&, const SessionWork& work) {
 asio::awaitable<void> until_stopped(asio::io_context& io, std::optional<Duration> stay,
                                     std::function<void()> stop, bool& by_signal) {
     using namespace asio::experimental::awaitable_operators;
-    asio::signal_set signals{io, SIGINT, SIGTERM, SIGHUP};
+    asio::signal_set& signals = signals_of(io);
     asio::steady_timer timer{io, stay ? SteadyClock::now() + *stay : kNever};
     const auto first =
         co_await (signals.async_wait(asio::use_awaitable) || timer.async_wait(asio::use_awaitable));

@@ -5,6 +5,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 
 #include "command.h"
 #include "network.h"
@@ -17,6 +18,10 @@ using SessionWork = std::function<boost::asio::awaitable<Exit>(boost::asio::io_c
 
 /// Runs a coroutine on this thread, with a network thread beside it, to its end.
 Exit run_session(const Context& context, const SessionWork& work);
+
+/// SIGINT, SIGTERM and SIGHUP, for as long as `io` lives. One set for all who wait in turn: between two sets a
+/// signal would end the process without a goodbye. A signal for which nobody waits is kept for the next.
+boost::asio::signal_set& signals_of(boost::asio::io_context& io);
 
 /// Waits for a signal, which sets `by_signal`, or for `stay`; then calls `stop`.
 boost::asio::awaitable<void> until_stopped(boost::asio::io_context& io, std::optional<Duration> stay,

@@ -1,9 +1,7 @@
-#include <csignal>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <fmt/format.h>
 
 #include "command.h"
@@ -12,6 +10,7 @@
 #include "options.h"
 #include "output.h"
 #include "peers.h"
+#include "run.h"
 #include "tasks.h"
 #include "text.h"
 #include "transfers.h"
@@ -129,7 +128,7 @@ private:
         if (!receipt) note(receipt.error());
     }
     asio::awaitable<void> watch_signals(asio::io_context& io) {
-        asio::signal_set signals{io, SIGINT, SIGTERM, SIGHUP};
+        asio::signal_set& signals = signals_of(io);
         co_await signals.async_wait(asio::use_awaitable);
         interrupted_ = true;
         co_await member_.close(0, "interrupted", kHurriedGoodbye);

@@ -52,7 +52,7 @@ def muster_publish(lab, arguments, a, b):
     for number in range(arguments.n):
         host.tell(f"host lab{number}")
         ready = host.expect("ready")
-        mine = lambda event: event["name"] == ready["id"]
+        mine = lambda event: event["name"].startswith(ready["id"])
         seen.append(milliseconds(ready["before_ns"], browser.expect("found", where=mine)["t_ns"]))
         pause()
         begin = netlab.now_ns()
