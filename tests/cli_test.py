@@ -149,9 +149,11 @@ class Sessions(CliTest):
         member = self.join(host)
         host.signal(signal.SIGSTOP)  # so that the goodbye gets no answer
         self.addCleanup(host.signal, signal.SIGCONT)
+        first = time.monotonic()
         member.signal(signal.SIGINT)
         time.sleep(0.2)
-        self.assertIsNone(member.wait(0), "it should still wait for the goodbye")
+        if time.monotonic() - first < 0.6:  # on a machine that stalls, the silent host may be lost by now
+            self.assertIsNone(member.wait(0), "it should still wait for the goodbye")
         begin = time.monotonic()
         member.signal(signal.SIGINT)
         self.assertEqual(member.wait(PATIENCE), 130)
