@@ -16,6 +16,7 @@ constexpr std::uint32_t kMaxTtl = 24 * 3600;  // nobody needs more; keeps clock 
 constexpr std::array kRefreshPercent{80, 85, 90, 95};  // section 5.2
 // One owner of a name can have so many records of one type at most: an attacker must not make lookups slow.
 constexpr std::size_t kMaxPerName = 2048;
+constexpr std::size_t kEvictedAtOnce = 64;
 
 std::chrono::seconds ttl_of(const names::Record& record) {
     return std::chrono::seconds{std::min(record.ttl, kMaxTtl)};
@@ -27,7 +28,8 @@ bool lists(const std::vector<names::Record>& records, const names::Record& wante
 
 }  // namespace
 
-bool MdnsCache::put(const names::Record& record, InterfaceIndex interface, TimePoint now) {
+bool MdnsCache::put(const names::Record& record, const IpAddress& source, InterfaceIndex interface,
+                    TimePoint now) {
     const auto place = names_.find(record.name);
     auto* known = place == names_.end() ? nullptr : find(place->second, record, interface);
     if (record.ttl == 0) {
@@ -36,19 +38,62 @@ bool MdnsCache::put(const names::Record& record, InterfaceIndex interface, TimeP
     }
     if (place != names_.end() && record.cache_flush) flush_others(place->second, record, interface, now);
     if (known != nullptr) {
+        known->is_confirmed = true;
         renew(*known, record, now);
         return true;
     }
-    if (size_ >= kMaxCacheRecords || (place != names_.end() && place->second.size() >= kMaxPerName))
-        return false;
-    auto& records = place == names_.end() ? names_[record.name] : place->second;
-    auto& entry = records.emplace_back();
+    if (!make_room(record, source)) return false;
+    auto& entry = names_[record.name].emplace_back();
     entry.record = record;
     entry.interface = interface;
+    entry.source = source;
     renew(entry, record, now);
     ++size_;
+    ++shares_[source];
     changed(record);
     return true;
+}
+
+bool MdnsCache::make_room(const names::Record& record, const IpAddress& source) {
+    const auto named = names_.find(record.name);
+    if (named != names_.end() && named->second.size() >= kMaxPerName &&
+        !evict([&](const auto& entry) { return entry.record.name == record.name; }))
+        return false;
+    const auto share = shares_.find(source);
+    if (source != kOurselves && share != shares_.end() && share->second >= kMaxCacheShare &&
+        !evict([&](const auto& entry) { return entry.source == source; }))
+        return false;
+    return size_ < kMaxCacheRecords || evict([](const auto&) { return true; });
+}
+
+// Several at a time, so that a flood does not make us look at the whole cache for each of its records.
+template <class Predicate>
+bool MdnsCache::evict(Predicate is_eligible) {
+    const auto may_go = [&](const CachedRecord& entry) {
+        return !entry.is_confirmed && entry.source != kOurselves && is_eligible(entry);
+    };
+    std::vector<TimePoint> ages;
+    for (const auto& [name, records] : names_)
+        for (const auto& entry : records)
+            if (may_go(entry)) ages.push_back(entry.received);
+    if (ages.empty()) return false;
+    const auto last = ages.begin() + static_cast<std::ptrdiff_t>(std::min(kEvictedAtOnce, ages.size()) - 1);
+    std::ranges::nth_element(ages, last);
+    const TimePoint limit = *last;
+    std::size_t gone = 0;
+    erase_where([&](CachedRecord& entry) {
+        if (!may_go(entry) || entry.received > limit || gone >= kEvictedAtOnce) return false;
+        entry.reason = LeftReason::expired;
+        ++gone;
+        return true;
+    });
+    evicted_ += gone;
+    return true;
+}
+
+void MdnsCache::forget(const CachedRecord& entry) {
+    const auto share = shares_.find(entry.source);
+    if (share != shares_.end() && --share->second == 0) shares_.erase(share);
 }
 
 CachedRecord* MdnsCache::find(Records& records, const names::Record& record, InterfaceIndex interface) {
@@ -192,6 +237,7 @@ void MdnsCache::drop_unless(const std::function<bool(const names::DnsName&)>& wa
             ++place;
             continue;
         }
+        for (const auto& entry : place->second) forget(entry);
         size_ -= place->second.size();
         place = names_.erase(place);
     }
@@ -233,7 +279,10 @@ void MdnsCache::erase_where(Predicate predicate) {
             if (!predicate(records[i])) {
                 if (kept != i) records[kept] = std::move(records[i]);
                 ++kept;
-            } else if (!records[i].leaving) {
+                continue;
+            }
+            forget(records[i]);
+            if (!records[i].leaving) {
                 changed(records[i].record);
                 removed_.push_back({std::move(records[i].record), records[i].interface, records[i].reason});
             }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -19,6 +20,8 @@ namespace muster::discovery {
 struct CachedRecord {
     names::Record record;
     InterfaceIndex interface = InterfaceIndex::none;
+    IpAddress source;           ///< who said it first
+    bool is_confirmed = false;  ///< said more than once, as everybody who is really there does (section 8.3)
     TimePoint received{};
     TimePoint expires{};
     TimePoint next{};  ///< when something is due: a refresh or the end
@@ -49,15 +52,18 @@ struct DueRefresh {
     InterfaceIndex interface = InterfaceIndex::none;
 };
 
-/// What others have said, per interface, with its age. Bounded: at the limit new records are refused and
-/// counted, known ones are still refreshed.
+/// The source of records that are our own.
+inline const IpAddress kOurselves{};
+
+/// What others have said, per interface, with its age. Bounded, in all and for each source: at a limit the oldest
+/// records that were said only once make way, and if there are none, the new one is refused.
 class MdnsCache {
 public:
     explicit MdnsCache(Randomness& random) : random_(random) {}
 
     /// Takes one record of a response. `now` is the same for all records of one packet. False: refused for
     /// space.
-    bool put(const names::Record& record, InterfaceIndex interface, TimePoint now);
+    bool put(const names::Record& record, const IpAddress& source, InterfaceIndex interface, TimePoint now);
 
     /// Calls `visit` for each live record (not leaving) of this name and type on this interface, or on any
     /// for none.
@@ -93,10 +99,15 @@ public:
     std::set<InterfaceIndex> interfaces_of(const names::DnsName& name, const names::DnsName& target) const;
 
     std::size_t size() const { return size_; }
+    std::uint64_t evicted() const { return evicted_; }
 
 private:
     using Records = std::vector<CachedRecord>;
 
+    bool make_room(const names::Record& record, const IpAddress& source);
+    template <class Predicate>
+    bool evict(Predicate is_eligible);
+    void forget(const CachedRecord& entry);
     CachedRecord* find(Records& records, const names::Record& record, InterfaceIndex interface);
     void renew(CachedRecord& entry, const names::Record& record, TimePoint now);
     void say_goodbye(CachedRecord& entry, TimePoint now);
@@ -110,6 +121,8 @@ private:
     Randomness& random_;
     std::unordered_map<names::DnsName, Records> names_;
     std::size_t size_ = 0;
+    std::map<IpAddress, std::size_t> shares_;  // records of each source
+    std::uint64_t evicted_ = 0;
     TimePoint next_ = kNever;
     std::vector<RemovedRecord> removed_;
     std::vector<ChangedName> changed_;

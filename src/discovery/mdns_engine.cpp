@@ -151,6 +151,7 @@ std::optional<EngineEvent> MdnsEngine::poll_event() {
 MdnsCounters MdnsEngine::counters() const {
     auto counters = counters_;
     counters.conflicts = responder_.conflicts();
+    counters.cache_evicted = cache_.evicted();
     return counters;
 }
 
@@ -267,7 +268,7 @@ void MdnsEngine::tell_ourselves(const std::vector<names::Record>& records, Inter
     for (const auto& record : records) all.push_back(&record);
     const auto additionals = responder_.additionals(records, interface);
     for (const auto& record : additionals) all.push_back(&record);
-    take_records(all, interface, now);
+    take_records(all, kOurselves, interface, now);
 }
 
 void MdnsEngine::multicast(LinkId link, SendFrom from, const Bytes& packet) {

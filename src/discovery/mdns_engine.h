@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/rate_limit.h"
 #include "discovery/answer_queue.h"
 #include "discovery/discovery.h"
 #include "discovery/link_table.h"
@@ -91,6 +92,7 @@ private:
     };
 
     bool accept(const PacketInfo& info, const names::Message& message) const;
+    bool is_here(const PacketInfo& info) const;
     void on_query(const PacketInfo& info, names::Message query, TimePoint now);
     bool defer(const PacketInfo& info, names::Message& query, TimePoint now);
     void observe(const PacketInfo& info, const names::Message& query, TimePoint now);
@@ -99,7 +101,8 @@ private:
     void queue_answers(const PacketInfo& info, const names::Message& query, const ResponseTiming& timing,
                        TimePoint now);
     void on_response(const PacketInfo& info, const names::Message& response, TimePoint now);
-    void take_records(std::span<const names::Record* const> records, InterfaceIndex interface, TimePoint now);
+    void take_records(std::span<const names::Record* const> records, const IpAddress& source,
+                      InterfaceIndex interface, TimePoint now);
     void tell_ourselves(const std::vector<names::Record>& records, InterfaceIndex interface, TimePoint now);
     void run_deferred(TimePoint now);
     void back_up(WatchId id, const names::Question& question, const std::vector<Endpoint>& hints,
@@ -129,6 +132,8 @@ private:
     std::map<LinkId, AnswerQueue> answers_;
     std::map<WatchId, names::Question> backed_up_;  // by one-shot queries, until something is found
     std::vector<UnicastReply> replies_;
+    // A crowd that is powered on together asks at once; beyond it, one multicast answer serves all.
+    RateLimit reply_rate_{256, 100};
     std::vector<DeferredQuery> deferred_;
     MdnsCounters counters_;
     TimePoint now_{};       // of the call that is running

@@ -1,6 +1,7 @@
 // The part of MdnsEngine that takes packets in.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "discovery/mdns_engine.h"
 
@@ -70,14 +71,18 @@ void MdnsEngine::on_packet(const PacketInfo& info, ByteView packet, TimePoint no
     on_timer(now);
 }
 
-// Section 11: what comes to the group is from this link; what comes by unicast must be from one of its
-// subnets. Section 6: responses come from port 5353, or are not believed.
+bool MdnsEngine::is_here(const PacketInfo& info) const {
+    return links_.on_link(info.interface, info.source.address) || links_.is_own(info.source.address);
+}
+
+// Section 11: what comes to the group is from this link; what comes by unicast, or is to be answered by unicast,
+// must be from one of its subnets: whoever forges its source must not make us send to others. Section 6:
+// responses come from port 5353, or are not believed.
 bool MdnsEngine::accept(const PacketInfo& info, const names::Message& message) const {
     if (info.source.port == 0) return false;
     const bool by_group = info.arrival == Arrival::multicast;
-    if (!by_group && !links_.on_link(info.interface, info.source.address) &&
-        !links_.is_own(info.source.address))
-        return false;
+    const bool answers_go_to_source = !message.header.response && is_one_shot(info);
+    if ((!by_group || answers_go_to_source) && !is_here(info)) return false;
     if (!message.header.response) return info.arrival != Arrival::one_shot;
     if (info.source.port != kMdnsPort) return false;
     return info.arrival != Arrival::one_shot || one_shots_.expects(message);
@@ -172,6 +177,7 @@ void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& que
     auto& queue = answers_[info.link()];
     UnicastReply reply;
     const bool one_shot = is_one_shot(info);
+    std::optional<bool> may_reply;  // asked for the first answer: questions about others' names are free
     const auto count = std::min(query.questions.size(), kMaxQuestionsPerPacket);
     for (std::size_t i = 0; i < count; ++i) {
         const auto& question = query.questions[i];
@@ -185,7 +191,12 @@ void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& que
                 queue.sent_within(answer.record, std::chrono::seconds{answer.record.ttl} / 4, now);
             const bool direct =
                 one_shot || info.arrival == Arrival::unicast || (question.unicast_response && heard);
-            if (direct) {
+            if (direct && !may_reply) may_reply = is_here(info) && reply_rate_.take(now);
+            if (direct && one_shot && !*may_reply) {
+                ++counters_.queries_refused;
+                return;
+            }
+            if (direct && *may_reply) {
                 reply.answers.push_back(std::move(answer.record));
             } else {
                 queue.add(answer.record, timing.multicast, timing.gap);
@@ -214,13 +225,13 @@ void MdnsEngine::on_response(const PacketInfo& info, const names::Message& respo
     std::vector<const names::Record*> records;
     for (const auto& record : response.answers) records.push_back(&record);
     for (const auto& record : response.additionals) records.push_back(&record);
-    take_records(records, info.interface, now);
+    take_records(records, info.source.address, info.interface, now);
 }
 
 // Only what somebody asked for is kept. What a record makes interesting may stand before it in the packet, so
 // the packet is read in the order of dependence: instances, then their SRV and TXT, then hosts.
-void MdnsEngine::take_records(std::span<const names::Record* const> records, InterfaceIndex interface,
-                              TimePoint now) {
+void MdnsEngine::take_records(std::span<const names::Record* const> records, const IpAddress& source,
+                              InterfaceIndex interface, TimePoint now) {
     const auto pass_of = [](DnsType type) {
         if (type == DnsType::ptr) return 0;
         return type == DnsType::srv || type == DnsType::txt ? 1 : 2;
@@ -231,7 +242,7 @@ void MdnsEngine::take_records(std::span<const names::Record* const> records, Int
             if (pass_of(record->type) != pass || !is_kept(*record) || !querier_.interested(record->name))
                 continue;
             taken = true;
-            if (!cache_.put(*record, interface, now)) ++counters_.cache_refused;
+            if (!cache_.put(*record, source, interface, now)) ++counters_.cache_refused;
         }
         if (taken) watch_.update(links_, now);
     }

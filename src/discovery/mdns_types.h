@@ -91,6 +91,7 @@ inline constexpr std::size_t kMaxRegistrations = 1024;
 inline constexpr std::size_t kMaxWatches = 1024;
 inline constexpr std::size_t kMaxQuestionsPerPacket = 256;  ///< more in one packet are not answered
 inline constexpr std::size_t kMaxCacheRecords = 4096;
+inline constexpr std::size_t kMaxCacheShare = 2048;  ///< of one source; half, for reflectors speak for many
 inline constexpr std::size_t kMaxDeferredQueries =
     32;  ///< TC queries and unicast answers waiting; more are dropped
 
@@ -103,6 +104,7 @@ struct MdnsCounters {
     std::uint64_t foreign = 0;        ///< not from our links, wrong port, unknown interface
     std::uint64_t own = 0;            ///< our own multicast, looped back
     std::uint64_t cache_refused = 0;  ///< records that found the cache full
+    std::uint64_t cache_evicted = 0;  ///< records that gave way to others
     std::uint64_t queries_refused = 0;  ///< queries beyond the limits
     std::uint64_t conflicts = 0;
 };

@@ -1,6 +1,7 @@
 #include "discovery/service_watch.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/text.h"
 
@@ -212,20 +213,36 @@ void ServiceWatch::look_on(InterfaceIndex interface, const DnsName& name, View& 
         view.service.weight = srv->weight;
     }
     if (std::ranges::find(view.hosts, srv->target) == view.hosts.end()) view.hosts.push_back(srv->target);
-    bool any = false;
-    for (const auto type : {DnsType::aaaa, DnsType::a}) {
-        cache_.each(srv->target, type, interface, [&](const CachedRecord& entry) {
-            const auto* address = std::get_if<IpAddress>(&entry.record.data);
-            if (address == nullptr || view.service.endpoints.size() >= kMaxEndpoints) return;
-            if (address->is_multicast() || address->is_unspecified()) return;
-            view.service.endpoints.push_back({*address, srv->port, interface});
-            any = true;
-        });
-    }
+    const auto addresses = addresses_of(srv->target, interface);
+    for (const auto& address : addresses)
+        if (view.service.endpoints.size() < kMaxEndpoints)
+            view.service.endpoints.push_back({address, srv->port, interface});
+    const bool any = !addresses.empty();
     for (const auto type : {DnsType::aaaa, DnsType::a}) {
         view.wanted.insert({srv->target, type, interface});
         if (any) view.late.insert({srv->target, type, interface});
     }
+}
+
+// Beyond the limit the oldest are left out: whoever names many must not hide the true one that is named later.
+std::vector<IpAddress> ServiceWatch::addresses_of(const DnsName& host, InterfaceIndex interface) const {
+    std::vector<std::pair<TimePoint, IpAddress>> heard;
+    for (const auto type : {DnsType::aaaa, DnsType::a}) {
+        cache_.each(host, type, interface, [&](const CachedRecord& entry) {
+            const auto* address = std::get_if<IpAddress>(&entry.record.data);
+            if (address == nullptr || address->is_multicast() || address->is_unspecified()) return;
+            heard.emplace_back(entry.received, *address);
+        });
+    }
+    if (heard.size() > kMaxEndpoints) {
+        auto newest = heard;
+        const auto last = newest.begin() + static_cast<std::ptrdiff_t>(kMaxEndpoints - 1);
+        std::ranges::nth_element(newest, last, std::greater{});
+        std::erase_if(heard, [limit = *last](const auto& each) { return each < limit; });
+    }
+    std::vector<IpAddress> out;
+    for (const auto& [when, address] : heard) out.push_back(address);
+    return out;
 }
 
 void ServiceWatch::ask(Instance& instance, std::set<QuestionKey> wanted, const View& view,

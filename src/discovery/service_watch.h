@@ -62,6 +62,7 @@ private:
     void refresh(WatchId id, Watch& watch, const names::DnsName& name, const LinkTable& links, TimePoint now);
     View look(const Watch& watch, const names::DnsName& name, const Instance& instance,
               const LinkTable& links) const;
+    std::vector<IpAddress> addresses_of(const names::DnsName& host, InterfaceIndex interface) const;
     void look_on(InterfaceIndex interface, const names::DnsName& name, View& view) const;
     void ask(Instance& instance, std::set<QuestionKey> wanted, const View& view, const LinkTable& links,
              TimePoint now);
