@@ -41,7 +41,8 @@ struct Config {
     // its name.
     std::size_t retry_above = 128;
     std::size_t retry_above_per_source = 16;
-    // While more than half of the places are taken or somebody waits. Three lost packets in a row cost 0.5 s.
+    // While more than half of all places are taken. Not while one source waits for its own places: a thousand
+    // honest devices in one process, on a busy machine, take longer than this.
     Duration crowded_handshake_timeout = std::chrono::seconds{3};
 };
 

@@ -17,8 +17,6 @@ constexpr std::size_t kMaxTombstones = 4096;
 constexpr std::size_t kSecretSize = 32;
 // Some 10 ms of work: then the members get their turn.
 constexpr int kGuestsPerFlush = 16;
-// The guest has repeated its packet four times by then, and may still find a place with the next one.
-constexpr Duration kLongestWait = 3s;
 
 Bytes random_secret(Randomness& random) {
     Bytes secret(kSecretSize);
@@ -173,7 +171,7 @@ void EndpointImpl::on_newcomer(PathId path, ByteView packet, const Cid& dcid, st
     if (!incoming) return;
     if (!waiting_.has_line(incoming->source) && make_place(incoming->source, incoming->after_retry))
         return accept(path, *incoming, packet, ecn, now);
-    if (!waiting_.add({path, to_bytes(packet), ecn, dcid, incoming->source, now}))
+    if (!waiting_.add({path, to_bytes(packet), ecn, dcid, incoming->source}))
         gatekeeper_.turn_away(path, packet, now);
 }
 
@@ -192,7 +190,6 @@ bool EndpointImpl::let_guests_in(TimePoint now) {
         if (count == kGuestsPerFlush) return true;
         const auto guest = waiting_.next([this](const Source& source) { return make_place(source, true); });
         if (!guest) return false;
-        if (now - guest->since > kLongestWait) continue;
         // Much may have changed since: the path, the age of its proof, the number of connections.
         const auto incoming = gatekeeper_.admit(guest->path, guest->packet, now);
         if (incoming) accept(guest->path, *incoming, guest->packet, guest->ecn, now);
@@ -200,13 +197,9 @@ bool EndpointImpl::let_guests_in(TimePoint now) {
     return false;
 }
 
-bool EndpointImpl::is_crowded() const {
-    return shared_.arrivals.half_open() > shared_.config.max_half_open / 2 || !waiting_.is_empty();
-}
-
 TimePoint EndpointImpl::crowd_deadline() const {
     const Arrival* const oldest = shared_.arrivals.oldest();
-    if (oldest == nullptr || !is_crowded()) return kNever;
+    if (shared_.arrivals.half_open() <= shared_.config.max_half_open / 2) return kNever;
     return oldest->since + shared_.config.crowded_handshake_timeout;
 }
 

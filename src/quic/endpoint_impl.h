@@ -29,7 +29,6 @@ private:
     bool make_place(const Source& source, bool proven);
     /// True: more might come in, but that is enough at a time.
     bool let_guests_in(TimePoint now);
-    bool is_crowded() const;
     TimePoint crowd_deadline() const;
     void accept(PathId path, const Incoming& incoming, ByteView packet, std::uint8_t ecn, TimePoint now);
     ConnectionImpl& keep(std::unique_ptr<ConnectionImpl> connection);

@@ -22,7 +22,6 @@ public:
         std::uint8_t ecn = 0;
         Cid dcid;  // as in the packet
         Source source;
-        TimePoint since{};
     };
 
     explicit WaitingRoom(Randomness& random) : ids_(random), by_source_(0, SourceHash{random}) {}
