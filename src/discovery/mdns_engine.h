@@ -45,7 +45,7 @@ public:
 
     /// Takes the interfaces as the kernel has them now, all of them.
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now);
-    void on_packet(const PacketInfo& info, ByteView packet, TimePoint now);
+    void on_packet(const PacketInfo& from, ByteView packet, TimePoint now);
     void on_timer(TimePoint now);
     TimePoint next_wakeup() const;
     std::optional<EngineEvent> poll_event();
@@ -93,6 +93,7 @@ private:
 
     bool accept(const PacketInfo& info, const names::Message& message) const;
     bool is_here(const PacketInfo& info) const;
+    PacketInfo with_source(const PacketInfo& from) const;
     void on_query(const PacketInfo& info, names::Message query, TimePoint now);
     bool defer(const PacketInfo& info, names::Message& query, TimePoint now);
     void observe(const PacketInfo& info, const names::Message& query, TimePoint now);

@@ -156,6 +156,25 @@ TEST(MdnsHostile, NoAnswerLeavesTheLink) {
     EXPECT_EQ(host.engine->counters().foreign, 1U);
 }
 
+// Nor is anybody asked or believed at 0.0.0.0, except on loopback, where the kernel has no better source.
+TEST(MdnsHostile, AnUnspecifiedSourceIsThisHostOnLoopbackAndNobodyElsewhere) {
+    for (const bool is_loopback : {true, false}) {
+        Wire wire;
+        auto& host = wire.add();
+        auto interface = Wire::ethernet(1);
+        interface.loopback = is_loopback;
+        if (is_loopback) interface.addresses = {{*IpAddress::parse("127.0.0.1"), 8}};
+        wire.plug(host, {interface});
+        ASSERT_TRUE(host.engine->advertise(service("svc"), wire.now));
+        wire.run_for(5s);
+        wire.log.clear();
+        wire.inject(query({ask("svc._muster._udp.local", DnsType::srv)}), "0.0.0.0", 20000);
+        wire.run_for(1s);
+        ASSERT_EQ(wire.log.size(), is_loopback ? 1U : 0U);
+        if (is_loopback) EXPECT_EQ(wire.log[0].to.address, *IpAddress::parse("127.0.0.1"));
+    }
+}
+
 TEST(MdnsHostile, RepliesByUnicastAreLimited) {
     Wire wire;
     auto& host = wire.add();

@@ -41,8 +41,19 @@ bool is_kept(const names::Record& record) {
 
 }  // namespace
 
-void MdnsEngine::on_packet(const PacketInfo& info, ByteView packet, TimePoint now) {
+// No address of the loopback interface is good enough for the kernel to send multicast from (their scope is the
+// host), so what programs of this host say there comes from 0.0.0.0.
+PacketInfo MdnsEngine::with_source(const PacketInfo& from) const {
+    const IpAddress loopback{IpAddress::V4{127, 0, 0, 1}};
+    PacketInfo info = from;
+    if (info.source.address == IpAddress{IpAddress::V4{}} && links_.on_link(info.interface, loopback))
+        info.source.address = loopback;
+    return info;
+}
+
+void MdnsEngine::on_packet(const PacketInfo& from, ByteView packet, TimePoint now) {
     if (closed_) return;
+    const PacketInfo info = with_source(from);
     now_ = now;
     ++counters_.packets_in;
     if (!links_.active(info.link())) {
