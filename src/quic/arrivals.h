@@ -50,8 +50,8 @@ struct Arrival
     bool is_stranger = false;  // the handshake is done
 };
 
-/// Counts incoming connections that have not been let in, by source, and knows the handshakes in order of age.
-/// Owns none.
+/// Counts incoming connections that have not been let in, by source, and knows the handshakes in order of
+/// age. Owns none.
 class Arrivals {
 public:
     explicit Arrivals(Randomness& random) : crowds_(0, SourceHash{random}) {}

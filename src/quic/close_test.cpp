@@ -259,7 +259,7 @@ TEST(QuicReset, IsNotBelievedFromAnotherKey) {
     EXPECT_FALSE(client.is_closed());
 }
 
-// Whoever sees a connection id on the wire could have its reset said by another coordinator of the same device.
+// Whoever sees a connection id on the wire could have its reset said by another coordinator of the device.
 TEST(QuicReset, IsNotSaidByAnotherEndpointOfTheSameKey) {
     World world;
     world.server_config.reset_scope = to_bytes(as_bytes("stage"));

@@ -122,8 +122,8 @@ public:
     /// Returns flow-control credit for octets of on_stream_data that have been dealt with.
     virtual void consume(StreamId stream, std::size_t octets) = 0;
 
-    /// Server only, after on_established: the peer is no stranger any more. It may send what Config allows in full,
-    /// and does not count for the limit of its source.
+    /// Server only, after on_established: the peer is no stranger any more. It may send what Config allows in
+    /// full, and does not count for the limit of its source.
     virtual void let_in() = 0;
 
     /// Queues one datagram (RFC 9221). False if it is empty, too large for now, or too many are queued: it is

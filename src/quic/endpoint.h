@@ -16,8 +16,9 @@ struct Config {
 
     DeviceKey key;
     std::string alpn = "muster/1";
-    // What tells an accepting endpoint from others of the same key, and is the same after a restart. Stateless
-    // resets are bound to it: one endpoint must not be made to say the words that end another's connections.
+    // What tells an accepting endpoint from others of the same key, and is the same after a restart.
+    // Stateless resets are bound to it: one endpoint must not be made to say the words that end another's
+    // connections.
     Bytes reset_scope;
     Duration initial_rtt = std::chrono::milliseconds{25};  // local links; ngtcp2's 333 ms makes a move slow
     Duration handshake_timeout = std::chrono::seconds{10};
