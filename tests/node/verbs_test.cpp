@@ -213,7 +213,8 @@ TEST_F(VerbsTest, EitherEndMayCancelAFile) {
         auto host = co_await muster::host(executor, test.host_options());
         auto member = co_await muster::join(executor, test.join_options(*host, "left"));
         if (!member) co_return test.fail("nobody joined");
-        const std::string source = test.file("film.bin", 20'000'000);
+        const std::string source = test.file("film.bin", 1000);
+        std::filesystem::resize_file(source, 1'000'000'000);  // it must not be over before the cancel
         const std::string in = test.directory + "/in";
         std::filesystem::create_directories(in);
         for (const bool by_sender : {true, false}) {
@@ -244,7 +245,8 @@ TEST_F(VerbsTest, AnOfferThatIsDroppedIsDeclinedAnAcceptedFileIsCancelled) {
         auto host = co_await muster::host(executor, test.host_options());
         auto member = co_await muster::join(executor, test.join_options(*host, "left"));
         if (!member) co_return test.fail("nobody joined");
-        const std::string source = test.file("film.bin", 20'000'000);
+        const std::string source = test.file("film.bin", 1000);
+        std::filesystem::resize_file(source, 1'000'000'000);  // it must not be over before the cancel
         for (const bool accepts : {false, true}) {
             OutgoingFile sending = host->send_file(member->id(), source);
             {
