@@ -28,8 +28,10 @@ std::optional<Bytes> QuicLink::on_heartbeat(ByteView datagram, TimePoint now) {
     if (!beat || beat->counter <= highest_heard_) return std::nullopt;
     highest_heard_ = beat->counter;
     on_heard();
-    if (beat->echo == sent_counter_) rtt_ = now - last_request_;
-    if (!beat->is_request()) return std::nullopt;
+    if (!beat->is_request()) {
+        if (beat->echo == sent_counter_) rtt_ = now - last_request_;
+        return std::nullopt;
+    }
     return encode(Heartbeat{.counter = ++sent_counter_, .echo = beat->counter}, keys_);
 }
 

@@ -282,6 +282,16 @@ TEST_P(LinkProfiles, AKilledMemberIsLostWithinTheBound) {
 INSTANTIATE_TEST_SUITE_P(Each, LinkProfiles,
                          testing::Values(Profile::realtime, Profile::balanced, Profile::low_power));
 
+TEST_F(LinkSim, TheRoundTripIsRightFromTheFirstHeartbeatOn) {
+    build();
+    ASSERT_TRUE(connect());
+    for (int i = 0; i < 3000; ++i) {
+        clock.run_for(1ms);
+        for (const auto* node : {member.get(), coordinator.get()})
+            ASSERT_LE(node->engine.rtt(*node->port), 100ms) << i << " ms after the handshake";
+    }
+}
+
 TEST_F(LinkSim, AnIdleLinkOutlivesEveryTimeoutOfQuic) {
     build();
     ASSERT_TRUE(connect());
