@@ -17,7 +17,7 @@ function(muster_common target)
     endif()
 endfunction()
 
-# muster_library(folder SOURCES a.cpp ... [DEPS muster_base ...] [PRIVATE_DEPS OpenSSL::Crypto ...])
+# muster_library(folder SOURCES a.cpp ... [DEPS muster_base ...] [PRIVATE_DEPS Boost::json ...])
 # makes the static library muster_<folder> of one floor.
 function(muster_library folder)
     cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})

@@ -141,6 +141,37 @@ TEST(DeviceKey, SurvivesTheWayThroughPem) {
     EXPECT_EQ(to_bytes(back->pkcs8_der()), to_bytes(key.pkcs8_der()));
 }
 
+// RFC 8410 section 10.3: the second has attributes and the public key behind the private one.
+TEST(DeviceKey, ReadsTheKeysOfRfc8410) {
+    const std::string plain =
+        "-----BEGIN PRIVATE KEY-----\n"
+        "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+        "-----END PRIVATE KEY-----\n";
+    const std::string with_more =
+        "-----BEGIN PRIVATE KEY-----\n"
+        "MHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+        "oB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB\n"
+        "Z9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+        "-----END PRIVATE KEY-----\n";
+    for (const auto& pem : {plain, with_more}) {
+        const auto key = DeviceKey::from_pem(pem);
+        ASSERT_TRUE(key) << key.error().explain();
+        EXPECT_EQ(key->spki_der()[12], std::byte{0x19});
+        EXPECT_EQ(hex(key->spki_der().subspan(40)), "703166e1");
+        EXPECT_EQ(key->to_pem(), plain);
+    }
+}
+
+TEST(DeviceKey, RefusesOrReadsEveryDamagedFile) {
+    const std::string pem = DeviceKey::generate().to_pem();
+    for (std::size_t at = 0; at < pem.size(); ++at) {
+        std::string damaged = pem;
+        damaged[at] = static_cast<char>(damaged[at] ^ 0x15);
+        (void)DeviceKey::from_pem(damaged);
+        if (at + 1 < pem.size()) EXPECT_FALSE(DeviceKey::from_pem(pem.substr(0, at))) << at;
+    }
+}
+
 TEST(DeviceKey, IsAnotherOneEachTime) { EXPECT_NE(DeviceKey::generate().id(), DeviceKey::generate().id()); }
 
 TEST(DeviceKey, CopiesStayWholeWhenTheOriginalIsWiped) {

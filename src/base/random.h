@@ -28,7 +28,7 @@ inline Duration uniform(Randomness& random, Duration low, Duration high) {
                      uniform(random, static_cast<std::uint64_t>((high - low).count()) + 1))};
 }
 
-/// The operating system's random numbers (through libcrypto); fit for keys. Any thread.
+/// The operating system's random numbers (getentropy); fit for keys. Any thread.
 class SystemRandomness final : public Randomness {
 public:
     void fill(std::span<std::byte> out) override;
