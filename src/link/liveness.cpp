@@ -18,7 +18,7 @@ Duration liveness_bound(Profile profile) {
 namespace link {
 
 // The last heartbeat may have come just before the peer died, so the bound is doubt_after + probes * retry
-// and one scheduling delay: 55 + 6*15 = 145 ms, 500 + 10*65 = 1150 ms, 6 + 8*1 = 14 s. Doubt is cheap and
+// and one scheduling delay: 55 + 6*15 = 145 ms, 500 + 10*65 = 1150 ms, 8 + 8*0.8 = 14.4 s. Doubt is cheap and
 // rare, a wrong verdict is neither: with 15 % loss each way an exchange fails with 28 %, ten in a row with 3
 // in a million. Halving `probes` would lose somebody every few minutes on such a network.
 struct Liveness::Pace {
@@ -32,7 +32,7 @@ Liveness::Pace Liveness::pace_of(Profile profile) {
     switch (profile) {
         case Profile::realtime: return {40ms, 55ms, 15ms, 6};
         case Profile::balanced: return {400ms, 500ms, 65ms, 10};
-        case Profile::low_power: return {5s, 6s, 1s, 8};
+        case Profile::low_power: return {7s, 8s, 800ms, 8};
     }
     return {400ms, 500ms, 65ms, 10};
 }
