@@ -289,9 +289,12 @@ void Console::on(Undelivered& what) {
 
 void Console::on(GroupContested& contested) {
     JsonLine line{"contested"};
-    output_.event(line.text("holder", contested.holder));
+    line.text("id", contested.id.to_string()).text("name", contested.name);
+    output_.event(line.text("at", to_text(contested.at)));
     output_.say(output_.paint(Colour::red, "! ") + "the group is also hosted by " +
-                printable(contested.holder) + ": newcomers may join that one");
+                (contested.name.empty() ? "another coordinator" : "'" + printable(contested.name) + "'") +
+                " (" + contested.id.short_string() + "...) at " + to_text(contested.at) +
+                ": newcomers may join that one");
 }
 
 void Console::on(SessionEnded& ended) {

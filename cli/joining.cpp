@@ -56,13 +56,16 @@ void tell(const Member& member, const PeerPath& path, const JoinArguments& argum
     line.object("coordinator", json_of(member.coordinator())).integer("peers", roster.peers.size());
     line.ms("found_ms", member.found_after()).ms("connected_ms", member.connected_after());
     line.ms("joined_ms", member.joined_after()).ms("started_ms", SteadyClock::now() - context.started);
-    line.text("interface", path.interface).text("path", path.path).ms("round_trip_ms", path.round_trip);
+    line.text("interface", path.interface)
+        .text("remote", to_text(path.remote))
+        .ms("round_trip_ms", path.round_trip);
     context.output.event(std::move(line));
     Output& out = context.output;
     const std::string via = path.interface.empty() ? "" : " via " + printable(path.interface);
-    out.say(fmt::format(
-        "found {} in {}{} ({}), joined in {}", out.paint(Colour::bold, described(member.coordinator())),
-        duration_text(member.found_after()), via, path.path, duration_text(member.joined_after())));
+    out.say(fmt::format("found {} in {}{} ({}), joined in {}",
+                        out.paint(Colour::bold, described(member.coordinator())),
+                        duration_text(member.found_after()), via, "udp " + to_text(path.remote),
+                        duration_text(member.joined_after())));
 }
 
 }  // namespace

@@ -171,7 +171,7 @@ class Demo:
                                             lambda event, name=member.name: event["peer"]["name"] == name)
             self.screen.item(member.name, f"found {COORDINATOR} in {self.screen.good(ms(joined['found_ms']))} via "
                                           f"{joined['interface']}, joined in {self.screen.good(ms(joined['joined_ms']))}")
-            self.screen.item("", self.screen.dim(f"over {joined['path']}"))
+            self.screen.item("", self.screen.dim(f"over udp {joined['remote']}"))
         for member in self.members[:-1]:  # who came later is told to those who were here
             member.process.expect("peer_joined", PATIENCE, lambda event: event["peer"]["name"] == MEMBERS[-1])
 
@@ -373,6 +373,9 @@ def main():
     except KeyboardInterrupt:
         screen.say("\ninterrupted; everything is taken down again")
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever reads has seen enough; the namespaces are down already
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def join_once(arguments, topology, coordinator, name):
     member.wait(5)
     coordinator.expect("left")
     coordinator.forget()
-    return (joined["joined_us"] / 1000, path["path"]) if said else (None, "the message did not arrive")
+    return (joined["joined_us"] / 1000, path["remote"]) if said else (None, "the message did not arrive")
 
 
 def measure(lab, result, arguments, make):

@@ -45,7 +45,7 @@ struct Teller {
         tell("left", std::move(facts));
     }
     void operator()(const GroupContested& contested) const {
-        tell("contested", {{"holder", contested.holder}});
+        tell("contested", {{"id", contested.id.to_string()}, {"at", to_text(contested.at)}});
     }
     void operator()(const SessionEnded& ended) const { tell("ended", facts_of(ended.how)); }
     template <class Other>

@@ -73,7 +73,7 @@ asio::awaitable<void> say_hello(Member& member) {
     for (const char c : std::string_view{"hello"}) hello.push_back(static_cast<std::byte>(c));
     if (const auto sent = co_await member.send(Recipients::coordinator(), std::move(hello)); !sent)
         tell_failure(sent.error());
-    if (path) tell("sent", {{"path", path->path}, {"interface", path->interface}});
+    if (path) tell("sent", {{"remote", to_text(path->remote)}, {"interface", path->interface}});
 }
 
 asio::awaitable<void> live(const Options& options, std::int64_t main_ns) {

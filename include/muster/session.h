@@ -14,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "muster/byte_stream.h"
+#include "muster/endpoint.h"
 #include "muster/error.h"
 #include "muster/file_handles.h"
 #include "muster/file_transfer.h"
@@ -50,7 +51,9 @@ struct FileOffered {
 /// Another coordinator hosts the same group on the network and has proved its key (coordinators only). This one
 /// goes on, but newcomers may find the other. Once per rival.
 struct GroupContested {
-    std::string holder;  ///< For people: its name, id and address as far as they are known.
+    DeviceId id;       ///< Proven.
+    std::string name;  ///< What it calls itself; may be empty. Anybody on the network could have said it.
+    Endpoint at;       ///< Where its announcement came from, and its port.
 };
 
 /// The session is over; no further event comes.
@@ -82,7 +85,7 @@ struct EventsDropped {
 
 /// How one peer is reached right now.
 struct PeerPath {
-    std::string path;                  ///< "udp [fe80::1%2]:4711"
+    Endpoint remote;                   ///< Where its datagrams come from (UDP); to_text() prints it.
     std::string interface;             ///< "eth0"; empty if unknown
     Duration round_trip{};             ///< Smoothed.
     Duration found_after{};            ///< Members: start to the first answer of the coordinator.

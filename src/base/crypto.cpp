@@ -6,7 +6,6 @@
 #include <nettle/hmac.h>
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
-#include <string.h>  // explicit_bzero, which <cstring> does not promise
 #include <sys/random.h>
 
 #include "base/check.h"

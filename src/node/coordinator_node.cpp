@@ -108,19 +108,20 @@ bool CoordinatorNode::is_us(const Endpoint& endpoint) const {
 void CoordinatorNode::on_name_verdict(const node::NameVerdict& verdict) {
     using Kind = node::NameVerdict::Kind;
     if (ending_) return;
+    const std::string holder = verdict.claim.to_string();
     switch (verdict.kind) {
         case Kind::probe_again: return mdns_->probe_again(shared_name_.id);
-        case Kind::contested: return push(GroupContested{verdict.told});
+        case Kind::contested:
+            return push(GroupContested{verdict.proven, verdict.claim.name, verdict.claim.at});
         case Kind::unproven:
             return log_line(LogLevel::warning, "the name of the group '" + options_.group +
-                                                   "' is claimed by " + verdict.told +
+                                                   "' is claimed by " + holder +
                                                    ", where nobody proves to host it: going on as before");
         case Kind::taken: break;
     }
-    ending_ =
-        Error{Errc::name_in_use, "the group '" + options_.group + "' is hosted already by " + verdict.told}
-            .saw({"announce", "mdns", "the name is held by " + verdict.told + ", which proved its key"})
-            .cure("join that coordinator, or host another group");
+    ending_ = Error{Errc::name_in_use, "the group '" + options_.group + "' is hosted already by " + holder}
+                  .saw({"announce", "mdns", "the name is held by " + holder + ", which proved its key"})
+                  .cure("join that coordinator, or host another group");
     core_->session().abort(SteadyClock::now());
 }
 

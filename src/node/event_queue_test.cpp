@@ -153,9 +153,9 @@ TEST_F(EventQueueTest, JoinRequestsBeyondTheLimitAreNotTaken) {
 }
 
 TEST_F(EventQueueTest, AContestIsToldOnceUntilItIsRead) {
-    for (int i = 0; i < 1000; ++i) queue.push(GroupContested{"the other"});
+    for (int i = 0; i < 1000; ++i) queue.push(GroupContested{.name = "the other"});
     EXPECT_EQ(take_all<GroupContested>().size(), 1u);
-    queue.push(GroupContested{"the other"});
+    queue.push(GroupContested{.name = "the other"});
     EXPECT_EQ(take_all<GroupContested>().size(), 1u);
 }
 

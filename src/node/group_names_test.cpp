@@ -60,7 +60,7 @@ TEST(GroupNames, TextOfOthersIsCleaned) {
     ASSERT_TRUE(holder.txt.set("name", "\x1b[2Jowned\nmuster: run this"));
     ASSERT_TRUE(holder.txt.set("id", "a\nb"));
     const NameClaim claim = claim_of(holder, "stage");
-    EXPECT_EQ(claim.told.find_first_of("\n\x1b"), std::string::npos) << claim.told;
+    EXPECT_EQ(claim.to_string().find_first_of("\n\x1b"), std::string::npos) << claim.to_string();
     EXPECT_FALSE(claim.id);
 }
 

@@ -20,13 +20,16 @@ constexpr Duration kPeace = 2 * kLongestPause;
 }  // namespace
 
 NameClaim claim_of(const discovery::NameHolder& holder, std::string_view group) {
-    NameClaim claim{.at = holder.source, .id = coordinator_id(holder.txt, group), .told = {}};
+    NameClaim claim{
+        .at = holder.source, .id = coordinator_id(holder.txt, group), .name = coordinator_name(holder.txt)};
     claim.at.port = holder.port;
-    const std::string name = coordinator_name(holder.txt);
-    claim.told = name.empty() ? "another coordinator" : "'" + name + "'";
-    if (claim.id) claim.told += " (" + claim.id->short_string() + "...)";
-    claim.told += " at " + holder.source.to_string();
     return claim;
+}
+
+std::string NameClaim::to_string() const {
+    std::string text = name.empty() ? "another coordinator" : "'" + name + "'";
+    if (id) text += " (" + id->short_string() + "...)";
+    return text + " at " + to_text(at);
 }
 
 bool NameDispute::on_claim(NameClaim claim) {
@@ -43,20 +46,20 @@ void NameDispute::on_answer(const std::optional<DeviceId>& proven, bool in_use, 
     last_ = now;
     again_ = now + pause_;
     if (!proven) {
-        verdict_ = NameVerdict{NameVerdict::Kind::unproven, claim_.told};
+        verdict_ = NameVerdict{NameVerdict::Kind::unproven, claim_};
     } else if (!was_announced_ && !in_use) {
         again_ = kNever;
-        verdict_ = NameVerdict{NameVerdict::Kind::taken, claim_.told};
+        verdict_ = NameVerdict{NameVerdict::Kind::taken, claim_, *proven};
     } else if (proven != rival_) {
         rival_ = proven;
-        verdict_ = NameVerdict{NameVerdict::Kind::contested, claim_.told};
+        verdict_ = NameVerdict{NameVerdict::Kind::contested, claim_, *proven};
     }
 }
 
 void NameDispute::on_timer(TimePoint now) {
     if (now < again_) return;
     again_ = kNever;
-    verdict_ = NameVerdict{NameVerdict::Kind::probe_again, {}};
+    verdict_ = NameVerdict{.kind = NameVerdict::Kind::probe_again};
 }
 
 }  // namespace muster::node

@@ -17,7 +17,9 @@ namespace muster::node {
 struct NameClaim {
     Endpoint at;                 ///< Where its holder should answer.
     std::optional<DeviceId> id;  ///< Whose key it says it has.
-    std::string told;            ///< The claim for people.
+    std::string name;            ///< What it calls itself: clean, may be empty.
+
+    std::string to_string() const;  ///< For people.
 };
 
 /// `group`: whose name it is. What the holder's packet says, with cleaned text.
@@ -32,7 +34,8 @@ struct NameVerdict {
         probe_again,  ///< The pause is over: try to get the name back.
     };
     Kind kind = Kind::unproven;
-    std::string told;
+    NameClaim claim{};
+    DeviceId proven{};  ///< Whose key was proved: `taken` and `contested`.
 };
 
 /// Judges claims to a group's name: asks the claimed holder for its key before it believes anything, and tries

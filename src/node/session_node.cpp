@@ -303,7 +303,7 @@ void SessionNode::sweep_sinks() {
 PeerPath SessionNode::describe(const link::LinkEngine& links, const link::LinkPort& port) const {
     PeerPath told;
     const link::Path path = links.path(port);
-    told.path = path.to_string();
+    told.remote = path.remote;
     told.interface = interface_name(path.remote.interface);
     told.round_trip = links.rtt(port);
     return told;
