@@ -95,9 +95,10 @@ struct PeerPath {
 
 /// What a coordinator and its members share: events in, messages, streams and files out. In this version it
 /// ends when its link is lost: join again, as a new member; what had not arrived is not sent again. A
-/// resource; movable. Its destructor aborts what still runs; prefer close(). Any thread; completions run on
-/// the handler's associated executor. Every operation takes any Asio completion token: a callback,
-/// use_future, use_awaitable (the default).
+/// resource; movable. Its destructor aborts what still runs; prefer close(). It waits for a disk that is
+/// writing a file, but at most for a second. Any thread; completions run on the handler's associated
+/// executor. Every operation takes any Asio completion token: a callback, use_future, use_awaitable (the
+/// default).
 class Session {
 public:
     using executor_type = boost::asio::any_io_executor;

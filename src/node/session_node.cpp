@@ -20,7 +20,6 @@ using node::complete;
 namespace {
 
 constexpr std::size_t kMaxStreamName = 255;
-constexpr unsigned kFileThreads = 2;
 
 // The first octet of a stream's header says who takes it.
 constexpr std::byte kApplicationStream{'s'};
@@ -66,7 +65,7 @@ SessionNode::~SessionNode() {
     runner_->stop();
     for (auto& [handle, sink] : std::exchange(sinks_, {}))
         sink->on_reset(Errc::closed, "the session is gone");
-    if (file_threads_) file_threads_->join();  // what is at the storage ends; nothing else is asked of it
+    file_threads_.reset();  // what is at the storage ends, or is left to it; nothing else is asked of it
 }
 
 Roster SessionNode::roster() const {
@@ -135,14 +134,13 @@ void SessionNode::open_stream(const DeviceId& to, std::string name, Session::Str
 }
 
 // The owner is the session: its transfers look whether the threads are still there.
-Result<std::shared_ptr<asio::thread_pool>> SessionNode::file_threads() {
-    if (file_threads_) return file_threads_;
-    try {
-        file_threads_ = std::make_shared<asio::thread_pool>(kFileThreads);
-    } catch (const std::exception& failure) {
-        return Error{Errc::system, std::string{"no thread can be started for files: "} + failure.what()};
+Result<std::shared_ptr<node::FileWork>> SessionNode::file_work() {
+    if (!file_threads_) {
+        auto started = node::FileThreads::start();
+        if (!started) return started.error();
+        file_threads_ = std::move(*started);
     }
-    return file_threads_;
+    return file_threads_->work();
 }
 
 std::shared_ptr<TransferNode> SessionNode::make_outgoing(const DeviceId& to, std::string path,
@@ -167,19 +165,19 @@ void SessionNode::begin_outgoing(const std::shared_ptr<TransferNode>& node, cons
     const auto handle = streams().open_stream(to, header_of(kFileStream, {}));
     if (!handle)
         return node->fail_at_once(Error{handle.error()}.during("offering '" + node->offer().name + "'"));
-    const auto threads = file_threads();
-    if (!threads) {
-        streams().reset(*handle, 0, threads.error().message());
-        return node->fail_at_once(threads.error());
+    const auto files = file_work();
+    if (!files) {
+        streams().reset(*handle, 0, files.error().message());
+        return node->fail_at_once(files.error());
     }
     sinks_.emplace(*handle, node);
-    node->attach({.executor = (*threads)->get_executor(), .alive = *threads}, streams(), *handle);
+    node->attach(*files, streams(), *handle);
     runner_->poke();
 }
 
 void SessionNode::add_incoming_file(StreamHandle stream, const DeviceId& from) {
-    const auto threads = file_threads();
-    if (!threads) return streams().reset(stream, 0, threads.error().message());
+    const auto files = file_work();
+    if (!files) return streams().reset(stream, 0, files.error().message());
     session::ResourceReceiver::Options receiver;
     receiver.from = from;
     const auto on_offer = [weak = weak_from_this(), stream](std::shared_ptr<TransferNode> offered) {
@@ -189,7 +187,7 @@ void SessionNode::add_incoming_file(StreamHandle stream, const DeviceId& from) {
     auto node = TransferNode::receive(
         {.strand = strand_, .storage = storage_, .poke = poker(), .on_offer = on_offer}, std::move(receiver));
     sinks_.emplace(stream, node);
-    node->attach({.executor = (*threads)->get_executor(), .alive = *threads}, streams(), stream);
+    node->attach(*files, streams(), stream);
 }
 
 void SessionNode::on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) {

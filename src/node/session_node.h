@@ -7,12 +7,12 @@
 #include <unordered_map>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 #include "base/file_storage.h"
 #include "base/random.h"
 #include "link/link_engine.h"
 #include "node/event_queue.h"
+#include "node/file_threads.h"
 #include "node/runner.h"
 #include "node/send_waits.h"
 #include "node/stream_sink.h"
@@ -109,6 +109,8 @@ protected:
     void ended(const Departure& how);
     bool has_ended() const { return has_ended_; }
 
+    /// Where calls that may block run. Errors: system.
+    Result<std::shared_ptr<node::FileWork>> file_work();
     /// Run by the runner after every turn: frees what is over.
     void after_flush();
     PeerPath describe(const link::LinkEngine& links, const link::LinkPort& port) const;
@@ -125,7 +127,6 @@ private:
         Session::DoneHandler handler;
     };
 
-    Result<std::shared_ptr<boost::asio::thread_pool>> file_threads();
     void begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
     void sweep_sinks();
     void add_incoming_file(StreamHandle stream, const DeviceId& from);
@@ -140,8 +141,8 @@ private:
     node::SendWaits waits_;
     std::unordered_map<StreamHandle, std::shared_ptr<node::StreamSink>> sinks_;
     std::list<Closer> closers_;
-    std::shared_ptr<boost::asio::thread_pool> file_threads_;  // made with the first file
-    std::shared_ptr<SessionNode> last_words_;  // itself, from abandon() until the links are quiet
+    std::shared_ptr<node::FileThreads> file_threads_;  // made when they are needed first
+    std::shared_ptr<SessionNode> last_words_;          // itself, from abandon() until the links are quiet
     bool has_ended_ = false;
     bool sweep_ = false;
 };

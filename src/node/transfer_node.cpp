@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <boost/asio/post.hpp>
-
 namespace muster::detail {
 
 namespace asio = boost::asio;
@@ -26,7 +24,8 @@ void TransferNode::finished(node::WaitId id, FileTransfer::ResultHandler handler
     if (result_waiter_.begin(id, std::move(handler))) serve_result();
 }
 
-void TransferNode::attach(FileThreads files, session::StreamPort& port, StreamHandle stream) {
+void TransferNode::attach(std::weak_ptr<node::FileWork> files, session::StreamPort& port,
+                          StreamHandle stream) {
     files_ = std::move(files);
     port_ = &port;
     stream_ = stream;
@@ -158,19 +157,22 @@ private:
 
     // One after another; the threads may be gone, with the session, while the application keeps its handle.
     void ask_storage(TimePoint now) {
-        if (at_storage_ || files_.alive.expired()) return;
+        const auto files = files_.lock();
+        if (at_storage_ || !files) return;
         auto request = engine_.next_request(now);
         if (!request) return;
         at_storage_ = true;
-        asio::post(files_.executor,
-                   [self = self(), worker = worker_, request = std::move(*request)]() mutable {
-                       auto reply = worker->run(request);
-                       asio::post(self->wiring_.strand, [self, reply = std::move(reply)]() mutable {
-                           self->at_storage_ = false;
-                           self->engine_.on_storage(std::move(reply), SteadyClock::now());
-                           self->turn();
-                       });
-                   });
+        using Reply = decltype(worker_->run(*request));
+        const auto reply = std::make_shared<Reply>();  // owners: the call, then the answer
+        // The call holds no node and no executor: a disk that hangs may outlive them.
+        auto call = [storage = wiring_.storage, worker = worker_, request = std::move(*request), reply] {
+            *reply = worker->run(request);
+        };
+        files->submit(std::move(call), wiring_.strand, [self = self(), reply] {
+            self->at_storage_ = false;
+            self->engine_.on_storage(std::move(*reply), SteadyClock::now());
+            self->turn();
+        });
     }
 
     void write(TimePoint now) {

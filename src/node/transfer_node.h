@@ -6,10 +6,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 #include "base/file_storage.h"
 #include "node/completion.h"
+#include "node/file_threads.h"
 #include "node/stream_sink.h"
 #include "session/resource_receiver.h"
 #include "session/resource_sender.h"
@@ -47,14 +47,8 @@ public:
     virtual void accept(const ReceiveFileOptions& options) = 0;
     virtual void decline(std::string_view reason) = 0;
     virtual void cancel(std::string_view reason) = 0;
-    /// Where blocking calls run, as long as `alive` is.
-    struct FileThreads {
-        boost::asio::any_io_executor executor;
-        std::weak_ptr<void> alive;
-    };
-
-    /// Begins: blocking calls run on `files`, octets go through `stream`.
-    void attach(FileThreads files, session::StreamPort& port, StreamHandle stream);
+    /// Begins: blocking calls go to `files` as long as it is there, octets go through `stream`.
+    void attach(std::weak_ptr<node::FileWork> files, session::StreamPort& port, StreamHandle stream);
     /// The transfer never came to be: told instead of attach().
     void fail_at_once(Error why);
 
@@ -68,7 +62,7 @@ protected:
     virtual void begin() = 0;
 
     Wiring wiring_;
-    FileThreads files_;
+    std::weak_ptr<node::FileWork> files_;
     session::StreamPort* port_ = nullptr;  // null before attach() and once the stream is gone
     StreamHandle stream_{};
     FileOffer offer_;

@@ -39,7 +39,7 @@ protected:
                                       .poke = [] {},
                                       .on_offer = [this](auto offered) { offered->accept(receive); }},
                                      std::move(options));
-        node->attach({.executor = disk.get_executor(), .alive = alive}, port, StreamHandle{1});
+        node->attach(files, port, StreamHandle{1});
         receive.directory = "in";
     }
 
@@ -53,7 +53,7 @@ protected:
 
     boost::asio::io_context strand, disk;
     std::shared_ptr<session::MemoryStorage> storage = std::make_shared<session::MemoryStorage>();
-    std::shared_ptr<int> alive = std::make_shared<int>();
+    std::shared_ptr<node::FileWork> files = std::make_shared<node::FileWork>(disk.get_executor());
     SilentPort port;
     ReceiveFileOptions receive;
     std::shared_ptr<TransferNode> node;
@@ -113,7 +113,7 @@ TEST_F(TransferNodeTest, NothingIsAskedOfThreadsThatAreGone) {
     disk.restart();
     ASSERT_GT(disk.poll(), 0u) << "a write was under way";
     node->on_reset(Errc::closed, "the session is gone");
-    alive.reset();
+    files.reset();
     strand.restart();
     strand.poll();
     disk.restart();
@@ -131,7 +131,7 @@ TEST_F(TransferNodeTest, ASenderTellsItsPeerBeforeItsApplication) {
     node = TransferNode::send(
         {.strand = strand.get_executor(), .storage = storage, .poke = [] {}, .on_offer = nullptr}, options,
         {});
-    node->attach({.executor = disk.get_executor(), .alive = alive}, port, StreamHandle{1});
+    node->attach(files, port, StreamHandle{1});
     std::optional<Result<FileReceipt>> told;
     node->finished(node::fresh_wait(),
                    FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
