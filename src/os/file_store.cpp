@@ -124,6 +124,7 @@ public:
 
 private:
     int rename_to(const std::string& name) const;
+    Error exchanged() const;
 
     FileDescriptor directory_;
     FileDescriptor file_;
@@ -180,8 +181,18 @@ int DiskSink::rename_to(const std::string& name) const {
     return 0;
 }
 
+Error DiskSink::exchanged() const {
+    return Error{Errc::storage, "the part file was removed or exchanged meanwhile, by another program"}
+        .saw({"storage", spec_.directory + "/" + spec_.part_name, "it is not the file that was written"})
+        .cure("receive into a directory that only this user may write to");
+}
+
+// A directory may be shared: others can put a file of theirs in the place of the part at any moment. What is
+// given the name must be the file that was written and whose SHA-256 was checked, so it is looked at before
+// and, because only that is certain, afterwards.
 Result<std::string> DiskSink::publish(const std::string& name) {
     if (!there_) return Error{Errc::storage, "the part file is gone"};
+    if (!is_named(directory_.get(), file_.get(), spec_.part_name)) return exchanged();
     const int error = rename_to(name);
     if (error == EEXIST) {
         return Error{Errc::already_exists, "a file of this name is there already"}
@@ -190,6 +201,11 @@ Result<std::string> DiskSink::publish(const std::string& name) {
     }
     if (error != 0) return failure("naming the file", spec_.directory, error);
     there_ = false;
+    if (!is_named(directory_.get(), file_.get(), name)) {
+        const int at = directory_.get();  // whoever is told "failed" must not find a file
+        (void)::syscall(SYS_renameat2, at, name.c_str(), at, spec_.part_name.c_str(), RENAME_NOREPLACE);
+        return exchanged();
+    }
     // The name must survive a power cut as the octets do. Some file systems cannot sync a directory (EINVAL).
     if (retried([&] { return ::fsync(directory_.get()); }) != 0 && errno == EIO) {
         (void)::unlinkat(directory_.get(), name.c_str(), 0);  // whoever is told "failed" must not find a file
@@ -199,7 +215,8 @@ Result<std::string> DiskSink::publish(const std::string& name) {
 }
 
 void DiskSink::discard() noexcept {
-    if (std::exchange(there_, false)) (void)::unlinkat(directory_.get(), spec_.part_name.c_str(), 0);
+    if (std::exchange(there_, false) && is_named(directory_.get(), file_.get(), spec_.part_name))
+        (void)::unlinkat(directory_.get(), spec_.part_name.c_str(), 0);
 }
 
 // Better to decline now than to fail after an hour.

@@ -13,8 +13,9 @@ namespace muster::os {
 /// Sinks: the part file is made in the target directory (O_EXCL, mode 0600) relative to a directory that is
 /// opened once, so that a directory that is moved or replaced by a symbolic link meanwhile leads nowhere
 /// else. Publishing syncs file and directory, gives the mode that the umask leaves of 0666, and never
-/// overwrites: renameat2(RENAME_NOREPLACE), or link and unlink on file systems without it. Errors name no
-/// path in their message (peers are told it), but in the evidence. With the first sink in a directory, part
+/// overwrites: renameat2(RENAME_NOREPLACE), or link and unlink on file systems without it. What others who may
+/// write to the directory put in the place of the part is not published as it. Errors name no path in their
+/// message (peers are told it), but in the evidence. With the first sink in a directory, part
 /// files that killed processes left there are removed (stale_parts.h).
 class FileStore final : public FileStorage {
 public:

@@ -108,6 +108,27 @@ TEST_F(FileStoreTest, DirectoryReplacedByALinkMeanwhileLeadsNowhereElse) {
     EXPECT_TRUE(fs::is_empty(at("elsewhere")));
 }
 
+// A directory that others may write to: what gets the name must be what was written and checked.
+TEST_F(FileStoreTest, AnExchangedPartIsNeitherPublishedNorRemoved) {
+    auto sink = part("good");
+    fs::rename(at(".muster-x.part"), at("stolen"));
+    put(".muster-x.part", "evil");
+    const auto published = sink->publish("a.txt");
+    ASSERT_FALSE(published);
+    EXPECT_EQ(published.error().code(), Errc::storage);
+    EXPECT_THAT(published.error().cure(), HasSubstr("only this user"));
+    EXPECT_FALSE(fs::exists(at("a.txt")));
+    sink.reset();
+    EXPECT_EQ(content(".muster-x.part"), "evil") << "it is somebody else's";
+}
+
+TEST_F(FileStoreTest, APartThatSomebodyRemovedIsAnError) {
+    auto sink = part("good");
+    fs::remove(at(".muster-x.part"));
+    EXPECT_EQ(sink->publish("a.txt").error().code(), Errc::storage);
+    EXPECT_EQ(entries(), 0u);
+}
+
 TEST_F(FileStoreTest, LeavesNothingWhenDiscardedOrDestroyed) {
     part("x")->discard();
     EXPECT_EQ(entries(), 0u);

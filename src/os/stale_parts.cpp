@@ -31,14 +31,6 @@ bool is_ours(const struct stat& raw) {
     return S_ISREG(raw.st_mode) && raw.st_uid == ::geteuid() && raw.st_nlink == 1;
 }
 
-/// True if `name` still leads to this open file.
-bool is_named(int directory, int file, const std::string& name) {
-    struct stat opened{}, named{};
-    return ::fstat(file, &opened) == 0 &&
-           ::fstatat(directory, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-}
-
 struct CloseDirectory {
     void operator()(DIR* stream) const { ::closedir(stream); }
 };
@@ -62,6 +54,13 @@ std::vector<std::string> part_names(int directory) {
 }
 
 }  // namespace
+
+bool is_named(int directory, int file, const std::string& name) {
+    struct stat opened{}, named{};
+    return ::fstat(file, &opened) == 0 &&
+           ::fstatat(directory, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
 
 bool hold_part(int directory, int file, const std::string& name) {
     // Waits only for a sweep that is looking at it, which lets go at once.

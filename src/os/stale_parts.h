@@ -10,6 +10,9 @@ namespace muster::os {
 // and a writer that is merely stopped or slow keeps its own. Where a file system has no locks, nothing is
 // removed.
 
+/// True if `name` leads to this open file, and to no other.
+bool is_named(int directory, int file, const std::string& name);
+
 /// Marks a part file that was just made as in use, for as long as `file` is open. False if a sweep of another
 /// process has removed it meanwhile: make it anew.
 bool hold_part(int directory, int file, const std::string& name);
