@@ -124,12 +124,19 @@ void MemberNode::stop_discovery() {
     if (mdns_) mdns_->stop();
 }
 
+// Not on the strand: the disk may take longer to sync than a link of profile realtime may stay silent.
 void MemberNode::remember() {
     if (!options_.pin || options_.coordinator) return;
     node::KnownCoordinator now{.id = coordinator_.id, .endpoints = {facts_.path.remote}};
     if (pinned_ && pinned_->id == now.id && pinned_->endpoints == now.endpoints) return;
-    if (const auto saved = known_.remember(options_.group, now); !saved)
-        log_line(LogLevel::warning, "the coordinator's key could not be pinned: " + saved.error().explain());
+    auto write = [known = known_, group = options_.group, now] {
+        if (const auto saved = known.remember(group, now); !saved)
+            log_line(LogLevel::warning,
+                     "the coordinator's key could not be pinned: " + saved.error().explain());
+    };
+    const auto files = file_work();
+    if (!files) return write();
+    (*files)->submit(std::move(write), strand_, [] {});
 }
 
 // --- events

@@ -266,6 +266,11 @@ TEST_F(NodeTest, PinsTheCoordinatorAtFirstUse) {
         EXPECT_TRUE(first) << first.error().explain();
         (void)co_await first->close();
         (void)co_await honest->close();
+        asio::steady_timer timer{executor};
+        for (int i = 0; i < 1000 && device->pins()->empty(); ++i) {  // the disk takes its time
+            timer.expires_after(5ms);
+            co_await timer.async_wait(asio::use_awaitable);
+        }
 
         auto other = co_await muster::host(executor, test.host_options());
         options.at = {"127.0.0.1:" + std::to_string(other->port())};
