@@ -86,6 +86,7 @@ struct CoordinatorApp final : CoordinatorListener {
         engine->consume(stream, data.size());
     }
     void on_stream_reset(StreamHandle, std::uint64_t, std::string_view) override {}
+    void on_stream_ended(StreamHandle, const Departure&) override {}
     void on_stream_writable(StreamHandle) override {}
     void on_stream_delivered(StreamHandle) override {}
 
@@ -114,6 +115,7 @@ struct MemberApp final : MemberListener {
         engine->consume(stream, data.size());
     }
     void on_stream_reset(StreamHandle, std::uint64_t, std::string_view) override {}
+    void on_stream_ended(StreamHandle, const Departure&) override {}
     void on_stream_writable(StreamHandle) override {}
     void on_stream_delivered(StreamHandle) override {}
 

@@ -37,7 +37,7 @@ public:
             case 7: return operation & 16 ? engine_.on_interrupted() : engine_.on_resumed(now_);
             case 8:
                 return operation < 32    ? engine_.on_stream_end(now_)
-                       : operation > 224 ? engine_.on_stream_reset(Errc::lost, "gone", now_)
+                       : operation > 224 ? engine_.on_stream_reset(Error{Errc::lost, "gone"}, now_)
                                          : events();
         }
     }

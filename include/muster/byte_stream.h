@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
 
+#include "muster/error.h"
 #include "muster/ids.h"
 
 namespace muster {
@@ -41,11 +43,14 @@ public:
     const DeviceId& peer() const;
     /// The name the opener gave.
     const std::string& name() const;
+    /// Why reading and writing fail: how the peer reset the stream, or how its session ended, with evidence.
+    /// None while they do not, and after eof.
+    std::optional<Error> failure() const;
 
     /// Reads at least one octet into the first non-empty buffer. Completes with asio::error::eof when the
     /// peer has finished, make_error_code(Errc::cancelled_by_peer) when it has reset,
-    /// make_error_code(Errc::lost or closed) when the session is gone. Cancellation: total
-    /// (operation_aborted); no octet is lost.
+    /// make_error_code(Errc::closed) when the session was closed, make_error_code(Errc::lost) when it was
+    /// lost; failure() has it in words. Cancellation: total (operation_aborted); no octet is lost.
     template <class MutableBuffers, class Token = boost::asio::use_awaitable_t<>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(boost::system::error_code, std::size_t)>(

@@ -151,6 +151,7 @@ ByteStream& ByteStream::operator=(ByteStream&& other) noexcept {
 ByteStream::executor_type ByteStream::get_executor() const { return node_->strand(); }
 const DeviceId& ByteStream::peer() const { return node_->peer(); }
 const std::string& ByteStream::name() const { return node_->name(); }
+std::optional<Error> ByteStream::failure() const { return node_->failure(); }
 
 void ByteStream::start_read(asio::mutable_buffer buffer, Handler handler) {
     const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_read(wait); });

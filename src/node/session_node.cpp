@@ -37,8 +37,24 @@ Errc errc_of_reset(std::uint64_t code) {
         case ResetCode::unknown_peer: return Errc::unknown_peer;
         case ResetCode::peer_gone: return Errc::lost;
         case ResetCode::too_many: return Errc::queue_full;
+        case ResetCode::peer_closed: return Errc::closed;
     }
     return Errc::cancelled_by_peer;
+}
+
+/// What a stream of a session that has ended is told: `closed` with code and reason, or `lost` with the
+/// evidence.
+Error end_of_stream(const Departure& how) {
+    if (how.is_lost()) {
+        Error told{Errc::lost, how.cause().message()};
+        for (const Evidence& each : how.cause().evidence()) told.saw(each);
+        return std::move(told.cure(how.cause().cure()));
+    }
+    const Closed& closed = how.closed();
+    std::string told =
+        closed.by == Closed::By::peer ? "the peer closed the session" : "this end closed the session";
+    if (closed.code != 0) told += " with code " + std::to_string(closed.code);
+    return {Errc::closed, closed.reason.empty() ? told : told + ": " + closed.reason};
 }
 
 }  // namespace
@@ -64,7 +80,7 @@ SessionNode::SessionNode(asio::any_io_executor strand, Identity identity,
 SessionNode::~SessionNode() {
     runner_->stop();
     for (auto& [handle, sink] : std::exchange(sinks_, {}))
-        sink->on_reset(Errc::closed, "the session is gone");
+        sink->on_reset({Errc::closed, "the session is gone"});
     file_threads_.reset();  // what is at the storage ends, or is left to it; nothing else is asked of it
 }
 
@@ -209,11 +225,19 @@ void SessionNode::on_stream_data(StreamHandle stream, ByteView data, bool fin) {
 }
 
 void SessionNode::on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) {
+    end_sink(stream, {errc_of_reset(code), std::string{reason}});
+}
+
+void SessionNode::on_stream_ended(StreamHandle stream, const Departure& how) {
+    end_sink(stream, end_of_stream(how));
+}
+
+void SessionNode::end_sink(StreamHandle stream, Error why) {
     const auto found = sinks_.find(stream);
     if (found == sinks_.end()) return;
     const auto sink = std::move(found->second);
     sinks_.erase(found);
-    sink->on_reset(errc_of_reset(code), reason);
+    sink->on_reset(std::move(why));
     events_.on_stream_ended(stream);
 }
 
@@ -265,8 +289,7 @@ void SessionNode::ended(const Departure& how) {
     const Errc code = how.is_lost() ? how.cause().code() : Errc::closed;
     const std::string why =
         how.is_lost() ? how.cause().message() : "the session was closed: " + how.closed().reason;
-    for (auto& [handle, sink] : std::exchange(sinks_, {}))
-        sink->on_reset(how.is_lost() ? Errc::lost : Errc::closed, why);
+    for (auto& [handle, sink] : std::exchange(sinks_, {})) sink->on_reset(end_of_stream(how));
     waits_.fail_all(Error{code, why});
     for (Closer& closer : std::exchange(closers_, {}))
         complete(strand_, std::move(closer.handler), close_outcome());

@@ -89,6 +89,7 @@ protected:
     void on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header);
     void on_stream_data(StreamHandle stream, ByteView data, bool fin);
     void on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason);
+    void on_stream_ended(StreamHandle stream, const Departure& how);
     void on_stream_writable(StreamHandle stream);
     void on_message(const session::MessageView& message) { push(message.copy()); }
     void on_writable() { waits_.retry(); }
@@ -128,6 +129,7 @@ private:
     };
 
     void begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
+    void end_sink(StreamHandle stream, Error why);
     void sweep_sinks();
     void add_incoming_file(StreamHandle stream, const DeviceId& from);
     std::function<void()> poker();
@@ -162,6 +164,9 @@ private:
     }
     void on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) final {
         SessionNode::on_stream_reset(stream, code, reason);
+    }
+    void on_stream_ended(StreamHandle stream, const Departure& how) final {
+        SessionNode::on_stream_ended(stream, how);
     }
     void on_stream_writable(StreamHandle stream) final { SessionNode::on_stream_writable(stream); }
     void on_stream_delivered(StreamHandle) final {}

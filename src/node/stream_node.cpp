@@ -48,7 +48,7 @@ void StreamNode::serve_read() {
         poke_();
         return reader_.deliver(boost::system::error_code{}, size);
     }
-    if (failed_) return reader_.deliver(failure_, std::size_t{0});
+    if (failed_) return reader_.deliver(failure_code(), std::size_t{0});
     if (read_end_) reader_.deliver(boost::system::error_code{asio::error::eof}, std::size_t{0});
 }
 
@@ -63,7 +63,7 @@ void StreamNode::write(asio::const_buffer from, node::WaitId id, ByteStream::Han
 void StreamNode::serve_write() {
     if (!writer_.is_waiting()) return;
     if (failed_ || sent_fin_ || !port_) {
-        const auto why = failed_ ? failure_ : boost::system::error_code{asio::error::shut_down};
+        const auto why = failed_ ? failure_code() : boost::system::error_code{asio::error::shut_down};
         return writer_.deliver(why, std::size_t{0});
     }
     const std::size_t size = std::min(write_from_.size(), kMaxWrite);
@@ -86,7 +86,7 @@ void StreamNode::reset(std::string_view reason) {
     if (failed_ || !port_) return;
     port_->reset(handle_, 0, reason);
     poke_();
-    fail(Errc::cancelled);
+    fail({Errc::cancelled, std::string{reason}});
 }
 
 void StreamNode::abandon() {
@@ -102,14 +102,24 @@ void StreamNode::on_data(ByteView data, bool fin) {
     serve_read();
 }
 
-void StreamNode::on_reset(Errc why, std::string_view) { fail(why); }
-
 void StreamNode::on_writable() { serve_write(); }
 
-void StreamNode::fail(Errc why) {
-    if (failed_) return;
-    failed_ = true;
-    failure_ = make_error_code(why);
+std::optional<Error> StreamNode::failure() const {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+}
+
+boost::system::error_code StreamNode::failure_code() const {
+    const auto why = failure();
+    return why ? make_error_code(why->code()) : boost::system::error_code{};
+}
+
+void StreamNode::fail(Error why) {
+    if (std::exchange(failed_, true)) return;
+    {
+        const std::lock_guard lock(mutex_);
+        failure_ = std::move(why);
+    }
     port_ = nullptr;
     serve_read();
     serve_write();

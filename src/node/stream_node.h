@@ -3,6 +3,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -16,7 +17,7 @@
 namespace muster::detail {
 
 /// One open byte stream between the session's strand and the application's ByteStream. All calls on the
-/// strand.
+/// strand unless said otherwise.
 class StreamNode final : public node::StreamSink, public std::enable_shared_from_this<StreamNode> {
 public:
     /// `port` is null once the session is gone; `poke` asks the session's driver to flush.
@@ -26,6 +27,8 @@ public:
     const ByteStream::executor_type& strand() const { return strand_; }
     const DeviceId& peer() const { return peer_; }
     const std::string& name() const { return name_; }
+    /// Any thread.
+    std::optional<Error> failure() const;
 
     // from the application
     void read(boost::asio::mutable_buffer into, node::WaitId id, ByteStream::Handler handler);
@@ -39,14 +42,15 @@ public:
 
     // node::StreamSink: from the session
     void on_data(ByteView data, bool fin) override;
-    void on_reset(Errc why, std::string_view reason) override;
+    void on_reset(Error why) override { fail(std::move(why)); }
     void on_writable() override;
     bool is_done() const override { return (read_end_ && sent_fin_ && received_.empty()) || failed_; }
 
 private:
     void serve_read();
     void serve_write();
-    void fail(Errc why);
+    void fail(Error why);
+    boost::system::error_code failure_code() const;
     void let_go();
 
     ByteStream::executor_type strand_;
@@ -61,7 +65,8 @@ private:
     bool read_end_ = false;
     bool sent_fin_ = false;
     bool failed_ = false;
-    boost::system::error_code failure_;
+    mutable std::mutex mutex_;  // guards failure_ for failure() from other threads; no engine is behind it
+    std::optional<Error> failure_;
 
     node::SingleWaiter<void(boost::system::error_code, std::size_t)> reader_;
     boost::asio::mutable_buffer read_into_;

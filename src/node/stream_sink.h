@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string_view>
-
 #include "muster/bytes.h"
 #include "muster/error.h"
 
@@ -13,7 +11,7 @@ class StreamSink {
 public:
     virtual ~StreamSink() = default;
     virtual void on_data(ByteView data, bool fin) = 0;
-    virtual void on_reset(Errc why, std::string_view reason) = 0;
+    virtual void on_reset(Error why) = 0;
     virtual void on_writable() = 0;
     /// Nothing more is expected of the stream: the session may forget the sink.
     virtual bool is_done() const = 0;

@@ -89,10 +89,10 @@ public:
         held_.insert(held_.end(), data.begin(), data.end());
         turn();
     }
-    void on_reset(Errc why, std::string_view reason) override {
+    void on_reset(Error why) override {
         port_ = nullptr;
         unwritten_ = {};
-        reset_ = Error{why, std::string{reason}};
+        reset_ = std::move(why);
         turn();
     }
     void on_writable() override { turn(); }
@@ -131,8 +131,7 @@ private:
         ask_storage(now);  // after write(): what leaves makes room for what is read next
         // What came before the end counts first: it may say why the end came.
         if (reset_ && (held_.empty() || !at_storage_)) {
-            engine_.on_stream_reset(reset_->code(), reset_->message(), now);
-            reset_.reset();
+            engine_.on_stream_reset(std::move(*std::exchange(reset_, std::nullopt)), now);
             ask_storage(now);
         }
         tell();

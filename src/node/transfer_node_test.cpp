@@ -72,7 +72,7 @@ TEST_F(TransferNodeTest, TheSendersReasonIsHeardThoughItLeavesAtOnce) {
         feed(Slice::copy_of(chunk));
     }
     feed(encode(ResourceFrame::cancel, session::reason_of(Error{Errc::source_changed, "it was written to"})));
-    node->on_reset(Errc::lost, "the peer's session has ended");
+    node->on_reset({Errc::lost, "the peer's session has ended"});
     std::optional<Result<FileReceipt>> told;
     node->finished(node::fresh_wait(),
                    FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
@@ -89,7 +89,7 @@ TEST_F(TransferNodeTest, AResetIsTakenWhenNothingIsAtTheStorage) {
     offer.name = "film";
     feed(encode(offer));
     run_all();
-    node->on_reset(Errc::lost, "the peer's session has ended");
+    node->on_reset({Errc::lost, "the peer's session has ended"});
     std::optional<Result<FileReceipt>> told;
     node->finished(node::fresh_wait(),
                    FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
@@ -112,7 +112,7 @@ TEST_F(TransferNodeTest, NothingIsAskedOfThreadsThatAreGone) {
     }
     disk.restart();
     ASSERT_GT(disk.poll(), 0u) << "a write was under way";
-    node->on_reset(Errc::closed, "the session is gone");
+    node->on_reset({Errc::closed, "the session is gone"});
     files.reset();
     strand.restart();
     strand.poll();

@@ -142,7 +142,7 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
     }
     for (const auto& [port, door] : doors_)
         if (door->member == &member && door->stage == Door::Stage::inside) leave(*door, LinkCode::done, "");
-    end_streams(member);
+    end_streams(member, how);
     const DeviceId id = member.info.id;
     everyone_.back()->place = member.place;
     everyone_[member.place] = everyone_.back();

@@ -182,7 +182,7 @@ private:
         return StreamHandle{std::uint64_t{member.serial} << 32 | static_cast<std::uint64_t>(stream)};
     }
     std::size_t relayed(const CoordinatorMember& from, const CoordinatorMember& to) const;
-    void end_streams(CoordinatorMember& member);
+    void end_streams(CoordinatorMember& member, const Departure& how);
     void prune_relays();
 
     // coordinator_engine.cpp

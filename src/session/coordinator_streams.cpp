@@ -7,6 +7,16 @@ namespace {
 
 constexpr std::size_t kPruneRelaysAbove = 64;
 
+/// For those who had a stream to a member that has left.
+std::string told_of(const Departure& how) {
+    if (how.is_lost()) return "the peer is lost: " + how.cause().message();
+    const Closed& closed = how.closed();
+    std::string told = closed.by == Closed::By::peer ? "the peer closed its session"
+                                                     : "the coordinator closed the peer's session";
+    if (closed.code != 0) told += " with code " + std::to_string(closed.code);
+    return closed.reason.empty() ? told : told + ": " + closed.reason;
+}
+
 // One member may take this part of the streams towards another: nobody can keep all others from it.
 constexpr std::size_t kShares = 4;
 
@@ -44,7 +54,7 @@ void CoordinatorEngine::Impl::on_stream_opened(CoordinatorMember& from, StreamNu
     const auto opened = to->session.open_stream(origin, header);
     if (!opened && opened.error().code() == Errc::queue_full)
         return refuse(ResetCode::too_many, "the recipient has as many streams as it allows");
-    if (!opened) return refuse(ResetCode::peer_gone, "the recipient is leaving");
+    if (!opened) return refuse(ResetCode::peer_closed, "the recipient is leaving");
     if (relays_.size() >= kPruneRelaysAbove) prune_relays();
     const StreamHandle near = handle_of(from, stream), far = handle_of(*to, *opened);
     relays_[near].other = far;
@@ -112,10 +122,17 @@ void CoordinatorEngine::Impl::on_stream_reset(CoordinatorMember& from, StreamNum
 }
 
 /// A member has gone: so have its streams, for us and for those at their other ends.
-void CoordinatorEngine::Impl::end_streams(CoordinatorMember& member) {
-    for (const StreamNumber stream : member.session.streams().numbers())
-        on_stream_reset(member, stream, static_cast<std::uint64_t>(ResetCode::peer_gone),
-                        "the peer has gone");
+void CoordinatorEngine::Impl::end_streams(CoordinatorMember& member, const Departure& how) {
+    const auto code =
+        static_cast<std::uint64_t>(how.is_lost() ? ResetCode::peer_gone : ResetCode::peer_closed);
+    const std::string why = told_of(how);
+    for (const StreamNumber stream : member.session.streams().numbers()) {
+        const StreamHandle handle = handle_of(member, stream);
+        if (relays_.contains(handle))
+            on_stream_reset(member, stream, code, why);
+        else
+            listener_.on_stream_ended(handle, how);
+    }
     std::erase_if(relays_, [&](const auto& entry) {
         return static_cast<std::uint64_t>(entry.first) >> 32 == member.serial ||
                static_cast<std::uint64_t>(entry.second.other) >> 32 == member.serial;

@@ -192,9 +192,7 @@ void MemberEngine::Impl::report(TimePoint now) {
     if (session_ != nullptr) {
         session_->detach();
         for (const StreamNumber stream : session_->streams().numbers())
-            listener_.on_stream_reset(StreamHandle{static_cast<std::uint64_t>(stream)},
-                                      static_cast<std::uint64_t>(ResetCode::peer_gone),
-                                      "the session has ended");
+            listener_.on_stream_ended(StreamHandle{static_cast<std::uint64_t>(stream)}, *early_end_);
     }
     wipe_secret(secret_);
     listener_.on_ended(*early_end_);

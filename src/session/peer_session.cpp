@@ -295,7 +295,7 @@ std::string PeerSession::on_frame(FrameType type, ByteView body) {
 
 void PeerSession::on_opened(StreamNumber stream, const Address& address, ByteView header) {
     if (end_ || phase_ != Phase::live)
-        return reset(stream, static_cast<std::uint64_t>(ResetCode::peer_gone), "the session is closing");
+        return reset(stream, static_cast<std::uint64_t>(ResetCode::peer_closed), "the session is closing");
     events_.on_stream_opened(*this, stream, address, header);
 }
 

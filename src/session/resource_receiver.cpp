@@ -130,11 +130,11 @@ void ResourceReceiver::on_stream_end(TimePoint now) {
     violation("ended the stream before the file was complete", now);
 }
 
-void ResourceReceiver::on_stream_reset(Errc code, std::string_view reason, TimePoint now) {
+void ResourceReceiver::on_stream_reset(Error why, TimePoint now) {
     peer_ended_ = stream_gone_ = true;
     out_.clear();
     // What is being named cannot be called back, and is complete.
-    if (!is_over() && state_ != State::publishing) end(Error{code, cleaned(reason, kMaxReason)}, now);
+    if (!is_over() && state_ != State::publishing) end(std::move(why), now);
 }
 
 Slice ResourceReceiver::next_output(std::size_t max, TimePoint now) {

@@ -44,7 +44,7 @@ public:
     bool want_bytes() const { return state_ != State::receiving || room() > 0; }
     /// The peer closed its half, and all octets before that were taken.
     void on_stream_end(TimePoint now);
-    void on_stream_reset(Errc code, std::string_view reason, TimePoint now);
+    void on_stream_reset(Error why, TimePoint now);
     bool want_write() const { return !out_.empty(); }
     Slice next_output(std::size_t max, TimePoint now);
     bool output_finished() const { return is_over() && out_.empty(); }

@@ -69,8 +69,8 @@ public:
     void lose_session() {
         to_receiver_.clear();
         to_sender_.clear();
-        sender->on_stream_reset(Errc::lost, "the peer fell silent", now);
-        receiver->on_stream_reset(Errc::lost, "the peer fell silent", now);
+        sender->on_stream_reset({Errc::lost, "the peer fell silent"}, now);
+        receiver->on_stream_reset({Errc::lost, "the peer fell silent"}, now);
     }
 
     /// Errc of an end's result; nullopt: it has a receipt.

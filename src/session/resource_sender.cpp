@@ -106,10 +106,10 @@ void ResourceSender::on_stream_end(TimePoint now) {
     violation("ended the stream before the file was confirmed", now);
 }
 
-void ResourceSender::on_stream_reset(Errc code, std::string_view reason, TimePoint now) {
+void ResourceSender::on_stream_reset(Error why, TimePoint now) {
     peer_ended_ = true;
     out_.clear();
-    finish(Error{code, cleaned(reason, kMaxReason)}, now);
+    finish(std::move(why), now);
 }
 
 Slice ResourceSender::next_output(std::size_t max, TimePoint now) {

@@ -50,7 +50,7 @@ public:
     void on_stream_end(TimePoint now);
     /// The stream is gone: reset by the peer (cancelled_by_peer), session lost or closed. Nothing more is
     /// sent.
-    void on_stream_reset(Errc code, std::string_view reason, TimePoint now);
+    void on_stream_reset(Error why, TimePoint now);
     bool want_write() const { return !out_.empty(); }
     /// At most `max` octets to write; empty if there are none.
     Slice next_output(std::size_t max, TimePoint now);

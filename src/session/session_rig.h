@@ -228,6 +228,7 @@ struct CoordinatorLog : CoordinatorListener {
         std::uint64_t reset_code = 0;
         bool fin = false, reset = false, delivered = false;
         int writable = 0;
+        std::optional<Departure> ended;
     };
 
     void on_join_request(const JoinRequest& request) override {
@@ -267,6 +268,7 @@ struct CoordinatorLog : CoordinatorListener {
         streams[stream].reset_code = code;
         streams[stream].reset_reason = reason;
     }
+    void on_stream_ended(StreamHandle stream, const Departure& how) override { streams[stream].ended = how; }
     void on_stream_writable(StreamHandle stream) override { ++streams[stream].writable; }
     void on_stream_delivered(StreamHandle stream) override { streams[stream].delivered = true; }
 
@@ -319,6 +321,7 @@ struct MemberLog : MemberListener {
         streams[stream].reset_code = code;
         streams[stream].reset_reason = reason;
     }
+    void on_stream_ended(StreamHandle stream, const Departure& how) override { streams[stream].ended = how; }
     void on_stream_writable(StreamHandle stream) override { ++streams[stream].writable; }
     void on_stream_delivered(StreamHandle stream) override { streams[stream].delivered = true; }
 

@@ -182,8 +182,29 @@ TEST(Streams, EndWithTheMemberAtTheOtherEnd) {
     rig.run(10ms);
     EXPECT_TRUE(ann.log.streams[to_bob].reset);
     EXPECT_EQ(ann.log.streams[to_bob].reset_code, static_cast<std::uint64_t>(ResetCode::peer_gone));
-    EXPECT_TRUE(bob.log.streams[to_all].reset);
-    EXPECT_TRUE(rig.log.streams.begin()->second.reset);
+    ASSERT_TRUE(bob.log.streams[to_all].ended);
+    EXPECT_EQ(*bob.log.streams[to_all].ended, bob.log.ended.at(0)) << "with its evidence";
+    ASSERT_TRUE(rig.log.streams.begin()->second.ended);
+    EXPECT_EQ(*rig.log.streams.begin()->second.ended, rig.log.left.at(0).second);
+}
+
+TEST(Streams, EndWithTheGoodbyeOfTheMemberAtTheOtherEnd) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    auto& bob = rig.join("bob");
+    const auto to_bob = ann.engine->open_stream(bob.id, {}).value();
+    const auto to_all = bob.engine->open_stream(rig.id, {}).value();
+    rig.run(10ms);
+    bob.engine->close(7, "lunch", 1s, rig.timeline.now());
+    rig.run(50ms);
+    EXPECT_TRUE(ann.log.streams[to_bob].reset);
+    EXPECT_EQ(ann.log.streams[to_bob].reset_code, static_cast<std::uint64_t>(ResetCode::peer_closed));
+    EXPECT_EQ(ann.log.streams[to_bob].reset_reason, "the peer closed its session with code 7: lunch");
+    const auto& at_coordinator = rig.log.streams.begin()->second;
+    ASSERT_TRUE(at_coordinator.ended && at_coordinator.ended->is_closed());
+    EXPECT_EQ(at_coordinator.ended->closed(), (Closed{Closed::By::peer, 7, "lunch"}));
+    ASSERT_TRUE(bob.log.streams[to_all].ended && bob.log.streams[to_all].ended->is_closed());
+    EXPECT_EQ(bob.log.streams[to_all].ended->closed().by, Closed::By::this_end);
 }
 
 TEST(Streams, AsManyAsAgreedAndAgainAsManyAfterThem) {

@@ -10,7 +10,7 @@
 namespace muster::session {
 
 /// What happens to byte streams. A stream ends for a listener with exactly one of: `fin` in both directions,
-/// or on_stream_reset.
+/// on_stream_reset, or on_stream_ended.
 class StreamListener {
 public:
     virtual ~StreamListener() = default;
@@ -19,8 +19,10 @@ public:
     virtual void on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) = 0;
     /// Octets in order; `fin`: the last ones (perhaps none). Credit goes back by StreamPort::consume only.
     virtual void on_stream_data(StreamHandle stream, ByteView data, bool fin) = 0;
-    /// The stream is gone in both directions: the peer gave it up, or the peer itself is gone.
+    /// The stream is gone in both directions: the peer gave it up, or a member at its other end is gone.
     virtual void on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) = 0;
+    /// The session that carried the stream has ended, and the stream with it.
+    virtual void on_stream_ended(StreamHandle stream, const Departure& how) = 0;
     /// A write that was answered with queue_full may be tried again.
     virtual void on_stream_writable(StreamHandle stream) = 0;
     /// Everything written, and the end of it, has been received by the peer's session.
@@ -30,8 +32,9 @@ public:
 /// Reset codes of the session itself; applications use those below 2^32.
 enum class ResetCode : std::uint64_t {
     unknown_peer = std::uint64_t{1} << 32,  ///< nobody with that id
-    peer_gone,                              ///< the peer's session has ended
+    peer_gone,                              ///< the peer's session was lost
     too_many,                               ///< the receiver has as many streams open as it allows
+    peer_closed,                            ///< the peer's session was closed
 };
 
 /// Byte streams of one end, in both directions, over any number of links: coordinator and member alike have

@@ -3,6 +3,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <gmock/gmock.h>
 
 #include "test_story.h"
 
@@ -261,6 +262,81 @@ TEST_F(VerbsTest, AnOfferThatIsDroppedIsDeclinedAnAcceptedFileIsCancelled) {
             if (!how) EXPECT_EQ(how.error().code(), accepts ? Errc::cancelled_by_peer : Errc::declined);
         }
         (void)co_await host->close();
+    }(*this));
+}
+
+// Whoever had a file or a stream under way hears the goodbye in the words in which it was said.
+TEST_F(VerbsTest, AGoodbyeReachesFilesAndStreams) {
+    run([](VerbsTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto left = co_await muster::join(executor, test.join_options(*host, "left"));
+        auto right = co_await muster::join(executor, test.join_options(*host, "right"));
+        if (!left || !right) co_return test.fail("not all have joined");
+        const std::string source = test.file("film.bin", 1000);
+        const std::vector<Session*> others{&*host, &*right};
+        std::vector<OutgoingFile> files;
+        std::vector<ByteStream> streams;
+        std::vector<std::optional<FileOffered>> offered;  // kept: who drops a handle declines
+        std::vector<std::optional<StreamOpened>> opened;
+        for (Session* other : others) {
+            files.push_back(other->send_file(left->id(), source));
+            offered.push_back(co_await next<FileOffered>(*left));
+            auto stream = co_await other->open_stream(left->id(), "telemetry");
+            EXPECT_TRUE(stream && !stream->failure());
+            streams.push_back(std::move(*stream));
+            opened.push_back(co_await next<StreamOpened>(*left));
+        }
+        OutgoingFile own = left->send_file(host->id(), source);
+        offered.push_back(co_await next<FileOffered>(*host));
+        EXPECT_TRUE(co_await left->close(7, "lunch"));
+        for (OutgoingFile& file : files) {
+            const auto how = co_await file.finished();
+            EXPECT_TRUE(!how && how.error().code() == Errc::closed);
+            if (!how) EXPECT_THAT(how.error().message(), testing::EndsWith("with code 7: lunch"));
+        }
+        for (ByteStream& stream : streams) {
+            char octet = 0;
+            boost::system::error_code ec;
+            co_await stream.async_read_some(asio::buffer(&octet, 1),
+                                            asio::redirect_error(asio::use_awaitable, ec));
+            EXPECT_EQ(ec, make_error_code(Errc::closed));
+            const auto why = stream.failure();
+            EXPECT_TRUE(why && why->code() == Errc::closed);
+            if (why) EXPECT_THAT(why->message(), testing::EndsWith("with code 7: lunch"));
+        }
+        const auto how = co_await own.finished();
+        EXPECT_TRUE(!how && how.error().code() == Errc::closed);
+        if (!how)
+            EXPECT_THAT(how.error().message(),
+                        testing::EndsWith("this end closed the session with code 7: lunch"));
+        (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(VerbsTest, ALossReachesFilesAndStreamsWithItsCause) {
+    run([](VerbsTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto member = co_await muster::join(executor, test.join_options(*host, "left"));
+        if (!member) co_return test.fail("nobody joined");
+        OutgoingFile file = member->send_file(host->id(), test.file("film.bin", 1000));
+        const auto offered = co_await next<FileOffered>(*host);
+        auto stream = co_await member->open_stream(host->id(), "telemetry");
+        EXPECT_TRUE(stream);
+        const auto opened = co_await next<StreamOpened>(*host);
+        host->abort();
+        const auto end = co_await next<SessionEnded>(*member);
+        if (!end || !end->how.is_lost()) co_return test.fail("the session was not lost");
+        const Error& cause = end->how.cause();
+        const auto how = co_await file.finished();
+        EXPECT_TRUE(!how && how.error().code() == Errc::lost);
+        if (!how) {
+            EXPECT_THAT(how.error().message(), testing::EndsWith(cause.message()));
+            EXPECT_EQ(how.error().evidence(), cause.evidence());
+        }
+        const auto why = stream->failure();
+        EXPECT_TRUE(why && why->code() == Errc::lost && why->message() == cause.message());
     }(*this));
 }
 

@@ -32,6 +32,7 @@ class NoStreams : public Listener {
     void on_stream_opened(StreamHandle, const DeviceId&, ByteView) override {}
     void on_stream_data(StreamHandle, ByteView, bool) override {}
     void on_stream_reset(StreamHandle, std::uint64_t, std::string_view) override {}
+    void on_stream_ended(StreamHandle, const Departure&) override {}
     void on_stream_writable(StreamHandle) override {}
     void on_stream_delivered(StreamHandle) override {}
 };
