@@ -85,6 +85,11 @@ asio::awaitable<void> Console::watch_signals() {
 
 asio::awaitable<void> Console::read_input() {
     InputLines input{context_.get_executor()};
+    if (input.failure()) {  // others may be here: the session goes on
+        complain(*input.failure());
+        if (options_.until_eof) leave("it cannot read what it was to send", Exit::failed);
+        co_return;
+    }
     while (auto line = co_await input.next()) co_await on_line(std::move(*line));
     if (options_.until_eof) leave(options_.leave_reason, Exit::ok);
 }

@@ -1,6 +1,7 @@
 #include "input_lines.h"
 
 #include <array>
+#include <cerrno>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -26,13 +27,23 @@ int own_standard_input() {
     const int reopened =
         shared ? ::open("/proc/self/fd/0", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
     if (reopened >= 0) return reopened;
-    const int copy = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-    return copy >= 0 ? copy : ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 }
 
 }  // namespace
 
-InputLines::InputLines(const asio::any_io_executor& executor) : input_(executor, own_standard_input()) {}
+// A closed standard input (EBADF) is an empty one.
+InputLines::InputLines(const asio::any_io_executor& executor) : input_(executor) {
+    const int input = own_standard_input();
+    boost::system::error_code why;
+    if (input < 0 && errno != EBADF) why.assign(errno, boost::system::system_category());
+    if (input >= 0) input_.assign(input, why);
+    if (!why) return;
+    if (input >= 0) ::close(input);
+    failure_ = Error{Errc::system, "standard input cannot be read: " + why.message()};
+    if (why == boost::system::errc::too_many_files_open)
+        failure_->cure("raise the limit of open files of this process (ulimit -n)");
+}
 
 asio::awaitable<bool> InputLines::fill() {
     std::array<char, 16 * 1024> piece;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by the read

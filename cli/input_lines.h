@@ -7,6 +7,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "muster/error.h"
+
 namespace muster::cli {
 
 /// Standard input, line by line, without ever blocking the program. One thread.
@@ -17,6 +19,8 @@ public:
 
     explicit InputLines(const boost::asio::any_io_executor& executor);
 
+    /// Why nothing can be read; the input is empty then.
+    const std::optional<Error>& failure() const { return failure_; }
     /// The next line without its end; nullopt at the end of the input. Cancellation: terminal.
     boost::asio::awaitable<std::optional<std::string>> next();
     /// Everything up to the end of the input, or `limit` octets and one more if there is more.
@@ -26,6 +30,7 @@ private:
     boost::asio::awaitable<bool> fill();
 
     boost::asio::posix::stream_descriptor input_;
+    std::optional<Error> failure_;
     std::string buffer_;
     std::size_t searched_ = 0;
 };

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <exception>
 
+#include <boost/system/system_error.hpp>
 #include <unistd.h>
 
 #include "output.h"
@@ -38,6 +39,11 @@ int run(int count, char** words) {
 int main(int count, char** words) {
     try {
         return run(count, words);
+    } catch (const boost::system::system_error& error) {
+        const bool too_many = error.code() == boost::system::errc::too_many_files_open;
+        complain("muster: " + error.code().message() +
+                 (too_many ? ": raise the limit of open files (ulimit -n)\n" : "\n"));
+        return static_cast<int>(cli::Exit::failed);
     } catch (const std::exception& error) {
         complain(std::string{"muster: internal error: "} + error.what() + "\n");
         return static_cast<int>(cli::Exit::failed);

@@ -171,7 +171,11 @@ Result<std::string> message_of(std::string text) {
 
 asio::awaitable<Exit> Send::work(asio::io_context& io, Network& network, const Context& context) {
     std::string text = text_;
-    if (text == "-") text = co_await InputLines{io.get_executor()}.all(InputLines::kMaxLine);
+    if (text == "-") {
+        InputLines input{io.get_executor()};
+        if (input.failure()) co_return failed(context, *input.failure());
+        text = co_await input.all(InputLines::kMaxLine);
+    }
     const auto message = message_of(std::move(text));
     if (!message) co_return failed(context, message.error());
     auto joined = co_await join_group(io, network, join_, context);

@@ -475,6 +475,24 @@ class Failures(CliTest):
         self.assertEqual(code, 1)
         self.assertIn(str(host.hosting["port"]), errors)
 
+    def test_too_few_file_descriptors_are_told_with_their_cure(self):
+        for limit in range(8, 24):
+            with self.subTest(limit=limit):
+                self.errors.truncate(0)
+                limited = ["sh", "-c", f'ulimit -n {limit}; exec "$0" "$@"', MUSTER]
+                host = self.here.spawn([*limited, "host", "stage", "--json", "--home", self.home("h")], name="h",
+                                       stderr=self.errors.fileno())
+                if host.wait_for("hosting", PATIENCE):
+                    self.assertIsNone(host.wait(0.3), "it goes on with what it has")
+                    host.signal(signal.SIGTERM)
+                    self.assertEqual(host.wait(PATIENCE), 130)
+                else:
+                    self.assertEqual(host.wait(PATIENCE), 1)
+                told = "".join(host.lines) + Path(self.errors.name).read_text()
+                self.assertNotIn("internal error", told)
+                if host.exit_code == 1:
+                    self.assertIn("ulimit -n", told)
+
     def test_a_damaged_key_is_left_alone(self):
         home = Path(self.folder("home-words"))
         home.chmod(0o700)

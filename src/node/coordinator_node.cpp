@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "link/candidates.h"
+#include "node/caught.h"
 #include "node/completion.h"
 #include "node/group_names.h"
 
@@ -201,7 +202,7 @@ void CoordinatorNode::on_closed() {
 }
 
 void start_host(asio::any_io_executor executor, HostOptions options, Coordinator::Handler handler) {
-    auto made = CoordinatorNode::create(executor, std::move(options));
+    auto made = node::caught([&] { return CoordinatorNode::create(executor, std::move(options)); });
     if (!made) return node::complete(executor, std::move(handler), Result<Coordinator>{made.error()});
     asio::post((*made)->strand(), [node = *made, handler = std::move(handler)]() mutable {
         node->start();

@@ -5,6 +5,7 @@
 #include <boost/asio/strand.hpp>
 
 #include "base/log.h"
+#include "node/caught.h"
 #include "node/completion.h"
 #include "node/group_names.h"
 
@@ -205,7 +206,7 @@ void MemberNode::engine_close(CloseCode code, std::string_view reason, Duration 
 void MemberNode::engine_abort() { core_->session().abort(SteadyClock::now()); }
 
 void start_join(asio::any_io_executor executor, JoinOptions options, Member::Handler handler) {
-    auto made = MemberNode::create(executor, std::move(options));
+    auto made = node::caught([&] { return MemberNode::create(executor, std::move(options)); });
     if (!made) return node::complete(executor, std::move(handler), Result<Member>{made.error()});
     const auto id = node::on_cancel(*made, handler, [](auto& node, auto wait) { node.cancel_join(wait); });
     asio::post((*made)->strand(), [node = *made, id, handler = std::move(handler)]() mutable {

@@ -20,7 +20,8 @@ namespace {
 Error storage_error(const std::string& attempt, int error) {
     const Error plain = system_error(attempt, error);
     return Error{Errc::storage, plain.message()}.cure(
-        "check that the directory exists, is yours, and that its disk has room");
+        !plain.cure().empty() ? plain.cure()
+                              : "check that the directory exists, is yours, and that its disk has room");
 }
 
 std::string directory_of(const std::string& path) {

@@ -23,10 +23,19 @@ Errc code_of(int error) {
     }
 }
 
+std::string cure_of(int error) {
+    switch (error) {
+        case EMFILE: return "raise the limit of open files of this process (ulimit -n)";
+        case ENFILE: return "raise the limit of open files of this machine (sysctl fs.file-max)";
+        default: return {};
+    }
+}
+
 }  // namespace
 
 Error system_error(std::string_view attempt, int error) {
-    return Error{code_of(error), std::string{attempt} + ": " + std::system_category().message(error)};
+    return Error{code_of(error), std::string{attempt} + ": " + std::system_category().message(error)}.cure(
+        cure_of(error));
 }
 
 }  // namespace muster::os
