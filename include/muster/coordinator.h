@@ -29,8 +29,8 @@ struct HostOptions {
     InfoMap info;                      ///< Told to every member.
     std::optional<Identity> identity;  ///< Empty: Identity::load().
     TrustPolicy trust;                 ///< Who may join: everyone, or listed devices only.
-    /// Decides about devices that the trust policy lets through. Called on the session's strand. Empty:
-    /// accept.
+    /// Decides about devices that the trust policy lets through. Called on the session's strand. A device
+    /// about which it throws is refused. Empty: accept.
     std::function<Admission(const JoinRequest&)> admit;
     /// Instead of `admit`: JoinRequest comes as an event, answered by Coordinator::accept or refuse within 25
     /// s.

@@ -178,6 +178,19 @@ void CoordinatorNode::engine_abort() {
 // --- events
 // ------------------------------------------------------------------------------------------------------------
 
+// Called from deep inside the engines: what the application throws must not unwind through them.
+Admission CoordinatorNode::ask_application(const JoinRequest& request) const {
+    try {
+        return options_.admit(request);
+    } catch (const std::exception& failure) {
+        log_line(LogLevel::error,
+                 std::string{"HostOptions::admit threw, the device is refused: "} + failure.what());
+    } catch (...) {
+        log_line(LogLevel::error, "HostOptions::admit threw, the device is refused");
+    }
+    return Admission::refuse("the coordinator could not decide");
+}
+
 void CoordinatorNode::on_join_request(const JoinRequest& request) {
     if (!options_.admit) {
         if (!push_request(request))
@@ -185,7 +198,7 @@ void CoordinatorNode::on_join_request(const JoinRequest& request) {
                                     "the application does not answer requests");
         return;
     }
-    const Admission answer = options_.admit(request);
+    const Admission answer = ask_application(request);
     if (answer.accepted) return core_->session().accept(request.ticket);
     core_->session().refuse(request.ticket, Errc::refused, answer.reason);
 }

@@ -43,6 +43,7 @@ private:
 
     // session::CoordinatorListener
     void on_join_request(const JoinRequest& request) override;
+    Admission ask_application(const JoinRequest& request) const;
     void on_member_joined(const PeerInfo& member) override;
     void on_member_left(const PeerInfo& member, const Departure& how) override;
     void on_writable(const DeviceId&) override { SessionNode::on_writable(); }

@@ -23,6 +23,26 @@ TEST(QuicClose, TellsThePeerCodeAndReason) {
     EXPECT_TRUE(client.connection->is_closed());
 }
 
+// A handler throws below ngtcp2's frames, which are C: its connection ends, and nothing else does.
+TEST(QuicClose, AHandlerThatThrowsEndsItsOwnConnectionOnly) {
+    World world;
+    world.start();
+    Recorder client, other;
+    Recorder& server = world.connected(client);
+    Recorder& neighbour = world.connected(other);
+    world.run(100ms);
+    server.when_data = [](StreamId, ByteView, bool) { throw std::runtime_error("out of ideas"); };
+    const auto stream = client.connection->open_stream(Direction::unidirectional);
+    ASSERT_TRUE(stream);
+    (void)client.connection->write(*stream, Slice::copy_of(to_bytes("hello")));
+    client.connection->finish(*stream);
+    EXPECT_NO_THROW(world.run_until([&] { return client.is_closed() && server.is_closed(); }));
+    ASSERT_TRUE(client.is_closed() && server.is_closed());
+    EXPECT_EQ(server.closes[0].kind, CloseInfo::Kind::internal);
+    EXPECT_EQ(client.closes[0].kind, CloseInfo::Kind::peer_transport);
+    EXPECT_FALSE(neighbour.is_closed() || other.is_closed());
+}
+
 TEST(QuicClose, CutsALongReason) {
     World world;
     world.start();

@@ -1,3 +1,7 @@
+#include <exception>
+#include <string>
+
+#include "base/log.h"
 #include "quic/connection_impl.h"
 #include "quic/events.h"
 
@@ -10,6 +14,28 @@ ConnectionImpl& self(void* user) { return *static_cast<ConnectionImpl*>(user); }
 
 ByteView octets(const std::uint8_t* data, std::size_t size) { return std::as_bytes(std::span{data, size}); }
 
+template <auto callback>
+struct Guarded;
+template <class... Arguments, int (*callback)(Arguments...)>
+struct Guarded<callback> {
+    static int call(Arguments... arguments) noexcept {
+        try {
+            return callback(arguments...);
+        } catch (const std::exception& failure) {
+            log_line(LogLevel::error,
+                     std::string{"quic: what happened to a connection ended in: "} + failure.what());
+        } catch (...) {
+            log_line(LogLevel::error, "quic: what happened to a connection ended in an exception");
+        }
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+};
+
+/// What a handler, or the memory, throws must not unwind through ngtcp2, which is C: it would leave the connection
+/// half changed, and every other one to whoever runs the thread. It ends this connection as an internal error.
+template <auto callback>
+constexpr auto guarded = Guarded<callback>::call;
+
 }  // namespace
 
 const ngtcp2_callbacks* Events::table() {
@@ -21,9 +47,9 @@ ngtcp2_callbacks Events::make_table() {
     ngtcp2_callbacks callbacks{};
     callbacks.client_initial = ngtcp2_crypto_client_initial_cb;
     callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
-    callbacks.recv_crypto_data = crypto_data;
+    callbacks.recv_crypto_data = guarded<crypto_data>;
     callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
-    callbacks.decrypt = decrypt;
+    callbacks.decrypt = guarded<decrypt>;
     callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
     callbacks.recv_retry = ngtcp2_crypto_recv_retry_cb;
     callbacks.update_key = ngtcp2_crypto_update_key_cb;
@@ -31,22 +57,22 @@ ngtcp2_callbacks Events::make_table() {
     callbacks.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb;
     callbacks.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
     callbacks.rand = random;
-    callbacks.get_path_challenge_data = path_challenge;
-    callbacks.get_new_connection_id = new_cid;
-    callbacks.remove_connection_id = remove_cid;
-    callbacks.handshake_completed = handshake_completed;
-    callbacks.handshake_confirmed = handshake_confirmed;
-    callbacks.recv_stateless_reset = stateless_reset;
-    engine::set_path_validation<path_validated>(callbacks);
-    engine::set_peer_cid_status<peer_cid_status>(callbacks);
-    callbacks.stream_open = stream_open;
-    callbacks.recv_stream_data = stream_data;
-    callbacks.stream_reset = stream_reset;
-    callbacks.stream_close = stream_close;
-    callbacks.acked_stream_data_offset = stream_acked;
-    callbacks.extend_max_stream_data = stream_window;
-    callbacks.extend_max_local_streams_bidi = more_streams;
-    callbacks.recv_datagram = datagram;
+    callbacks.get_path_challenge_data = guarded<path_challenge>;
+    callbacks.get_new_connection_id = guarded<new_cid>;
+    callbacks.remove_connection_id = guarded<remove_cid>;
+    callbacks.handshake_completed = guarded<handshake_completed>;
+    callbacks.handshake_confirmed = guarded<handshake_confirmed>;
+    callbacks.recv_stateless_reset = guarded<stateless_reset>;
+    engine::set_path_validation<guarded<path_validated>>(callbacks);
+    engine::set_peer_cid_status<guarded<peer_cid_status>>(callbacks);
+    callbacks.stream_open = guarded<stream_open>;
+    callbacks.recv_stream_data = guarded<stream_data>;
+    callbacks.stream_reset = guarded<stream_reset>;
+    callbacks.stream_close = guarded<stream_close>;
+    callbacks.acked_stream_data_offset = guarded<stream_acked>;
+    callbacks.extend_max_stream_data = guarded<stream_window>;
+    callbacks.extend_max_local_streams_bidi = guarded<more_streams>;
+    callbacks.recv_datagram = guarded<datagram>;
     return callbacks;
 }
 

@@ -8,7 +8,7 @@ class ConnectionImpl;
 
 /// What ngtcp2 reports, and what it asks for, while it reads or writes a packet of a ConnectionImpl.
 /// A callback that returns something else than 0 ends the packet's processing; that happens only when the
-/// connection was abandoned meanwhile, for ngtcp2 cannot be used after that.
+/// connection was abandoned meanwhile, for ngtcp2 cannot be used after that, or when it threw.
 struct Events {
     /// The same for all connections; lives as long as the process.
     static const ngtcp2_callbacks* table();

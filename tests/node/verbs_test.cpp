@@ -68,6 +68,24 @@ TEST_F(VerbsTest, RequestsAreAnsweredByTheirTickets) {
     }(*this));
 }
 
+TEST_F(VerbsTest, ADecisionThatThrowsIsARefusal) {
+    run([](VerbsTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        HostOptions options = test.host_options();
+        options.admit = [](const JoinRequest& request) -> Admission {
+            if (request.name == "left") throw std::runtime_error("the data base is gone");
+            return Admission::accept();
+        };
+        auto host = co_await muster::host(executor, std::move(options));
+        const auto left = co_await muster::join(executor, test.join_options(*host, "left"));
+        EXPECT_TRUE(!left && left.error().code() == Errc::refused);
+        if (!left) EXPECT_THAT(left.error().message(), testing::EndsWith("could not decide"));
+        const auto right = co_await muster::join(executor, test.join_options(*host, "right"));
+        EXPECT_TRUE(right) << right.error().explain();
+        (void)co_await host->close();
+    }(*this));
+}
+
 TEST_F(VerbsTest, AnAllowListLetsInWhomItNames) {
     run([](VerbsTest& test) -> asio::awaitable<void> {
         const auto executor = co_await asio::this_coro::executor;
