@@ -153,9 +153,11 @@ TEST_F(EventQueueTest, JoinRequestsBeyondTheLimitAreNotTaken) {
 }
 
 TEST_F(EventQueueTest, AContestIsToldOnceUntilItIsRead) {
-    for (int i = 0; i < 1000; ++i) queue.push(GroupContested{.name = "the other"});
+    GroupContested rival;
+    rival.name = "the other";
+    for (int i = 0; i < 1000; ++i) queue.push(rival);
     EXPECT_EQ(take_all<GroupContested>().size(), 1u);
-    queue.push(GroupContested{.name = "the other"});
+    queue.push(rival);
     EXPECT_EQ(take_all<GroupContested>().size(), 1u);
 }
 
