@@ -68,10 +68,26 @@ wait "${running[-1]}" || fail "send_file failed"
 wait_for host "stored"
 cmp "$work/report.bin" "$work/host/report.bin" || fail "another file arrived"
 
+start echo stream host lines
+printf 'one\ntwo\n' | MUSTER_HOME="$work/lines" timeout "$patience" "$programs/stream" join lines >"$work/lines.log" 2>&1 ||
+    fail "stream join failed"
+wait_for lines "you said: two"
+
+start listener callbacks examples
+listener=${running[-1]}
+wait_for listener "heard thanks for 5 octets"
+
+start doorman admit sesame guarded
+wait_for doorman "hosting on UDP port"
+start stranger join guarded stranger
+wait_for doorman "asks to join"
+wait_for stranger "that is not the password"
+
 start browser browse _example._udp "An example" 4711
 wait_for browser "+ An example"
 
 kill -INT "$host"
 wait_for anna "closed: the host was stopped"
 wait_end "$anna" join
+wait_end "$listener" callbacks
 wait_end "$host" host

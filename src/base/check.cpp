@@ -1,6 +1,7 @@
 #include "base/check.h"
 
 #include <cstdlib>
+#include <string>
 
 #include "base/log.h"
 

@@ -1,7 +1,9 @@
 #include "base/log.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -19,9 +21,15 @@ LogLevel level_from_environment() {
     return LogLevel::warning;
 }
 
-LogLevel threshold() {
-    static const LogLevel level = level_from_environment();
-    return level;
+struct Log {
+    LogHandler handler;  // empty: standard error
+    LogLevel level;
+};
+
+// Never destroyed: threads of the library may have something to say while statics go.
+std::atomic<std::shared_ptr<const Log>>& current() {
+    static auto* const log = new std::atomic{std::make_shared<const Log>(Log{{}, level_from_environment()})};
+    return *log;
 }
 
 spdlog::logger& logger() {
@@ -35,12 +43,7 @@ spdlog::logger& logger() {
     return *instance;
 }
 
-}  // namespace
-
-bool log_enabled(LogLevel level) noexcept { return level >= threshold() && level != LogLevel::off; }
-
-void log_line(LogLevel level, std::string_view text) noexcept {
-    if (!log_enabled(level)) return;
+void write_to_stderr(LogLevel level, std::string_view text) {
     switch (level) {
         case LogLevel::debug: return logger().debug("{}", text);
         case LogLevel::info: return logger().info("{}", text);
@@ -48,6 +51,23 @@ void log_line(LogLevel level, std::string_view text) noexcept {
         case LogLevel::error: return logger().error("{}", text);
         case LogLevel::off: return;
     }
+}
+
+bool wants(const Log& log, LogLevel level) { return level >= log.level && level != LogLevel::off; }
+
+}  // namespace
+
+void set_log_handler(LogHandler handler, LogLevel level) {
+    if (!handler) level = level_from_environment();
+    current().store(std::make_shared<const Log>(Log{std::move(handler), level}));
+}
+
+bool log_enabled(LogLevel level) noexcept { return wants(*current().load(), level); }
+
+void log_line(LogLevel level, std::string_view text) noexcept {
+    const auto log = current().load();
+    if (!wants(*log, level)) return;
+    log->handler ? log->handler(level, text) : write_to_stderr(level, text);
 }
 
 }  // namespace muster

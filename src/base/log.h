@@ -1,17 +1,15 @@
 #pragma once
 
-#include <string>
 #include <string_view>
 
-namespace muster {
+#include "muster/log.h"
 
-enum class LogLevel { debug, info, warning, error, off };
+namespace muster {
 
 /// True if a line of this level would be written; ask before building an expensive one.
 bool log_enabled(LogLevel level) noexcept;
 
-/// Writes one line to stderr. Off below `warning` unless MUSTER_LOG=debug|info|warning|error|off says
-/// otherwise.
+/// Tells one line to the handler of set_log_handler(), or to standard error.
 void log_line(LogLevel level, std::string_view text) noexcept;
 
 }  // namespace muster

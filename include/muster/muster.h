@@ -1,0 +1,26 @@
+#pragma once
+
+// Everything. A program that is built often may rather name what it uses: one header per concept.
+
+#include "muster/advertiser.h"     // IWYU pragma: export
+#include "muster/browser.h"        // IWYU pragma: export
+#include "muster/byte_stream.h"    // IWYU pragma: export
+#include "muster/bytes.h"          // IWYU pragma: export
+#include "muster/coordinator.h"    // IWYU pragma: export
+#include "muster/endpoint.h"       // IWYU pragma: export
+#include "muster/error.h"          // IWYU pragma: export
+#include "muster/file_handles.h"   // IWYU pragma: export
+#include "muster/file_transfer.h"  // IWYU pragma: export
+#include "muster/group.h"          // IWYU pragma: export
+#include "muster/identity.h"       // IWYU pragma: export
+#include "muster/ids.h"            // IWYU pragma: export
+#include "muster/interface.h"      // IWYU pragma: export
+#include "muster/log.h"            // IWYU pragma: export
+#include "muster/member.h"         // IWYU pragma: export
+#include "muster/profile.h"        // IWYU pragma: export
+#include "muster/service.h"        // IWYU pragma: export
+#include "muster/session.h"        // IWYU pragma: export
+#include "muster/session_types.h"  // IWYU pragma: export
+#include "muster/text.h"           // IWYU pragma: export
+#include "muster/time.h"           // IWYU pragma: export
+#include "muster/version.h"        // IWYU pragma: export
