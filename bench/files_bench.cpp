@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "base/crypto.h"
+#include "files/receiver.h"
+#include "files/sender.h"
 #include "json_lines.h"
 #include "os/file_store.h"
-#include "session/resource_receiver.h"
-#include "session/resource_sender.h"
 
 using namespace muster;
-using namespace muster::session;
+using namespace muster::files;
 
 namespace {
 
@@ -76,15 +76,15 @@ public:
             }
             while (auto event = receiver_.next_event()) {
                 if (std::holds_alternative<FileOffer>(*event)) (void)receiver_.accept(receive_, now);
-                if (auto* over = std::get_if<ResourceFinished>(&*event)) received = over->result;
+                if (auto* over = std::get_if<FileFinished>(&*event)) received = over->result;
             }
         }
         return *received;
     }
 
 private:
-    static ResourceSender::Options sender_options(const std::string& path) {
-        ResourceSender::Options options;
+    static FileSender::Options sender_options(const std::string& path) {
+        FileSender::Options options;
         options.path = path;
         return options;
     }
@@ -101,8 +101,8 @@ private:
             sender_.on_stream_bytes(out.view(), now);
     }
 
-    ResourceSender sender_;
-    ResourceReceiver receiver_;
+    FileSender sender_;
+    FileReceiver receiver_;
     SourceWorker source_;
     SinkWorker sink_;
     ReceiveFileOptions receive_;

@@ -161,7 +161,7 @@ Result<std::shared_ptr<node::FileWork>> SessionNode::file_work() {
 
 std::shared_ptr<TransferNode> SessionNode::make_outgoing(const DeviceId& to, std::string path,
                                                          SendFileOptions options) {
-    session::ResourceSender::Options sender;
+    files::FileSender::Options sender;
     SystemRandomness{}.fill(std::as_writable_bytes(std::span{sender.id}));
     FileOffer about;
     about.id = sender.id;
@@ -194,7 +194,7 @@ void SessionNode::begin_outgoing(const std::shared_ptr<TransferNode>& node, cons
 void SessionNode::add_incoming_file(StreamHandle stream, const DeviceId& from) {
     const auto files = file_work();
     if (!files) return streams().reset(stream, 0, files.error().message());
-    session::ResourceReceiver::Options receiver;
+    files::FileReceiver::Options receiver;
     receiver.from = from;
     const auto on_offer = [weak = weak_from_this(), stream](std::shared_ptr<TransferNode> offered) {
         const auto self = weak.lock();

@@ -189,9 +189,8 @@ private:
     void tell() {
         while (auto event = engine_.next_event()) {
             if (auto* progress = std::get_if<FileProgress>(&*event)) tell_progress(*progress);
-            if (auto* over = std::get_if<session::ResourceFinished>(&*event))
-                outcome_ = std::move(over->result);
-            if constexpr (std::is_same_v<Engine, session::ResourceReceiver>)
+            if (auto* over = std::get_if<files::FileFinished>(&*event)) outcome_ = std::move(over->result);
+            if constexpr (std::is_same_v<Engine, files::FileReceiver>)
                 if (auto* offer = std::get_if<FileOffer>(&*event)) tell_offer(std::move(*offer));
         }
         // The peer is told first: the application may end the session when it knows.
@@ -237,22 +236,21 @@ private:
     bool finished_ = false;
 };
 
-using SendDriver = TransferDriver<session::ResourceSender, session::SourceWorker, session::SourceRequest>;
-using ReceiveDriver = TransferDriver<session::ResourceReceiver, session::SinkWorker, session::SinkRequest>;
+using SendDriver = TransferDriver<files::FileSender, files::SourceWorker, files::SourceRequest>;
+using ReceiveDriver = TransferDriver<files::FileReceiver, files::SinkWorker, files::SinkRequest>;
 
 }  // namespace
 
-std::shared_ptr<TransferNode> TransferNode::send(Wiring wiring, session::ResourceSender::Options options,
+std::shared_ptr<TransferNode> TransferNode::send(Wiring wiring, files::FileSender::Options options,
                                                  FileOffer about) {
-    session::SourceWorker worker{*wiring.storage, options.path};
+    files::SourceWorker worker{*wiring.storage, options.path};
     auto node = std::make_shared<SendDriver>(std::move(wiring), std::move(options), std::move(worker));
     node->about(std::move(about));
     return node;
 }
 
-std::shared_ptr<TransferNode> TransferNode::receive(Wiring wiring,
-                                                    session::ResourceReceiver::Options options) {
-    session::SinkWorker worker{*wiring.storage};
+std::shared_ptr<TransferNode> TransferNode::receive(Wiring wiring, files::FileReceiver::Options options) {
+    files::SinkWorker worker{*wiring.storage};
     return std::make_shared<ReceiveDriver>(std::move(wiring), std::move(options), std::move(worker));
 }
 

@@ -8,11 +8,11 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/file_storage.h"
+#include "files/receiver.h"
+#include "files/sender.h"
 #include "node/completion.h"
 #include "node/file_threads.h"
 #include "node/stream_sink.h"
-#include "session/resource_receiver.h"
-#include "session/resource_sender.h"
 #include "session/stream_port.h"
 
 #include "muster/file_handles.h"
@@ -31,9 +31,9 @@ public:
         std::function<void(std::shared_ptr<TransferNode>)> on_offer;
     };
 
-    static std::shared_ptr<TransferNode> send(Wiring wiring, session::ResourceSender::Options options,
+    static std::shared_ptr<TransferNode> send(Wiring wiring, files::FileSender::Options options,
                                               FileOffer about);
-    static std::shared_ptr<TransferNode> receive(Wiring wiring, session::ResourceReceiver::Options options);
+    static std::shared_ptr<TransferNode> receive(Wiring wiring, files::FileReceiver::Options options);
 
     const boost::asio::any_io_executor& strand() const { return wiring_.strand; }
     FileProgress progress() const;

@@ -3,12 +3,12 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include "session/file_memory.h"
+#include "files/memory_storage.h"
 
 namespace muster::detail {
 namespace {
 
-using session::ResourceFrame;
+using files::FileFrame;
 
 /// A stream whose octets nobody reads.
 class SilentPort final : public session::StreamPort {
@@ -32,7 +32,7 @@ public:
 class TransferNodeTest : public testing::Test {
 protected:
     TransferNodeTest() {
-        session::ResourceReceiver::Options options;
+        files::FileReceiver::Options options;
         options.chunk = 4096;
         node = TransferNode::receive({.strand = strand.get_executor(),
                                       .storage = storage,
@@ -52,7 +52,7 @@ protected:
     }
 
     boost::asio::io_context strand, disk;
-    std::shared_ptr<session::MemoryStorage> storage = std::make_shared<session::MemoryStorage>();
+    std::shared_ptr<files::MemoryStorage> storage = std::make_shared<files::MemoryStorage>();
     std::shared_ptr<node::FileWork> files = std::make_shared<node::FileWork>(disk.get_executor());
     SilentPort port;
     ReceiveFileOptions receive;
@@ -61,17 +61,17 @@ protected:
 
 // The sender tells why it gave up, and leaves: both arrive before the storage has caught up.
 TEST_F(TransferNodeTest, TheSendersReasonIsHeardThoughItLeavesAtOnce) {
-    session::OfferFrame offer;
+    files::OfferFrame offer;
     offer.size = 1 << 20;
     offer.name = "film";
     feed(encode(offer));
     run_all();  // accepted, the part is made
     const Bytes chunk(4096);
     for (int i = 0; i < 64; ++i) {
-        feed(session::encode_data_header(chunk.size()));
+        feed(files::encode_data_header(chunk.size()));
         feed(Slice::copy_of(chunk));
     }
-    feed(encode(ResourceFrame::cancel, session::reason_of(Error{Errc::source_changed, "it was written to"})));
+    feed(encode(FileFrame::cancel, files::reason_of(Error{Errc::source_changed, "it was written to"})));
     node->on_reset({Errc::lost, "the peer's session has ended"});
     std::optional<Result<FileReceipt>> told;
     node->finished(node::fresh_wait(),
@@ -84,7 +84,7 @@ TEST_F(TransferNodeTest, TheSendersReasonIsHeardThoughItLeavesAtOnce) {
 
 // A peer that sends ahead of the answer and goes: nothing will make room for what it sent.
 TEST_F(TransferNodeTest, AResetIsTakenWhenNothingIsAtTheStorage) {
-    session::OfferFrame offer;
+    files::OfferFrame offer;
     offer.size = 1 << 20;
     offer.name = "film";
     feed(encode(offer));
@@ -100,14 +100,14 @@ TEST_F(TransferNodeTest, AResetIsTakenWhenNothingIsAtTheStorage) {
 
 // The application keeps its handle; the session, and its threads with it, have gone meanwhile.
 TEST_F(TransferNodeTest, NothingIsAskedOfThreadsThatAreGone) {
-    session::OfferFrame offer;
+    files::OfferFrame offer;
     offer.size = 1 << 20;
     offer.name = "film";
     feed(encode(offer));
     run_all();
     const Bytes chunk(4096);
     for (int i = 0; i < 64; ++i) {
-        feed(session::encode_data_header(chunk.size()));
+        feed(files::encode_data_header(chunk.size()));
         feed(Slice::copy_of(chunk));
     }
     disk.restart();
@@ -125,7 +125,7 @@ TEST_F(TransferNodeTest, NothingIsAskedOfThreadsThatAreGone) {
 // The application ends its session as soon as it knows: what the receiver must hear is on its way by then.
 TEST_F(TransferNodeTest, ASenderTellsItsPeerBeforeItsApplication) {
     storage->put("film", Bytes(16 << 20));
-    session::ResourceSender::Options options;
+    files::FileSender::Options options;
     options.path = "film";
     options.send.name = "film";
     node = TransferNode::send(
@@ -137,7 +137,7 @@ TEST_F(TransferNodeTest, ASenderTellsItsPeerBeforeItsApplication) {
                    FileTransfer::ResultHandler{[&told](Result<FileReceipt> how) { told = std::move(how); }});
     run_all();
     port.full = true;
-    feed(encode(ResourceFrame::accept, std::uint64_t{0}));
+    feed(encode(FileFrame::accept, std::uint64_t{0}));
     run_all();
     storage->put("film", Bytes(1000));
     node->on_writable();

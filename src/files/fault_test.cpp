@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "session/resource_rig.h"
+#include "files/files_rig.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 using testing::content_of;
@@ -123,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
                           "lost", [](TransferRig& rig) { rig.lose_session(); }, {Errc::lost}, {Errc::lost}}),
     [](const auto& info) { return std::string(info.param.name); });
 
-TEST(ResourceTransfer, EveryStorageOperationMayFail) {
+TEST(FileTransfer, EveryStorageOperationMayFail) {
     for (const bool at_sender : {true, false}) {
         bool reached = true;
         for (std::uint64_t at = 0; reached; ++at) {
@@ -149,4 +149,4 @@ TEST(ResourceTransfer, EveryStorageOperationMayFail) {
 }
 
 }  // namespace
-}  // namespace muster::session
+}  // namespace muster::files

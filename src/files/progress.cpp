@@ -1,9 +1,9 @@
-#include "session/resource_progress.h"
+#include "files/progress.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 // Long enough to hide the bursts of flow control, short enough to show a path change.
@@ -65,4 +65,4 @@ bool ProgressMeter::due(TimePoint now) {
     return true;
 }
 
-}  // namespace muster::session
+}  // namespace muster::files

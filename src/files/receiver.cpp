@@ -1,12 +1,12 @@
-#include "session/resource_receiver.h"
+#include "files/receiver.h"
 
 #include <algorithm>
 
 #include "base/text.h"
 #include "base/writer.h"
-#include "session/file_name.h"
+#include "files/file_name.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 // On a slow link a whole chunk takes seconds to arrive; when the disk is idle, this much is written early, so
@@ -25,7 +25,7 @@ std::string part_name(const DeviceId& from, const TransferId& id) {
 
 }  // namespace
 
-ResourceReceiver::ResourceReceiver(Options options, TimePoint now)
+FileReceiver::FileReceiver(Options options, TimePoint now)
     : options_(options), since_(now), heard_at_(now), spoke_at_(now) {
     options_.chunk = std::clamp<std::size_t>(options_.chunk, 4 * 1024, kMaxDataBody);
 }
@@ -33,13 +33,13 @@ ResourceReceiver::ResourceReceiver(Options options, TimePoint now)
 // ---- the stream -------------------------------------------------------------------------------------------
 
 // Octets of the file that may be taken now.
-std::size_t ResourceReceiver::room() const {
+std::size_t FileReceiver::room() const {
     const std::size_t in_chunk = options_.chunk - chunk_.size();
     const bool can_write = at_storage_ + requests_.size() < kMaxStorageRequests;
     return can_write ? in_chunk : in_chunk - 1;  // the chunk never fills while it could not be passed on
 }
 
-std::size_t ResourceReceiver::on_stream_bytes(ByteView octets, TimePoint now) {
+std::size_t FileReceiver::on_stream_bytes(ByteView octets, TimePoint now) {
     if (octets.empty()) return 0;
     if (is_over()) return octets.size();
     heard_at_ = now;
@@ -52,8 +52,8 @@ std::size_t ResourceReceiver::on_stream_bytes(ByteView octets, TimePoint now) {
     return is_over() ? octets.size() : octets.size() - rest.size();
 }
 
-void ResourceReceiver::on_frame(const ResourceFrameReader::Piece& piece, TimePoint now) {
-    using enum ResourceFrame;
+void FileReceiver::on_frame(const FileFrameReader::Piece& piece, TimePoint now) {
+    using enum FileFrame;
     switch (piece.type) {
         case offer: return on_offer(piece.body, now);
         case data: return on_data(piece.body, now);
@@ -67,19 +67,19 @@ void ResourceReceiver::on_frame(const ResourceFrameReader::Piece& piece, TimePoi
     }
 }
 
-void ResourceReceiver::on_offer(ByteView body, TimePoint now) {
+void FileReceiver::on_offer(ByteView body, TimePoint now) {
     if (state_ != State::waiting) return violation("offered a second file on one stream", now);
     auto offer = parse_offer(body);
-    if (!offer) return fail(ResourceFrame::decline, offer.error(), now);
+    if (!offer) return fail(FileFrame::decline, offer.error(), now);
     offer_ = FileOffer{.id = offer->id, .from = options_.from, .name = std::move(offer->name)};
     offer_.size = offer->size;
     offer_.modified = offer->modified;
     for (const auto& [key, value] : offer->hints)
         offer_.hints.push_back({cleaned(key, kMaxHintKey), cleaned(value, kMaxHintValue)});
     if (const auto fit = check_file_name(offer_.name); !fit)
-        return fail(ResourceFrame::decline, fit.error(), now);
+        return fail(FileFrame::decline, fit.error(), now);
     if (offer_.size > options_.size_limit)
-        return fail(ResourceFrame::decline,
+        return fail(FileFrame::decline,
                     Error{Errc::too_large, "the file has " + std::to_string(offer_.size) +
                                                " octets, more than the limit of " +
                                                std::to_string(options_.size_limit)},
@@ -90,7 +90,7 @@ void ResourceReceiver::on_offer(ByteView body, TimePoint now) {
     offer_event_ = true;
 }
 
-void ResourceReceiver::on_data(ByteView octets, TimePoint now) {
+void FileReceiver::on_data(ByteView octets, TimePoint now) {
     if (state_ != State::receiving) return violation("sent octets that were not asked for", now);
     if (octets.size() > offer_.size - received_) return violation("sent more octets than it offered", now);
     chunk_.insert(chunk_.end(), octets.begin(), octets.end());
@@ -100,7 +100,7 @@ void ResourceReceiver::on_data(ByteView octets, TimePoint now) {
     if (chunk_.size() == options_.chunk || (idle && chunk_.size() >= kEarlyWrite)) write_chunk();
 }
 
-void ResourceReceiver::on_end(ByteView body, TimePoint now) {
+void FileReceiver::on_end(ByteView body, TimePoint now) {
     const auto digest = parse_end(body);
     if (state_ != State::receiving || !digest) return violation("sent a misplaced end of file", now);
     if (received_ != offer_.size) return violation("ended the file too early", now);
@@ -116,28 +116,28 @@ void ResourceReceiver::on_end(ByteView body, TimePoint now) {
     since_ = now;
 }
 
-void ResourceReceiver::on_cancel(ByteView body, TimePoint now) {
+void FileReceiver::on_cancel(ByteView body, TimePoint now) {
     const auto reason = parse_reason(body);
     if (!reason) return violation("sent a malformed reason", now);
     if (state_ == State::publishing) return;  // too late: the verdict tells both how it ended
     end(error_of(*reason), now);
 }
 
-void ResourceReceiver::on_stream_end(TimePoint now) {
+void FileReceiver::on_stream_end(TimePoint now) {
     peer_ended_ = true;
     if (is_over()) return;
     if (state_ == State::publishing) return;  // all is here; only the verdict may not be heard
     violation("ended the stream before the file was complete", now);
 }
 
-void ResourceReceiver::on_stream_reset(Error why, TimePoint now) {
+void FileReceiver::on_stream_reset(Error why, TimePoint now) {
     peer_ended_ = stream_gone_ = true;
     out_.clear();
     // What is being named cannot be called back, and is complete.
     if (!is_over() && state_ != State::publishing) end(std::move(why), now);
 }
 
-Slice ResourceReceiver::next_output(std::size_t max, TimePoint now) {
+Slice FileReceiver::next_output(std::size_t max, TimePoint now) {
     Slice slice = out_.pop(max);
     if (!slice.empty()) spoke_at_ = now;
     return slice;
@@ -145,7 +145,7 @@ Slice ResourceReceiver::next_output(std::size_t max, TimePoint now) {
 
 // ---- the storage ------------------------------------------------------------------------------------------
 
-void ResourceReceiver::write_chunk() {
+void FileReceiver::write_chunk() {
     SinkRequest request{.kind = SinkRequest::Kind::write};
     request.offset = written_;
     written_ += chunk_.size();
@@ -156,7 +156,7 @@ void ResourceReceiver::write_chunk() {
     ask(std::move(request));
 }
 
-std::optional<SinkRequest> ResourceReceiver::next_request(TimePoint now) {
+std::optional<SinkRequest> FileReceiver::next_request(TimePoint now) {
     if (requests_.empty() || at_storage_ >= kMaxStorageRequests) return std::nullopt;
     if (at_storage_++ == 0) storage_since_ = now;
     SinkRequest request = std::move(requests_.front());
@@ -164,7 +164,7 @@ std::optional<SinkRequest> ResourceReceiver::next_request(TimePoint now) {
     return request;
 }
 
-void ResourceReceiver::on_storage(SinkReply reply, TimePoint now) {
+void FileReceiver::on_storage(SinkReply reply, TimePoint now) {
     if (at_storage_ > 0) --at_storage_;
     storage_since_ = heard_at_ = moved_at_ = now;  // until now it was this end that did not listen
     using enum SinkRequest::Kind;
@@ -176,9 +176,9 @@ void ResourceReceiver::on_storage(SinkReply reply, TimePoint now) {
     if (reply.kind == create && !reply.error) part_exists_ = true;
     if (is_over()) return;
     if (reply.error) {
-        return fail(reply.kind == create    ? ResourceFrame::decline
-                    : reply.kind == publish ? ResourceFrame::verdict
-                                            : ResourceFrame::cancel,
+        return fail(reply.kind == create    ? FileFrame::decline
+                    : reply.kind == publish ? FileFrame::verdict
+                                            : FileFrame::cancel,
                     std::move(*reply.error), now);
     }
     switch (reply.kind) {
@@ -189,40 +189,40 @@ void ResourceReceiver::on_storage(SinkReply reply, TimePoint now) {
     }
 }
 
-void ResourceReceiver::on_created(TimePoint now) {
+void FileReceiver::on_created(TimePoint now) {
     state_ = State::receiving;
     since_ = accepted_at_ = moved_at_ = now;
     meter_.start(0, offer_.size, now);
-    out_.push(encode(ResourceFrame::accept, std::uint64_t{0}));
+    out_.push(encode(FileFrame::accept, std::uint64_t{0}));
 }
 
-void ResourceReceiver::on_written(std::uint64_t octets, TimePoint now) {
+void FileReceiver::on_written(std::uint64_t octets, TimePoint now) {
     stored_ += octets;
     meter_.advance(stored_, now);
     if (meter_.due(now)) progress_event_ = true;
     if (stored_ > reported_ && now - spoke_at_ >= kProgressInterval) report(now);
 }
 
-void ResourceReceiver::report(TimePoint now) {
+void FileReceiver::report(TimePoint now) {
     if (!out_.empty() || stream_gone_) return;  // the sender does not listen; the next report says more
     reported_ = stored_;
     spoke_at_ = now;
-    out_.push(encode(ResourceFrame::progress, stored_));
+    out_.push(encode(FileFrame::progress, stored_));
 }
 
-void ResourceReceiver::say(Slice frame) {
+void FileReceiver::say(Slice frame) {
     if (!stream_gone_) out_.push(std::move(frame));
 }
 
-void ResourceReceiver::on_published(std::string path, TimePoint now) {
+void FileReceiver::on_published(std::string path, TimePoint now) {
     part_exists_ = false;
-    say(encode(ResourceFrame::verdict, ReasonFrame{ResourceCode::ok, ""}));
+    say(encode(FileFrame::verdict, ReasonFrame{FileCode::ok, ""}));
     end(FileReceipt{std::move(path), offer_.size, digest_, now - accepted_at_}, now);
 }
 
 // ---- the time ---------------------------------------------------------------------------------------------
 
-TimePoint ResourceReceiver::deadline() const {
+TimePoint FileReceiver::deadline() const {
     switch (state_) {
         case State::waiting: return since_ + options_.stall;
         case State::offered: return since_ + options_.patience;
@@ -232,22 +232,22 @@ TimePoint ResourceReceiver::deadline() const {
         case State::creating:
         case State::publishing:
         case State::cleaning: return kNever;  // the storage's own deadline
-        case State::finished: return peer_ended_ && out_.empty() ? kNever : since_ + kResourceLinger;
+        case State::finished: return peer_ended_ && out_.empty() ? kNever : since_ + kFileLinger;
     }
     return kNever;
 }
 
-TimePoint ResourceReceiver::next_wakeup() const {
+TimePoint FileReceiver::next_wakeup() const {
     if (interrupted_) return kNever;
     TimePoint when = deadline();
     if (state_ == State::finished) return when;
     if (at_storage_ > 0) when = std::min(when, storage_since_ + kStoragePatience);
     const bool active = state_ == State::receiving || state_ == State::publishing;
-    if (active && !stream_gone_ && out_.empty()) when = std::min(when, spoke_at_ + kResourceHeartbeat);
+    if (active && !stream_gone_ && out_.empty()) when = std::min(when, spoke_at_ + kFileHeartbeat);
     return when;
 }
 
-void ResourceReceiver::on_timer(TimePoint now) {
+void FileReceiver::on_timer(TimePoint now) {
     if (interrupted_ || now < next_wakeup()) return;
     if (state_ == State::finished) {
         peer_ended_ = true;
@@ -255,11 +255,11 @@ void ResourceReceiver::on_timer(TimePoint now) {
         return;
     }
     if (now >= deadline()) {
-        if (state_ == State::offered) return fail(ResourceFrame::decline, offer_unanswered(), now);
-        return fail(ResourceFrame::cancel, peer_stalled(now - heard_at_, options_.stall), now);
+        if (state_ == State::offered) return fail(FileFrame::decline, offer_unanswered(), now);
+        return fail(FileFrame::cancel, peer_stalled(now - heard_at_, options_.stall), now);
     }
     if (at_storage_ > 0 && now >= storage_since_ + kStoragePatience) {
-        if (state_ != State::cleaning) return fail(ResourceFrame::cancel, storage_stalled(), now);
+        if (state_ != State::cleaning) return fail(FileFrame::cancel, storage_stalled(), now);
         state_ = State::finished;  // the worker removes the part file when its storage lets it
         since_ = now;
         return;
@@ -267,7 +267,7 @@ void ResourceReceiver::on_timer(TimePoint now) {
     report(now);
 }
 
-void ResourceReceiver::on_resumed(TimePoint now) {
+void FileReceiver::on_resumed(TimePoint now) {
     interrupted_ = false;
     heard_at_ = spoke_at_ = moved_at_ = storage_since_ = now;
     if (state_ != State::receiving && state_ != State::publishing) since_ = now;
@@ -275,7 +275,7 @@ void ResourceReceiver::on_resumed(TimePoint now) {
 
 // ---- the application and the end --------------------------------------------------------------------------
 
-Result<void> ResourceReceiver::accept(const ReceiveFileOptions& receive, TimePoint now) {
+Result<void> FileReceiver::accept(const ReceiveFileOptions& receive, TimePoint now) {
     if (state_ != State::offered) return Error{Errc::not_connected, "this file is not on offer any more"};
     if (!receive.name.empty())
         if (const auto fit = check_file_name(receive.name, HiddenNames::allow); !fit) return fit;
@@ -288,28 +288,27 @@ Result<void> ResourceReceiver::accept(const ReceiveFileOptions& receive, TimePoi
     return {};
 }
 
-void ResourceReceiver::decline(std::string_view reason, TimePoint now) {
+void FileReceiver::decline(std::string_view reason, TimePoint now) {
     if (state_ == State::offered)
-        fail(ResourceFrame::decline, Error{Errc::declined, cleaned(reason, kMaxReason)}, now);
+        fail(FileFrame::decline, Error{Errc::declined, cleaned(reason, kMaxReason)}, now);
 }
 
-void ResourceReceiver::cancel(std::string_view reason, TimePoint now) {
+void FileReceiver::cancel(std::string_view reason, TimePoint now) {
     if (is_over() || state_ == State::publishing) return;
-    fail(ResourceFrame::cancel, Error{Errc::cancelled, cleaned(reason, kMaxReason)}, now);
+    fail(FileFrame::cancel, Error{Errc::cancelled, cleaned(reason, kMaxReason)}, now);
 }
 
-void ResourceReceiver::violation(std::string_view what, TimePoint now) {
-    fail(ResourceFrame::cancel, Error{Errc::protocol_violation, "the other device " + std::string(what)},
-         now);
+void FileReceiver::violation(std::string_view what, TimePoint now) {
+    fail(FileFrame::cancel, Error{Errc::protocol_violation, "the other device " + std::string(what)}, now);
 }
 
-void ResourceReceiver::fail(ResourceFrame how, Error error, TimePoint now) {
+void FileReceiver::fail(FileFrame how, Error error, TimePoint now) {
     if (is_over()) return;
     say(encode(how, reason_of(error)));
     end(std::move(error), now);
 }
 
-void ResourceReceiver::end(Result<FileReceipt> result, TimePoint now) {
+void FileReceiver::end(Result<FileReceipt> result, TimePoint now) {
     if (!result) {
         auto error = result.error();
         error.during(offer_.name.empty() ? "receiving a file"
@@ -325,17 +324,17 @@ void ResourceReceiver::end(Result<FileReceipt> result, TimePoint now) {
     if (part_may_exist) ask({.kind = SinkRequest::Kind::discard});
 }
 
-std::optional<ResourceReceiver::Event> ResourceReceiver::next_event() {
+std::optional<FileReceiver::Event> FileReceiver::next_event() {
     if (std::exchange(offer_event_, false)) return offer_;
     if (std::exchange(progress_event_, false)) return meter_.progress();
     if (state_ != State::finished || result_taken_ || !result_) return std::nullopt;
     result_taken_ = true;
-    return ResourceFinished{*result_};
+    return FileFinished{*result_};
 }
 
-bool ResourceReceiver::done() const {
+bool FileReceiver::done() const {
     return state_ == State::finished && result_taken_ && requests_.empty() && at_storage_ == 0 &&
            out_.empty() && peer_ended_;
 }
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -1,9 +1,9 @@
-#include "session/file_name.h"
+#include "files/file_name.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 struct Refused {
@@ -90,4 +90,4 @@ TEST(FileName, NumberedNameNeverGrowsTooLongNorCutsACharacter) {
 }
 
 }  // namespace
-}  // namespace muster::session
+}  // namespace muster::files

@@ -6,11 +6,11 @@
 #include <string>
 #include <variant>
 
-#include "session/file_worker.h"
-#include "session/resource_frames.h"
-#include "session/resource_progress.h"
+#include "files/frames.h"
+#include "files/progress.h"
+#include "files/worker.h"
 
-namespace muster::session {
+namespace muster::files {
 
 /// The sending end of one file over one bidirectional, ordered byte stream. Does no I/O: stream octets,
 /// storage replies and time go in; stream octets, storage requests, deadlines and events come out.
@@ -27,7 +27,7 @@ namespace muster::session {
 /// Both ends agree on the result. A cancel that crosses the end of the transfer loses: if the receiver has
 /// stored the file, both ends say so. Only the loss of the whole session can leave them of two minds.
 /// Strand: the session's.
-class ResourceSender {
+class FileSender {
 public:
     struct Options {
         TransferId id{};
@@ -36,12 +36,12 @@ public:
         std::size_t chunk = 256 * 1024;        ///< Octets per read and data frame: 4 KiB to 1 MiB.
         std::size_t read_ahead = 1024 * 1024;  ///< Octets held in memory at most, at least one chunk.
     };
-    using Event = std::variant<ResourceAccepted, FileProgress, ResourceFinished>;
+    using Event = std::variant<FileAccepted, FileProgress, FileFinished>;
 
-    ResourceSender(Options options, TimePoint now);
-    ResourceSender(ResourceSender&&) = default;  // only before its driver holds a reference
-    ResourceSender(const ResourceSender&) = delete;
-    ResourceSender& operator=(const ResourceSender&) = delete;
+    FileSender(Options options, TimePoint now);
+    FileSender(FileSender&&) = default;  // only before its driver holds a reference
+    FileSender(const FileSender&) = delete;
+    FileSender& operator=(const FileSender&) = delete;
 
     // The stream.
     /// Takes what the peer sent; all of it, always.
@@ -80,7 +80,7 @@ public:
 private:
     enum class State { opening, offered, sending, confirming, finished };
 
-    void on_frame(const ResourceFrameReader::Piece& piece, TimePoint now);
+    void on_frame(const FileFrameReader::Piece& piece, TimePoint now);
     void on_accept(ByteView body, TimePoint now);
     void on_progress(ByteView body, TimePoint now);
     void on_verdict(ByteView body, TimePoint now);
@@ -100,8 +100,8 @@ private:
 
     Options options_;
     State state_ = State::opening;
-    ResourceFrameReader in_;
-    ResourceFrameQueue out_;
+    FileFrameReader in_;
+    FileFrameQueue out_;
 
     std::deque<SourceRequest> requests_;  // at most kMaxStorageRequests
     std::size_t at_storage_ = 0;          // requests taken and not answered
@@ -127,4 +127,4 @@ private:
     std::optional<Result<FileReceipt>> finished_event_;
 };
 
-}  // namespace muster::session
+}  // namespace muster::files

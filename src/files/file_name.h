@@ -5,7 +5,7 @@
 
 #include "muster/error.h"
 
-namespace muster::session {
+namespace muster::files {
 
 /// The longest file name that Linux file systems store (NAME_MAX), in octets.
 inline constexpr std::size_t kMaxFileName = 255;
@@ -25,4 +25,4 @@ std::string_view base_name(std::string_view path);
 /// "report (2).pdf" for ("report.pdf", 2); the stem is shortened so that the result fits kMaxFileName.
 std::string numbered_name(std::string_view name, unsigned number);
 
-}  // namespace muster::session
+}  // namespace muster::files

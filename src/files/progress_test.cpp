@@ -1,8 +1,8 @@
-#include "session/resource_progress.h"
+#include "files/progress.h"
 
 #include <gtest/gtest.h>
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 using namespace std::chrono_literals;
@@ -67,4 +67,4 @@ TEST(ProgressMeter, EmptyFileIsComplete) {
 }
 
 }  // namespace
-}  // namespace muster::session
+}  // namespace muster::files

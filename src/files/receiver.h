@@ -6,14 +6,14 @@
 #include <string>
 #include <variant>
 
-#include "session/file_worker.h"
-#include "session/resource_frames.h"
-#include "session/resource_progress.h"
+#include "files/frames.h"
+#include "files/progress.h"
+#include "files/worker.h"
 
-namespace muster::session {
+namespace muster::files {
 
 /// The receiving end of one file over one bidirectional, ordered byte stream; the counterpart of
-/// ResourceSender, driven the same way, with a SinkWorker.
+/// FileSender, driven the same way, with a SinkWorker.
 ///
 /// on_stream_bytes() takes only as much as there is room for; what it leaves the driver does not consume from
 /// the stream and offers again once want_bytes() is true: so a slow disk holds back the sender.
@@ -21,7 +21,7 @@ namespace muster::session {
 /// The file appears under its name only after its SHA-256 was verified and it was synced to disk. Whatever
 /// else happens, nothing is left behind; the result is reported when that is so.
 /// Strand: the session's.
-class ResourceReceiver {
+class FileReceiver {
 public:
     struct Options {
         DeviceId from;
@@ -30,14 +30,14 @@ public:
         Duration stall = std::chrono::seconds{30};          ///< For a sender that says nothing.
         std::uint64_t size_limit = std::uint64_t{1} << 62;  ///< Larger offers are declined (too_large).
     };
-    using Event = std::variant<FileOffer, FileProgress, ResourceFinished>;
+    using Event = std::variant<FileOffer, FileProgress, FileFinished>;
 
-    ResourceReceiver(Options options, TimePoint now);
-    ResourceReceiver(ResourceReceiver&&) = default;  // only before its driver holds a reference
-    ResourceReceiver(const ResourceReceiver&) = delete;
-    ResourceReceiver& operator=(const ResourceReceiver&) = delete;
+    FileReceiver(Options options, TimePoint now);
+    FileReceiver(FileReceiver&&) = default;  // only before its driver holds a reference
+    FileReceiver(const FileReceiver&) = delete;
+    FileReceiver& operator=(const FileReceiver&) = delete;
 
-    // The stream; as ResourceSender.
+    // The stream; as FileSender.
     /// Takes octets from the front and returns how many.
     std::size_t on_stream_bytes(ByteView octets, TimePoint now);
     /// False: the storage is behind; octets offered now would not be taken.
@@ -79,7 +79,7 @@ private:
 
     bool is_over() const { return state_ == State::cleaning || state_ == State::finished; }
     std::size_t room() const;
-    void on_frame(const ResourceFrameReader::Piece& piece, TimePoint now);
+    void on_frame(const FileFrameReader::Piece& piece, TimePoint now);
     void on_offer(ByteView body, TimePoint now);
     void on_data(ByteView octets, TimePoint now);
     void on_end(ByteView body, TimePoint now);
@@ -92,15 +92,15 @@ private:
     void say(Slice frame);
     void violation(std::string_view what, TimePoint now);
     /// Tells the peer with a frame of this type, then ends.
-    void fail(ResourceFrame how, Error error, TimePoint now);
+    void fail(FileFrame how, Error error, TimePoint now);
     void end(Result<FileReceipt> result, TimePoint now);
     void ask(SinkRequest request) { requests_.push_back(std::move(request)); }
     TimePoint deadline() const;
 
     Options options_;
     State state_ = State::waiting;
-    ResourceFrameReader in_;
-    ResourceFrameQueue out_;
+    FileFrameReader in_;
+    FileFrameQueue out_;
 
     FileOffer offer_;
     ReceiveFileOptions receive_;
@@ -131,4 +131,4 @@ private:
     bool result_taken_ = false;
 };
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "base/random.h"
-#include "session/file_memory.h"
-#include "session/resource_receiver.h"
-#include "session/resource_sender.h"
+#include "files/memory_storage.h"
+#include "files/receiver.h"
+#include "files/sender.h"
 
-namespace muster::session::testing {
+namespace muster::files::testing {
 
 /// A sender and a receiver joined by two pipes of limited size, with storage in memory that answers late.
 /// Every move (some octets, one storage operation) is a step; the seed chooses their order and sizes.
@@ -36,7 +36,7 @@ public:
 
     /// Builds the engines; files must be in `source_files` by now.
     void start(const std::string& path) {
-        ResourceSender::Options send;
+        FileSender::Options send;
         send.id = {1, 2, 3};
         send.path = path;
         send.send = options_.send;
@@ -44,7 +44,7 @@ public:
         send.read_ahead = options_.read_ahead;
         sender.emplace(send, now);
         source_.emplace(*source_storage, path);
-        ResourceReceiver::Options receive;
+        FileReceiver::Options receive;
         receive.from.bytes.fill(7);
         receive.chunk = options_.chunk;
         receiver.emplace(receive, now);
@@ -88,8 +88,8 @@ public:
     FileStorage* source_storage =
         &source_files;  ///< What the engines really use; may be changed before start().
     FileStorage* sink_storage = &sink_files;
-    std::optional<ResourceSender> sender;
-    std::optional<ResourceReceiver> receiver;
+    std::optional<FileSender> sender;
+    std::optional<FileReceiver> receiver;
     TimePoint now{};
     std::optional<FileOffer> offer;
     std::vector<FileProgress> sender_progress, receiver_progress;
@@ -193,13 +193,13 @@ private:
 
     void take_events() {
         while (auto event = sender->next_event()) {
-            if (std::holds_alternative<ResourceAccepted>(*event)) accepted = true;
+            if (std::holds_alternative<FileAccepted>(*event)) accepted = true;
             if (auto* progress = std::get_if<FileProgress>(&*event)) sender_progress.push_back(*progress);
-            if (auto* finished = std::get_if<ResourceFinished>(&*event)) sent = finished->result;
+            if (auto* finished = std::get_if<FileFinished>(&*event)) sent = finished->result;
         }
         while (auto event = receiver->next_event()) {
             if (auto* progress = std::get_if<FileProgress>(&*event)) receiver_progress.push_back(*progress);
-            if (auto* finished = std::get_if<ResourceFinished>(&*event)) received = finished->result;
+            if (auto* finished = std::get_if<FileFinished>(&*event)) received = finished->result;
             if (auto* offered = std::get_if<FileOffer>(&*event)) {
                 offer = *offered;
                 if (options_.answer) (void)receiver->accept(options_.receive, now);
@@ -237,4 +237,4 @@ inline Bytes some_octets(std::size_t size, std::uint64_t seed = 42) {
     return octets;
 }
 
-}  // namespace muster::session::testing
+}  // namespace muster::files::testing

@@ -1,8 +1,8 @@
-#include "session/file_name.h"
+#include "files/file_name.h"
 
 #include "base/text.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 Error bad_name(const char* why) { return Error{Errc::bad_name, std::string("the file name ") + why}; }
@@ -41,4 +41,4 @@ std::string numbered_name(std::string_view name, unsigned number) {
     return std::string(shortened(stem, kMaxFileName - suffix.size())) + suffix;
 }
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -1,4 +1,4 @@
-#include "session/resource_frames.h"
+#include "files/frames.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,14 +6,14 @@
 #include "base/random.h"
 #include "base/writer.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 using namespace std::chrono_literals;
 
 // The body of a control frame in one piece.
 Bytes body_of(const Slice& frame) {
-    ResourceFrameReader reader;
+    FileFrameReader reader;
     ByteView in = frame.view();
     const auto piece = reader.next(in, 0);
     EXPECT_TRUE(piece && in.empty() && reader.at_boundary());
@@ -27,13 +27,13 @@ OfferFrame sample_offer() {
     return offer;
 }
 
-TEST(ResourceFrames, OfferSurvivesTheWire) {
+TEST(FileFrames, OfferSurvivesTheWire) {
     const auto parsed = parse_offer(body_of(encode(sample_offer())));
     ASSERT_TRUE(parsed);
     EXPECT_EQ(*parsed, sample_offer());
 }
 
-TEST(ResourceFrames, OfferCutAnywhereOrWithLeftoverIsRefused) {
+TEST(FileFrames, OfferCutAnywhereOrWithLeftoverIsRefused) {
     Bytes body = body_of(encode(sample_offer()));
     for (std::size_t size = 0; size < body.size(); ++size)
         EXPECT_FALSE(parse_offer(ByteView{body}.first(size))) << size;
@@ -41,13 +41,13 @@ TEST(ResourceFrames, OfferCutAnywhereOrWithLeftoverIsRefused) {
     EXPECT_FALSE(parse_offer(body));
 }
 
-TEST(ResourceFrames, OtherVersionIsUnsupportedNotGarbage) {
+TEST(FileFrames, OtherVersionIsUnsupportedNotGarbage) {
     Bytes body = body_of(encode(sample_offer()));
     body[0] = std::byte{2};
     EXPECT_EQ(parse_offer(body).error().code(), Errc::unsupported);
 }
 
-TEST(ResourceFrames, OfferStaysBelowItsLimitHoweverMuchIsHinted) {
+TEST(FileFrames, OfferStaysBelowItsLimitHoweverMuchIsHinted) {
     OfferFrame offer = sample_offer();
     offer.name.assign(5000, 'x');
     offer.hints.assign(50, FileHint{std::string(500, 'k'), std::string(5000, 'v')});
@@ -57,28 +57,27 @@ TEST(ResourceFrames, OfferStaysBelowItsLimitHoweverMuchIsHinted) {
     EXPECT_EQ(parse_offer(body)->hints.size(), kMaxHints);
 }
 
-TEST(ResourceFrames, EveryErrorCodeMeansTheSameOnTheOtherEnd) {
+TEST(FileFrames, EveryErrorCodeMeansTheSameOnTheOtherEnd) {
     for (const Errc code : {Errc::declined, Errc::bad_name, Errc::already_exists, Errc::storage,
                             Errc::checksum_mismatch, Errc::source_changed, Errc::timed_out,
                             Errc::protocol_violation, Errc::too_large, Errc::unsupported}) {
-        const auto reason =
-            parse_reason(body_of(encode(ResourceFrame::cancel, reason_of(Error{code, "why"}))));
+        const auto reason = parse_reason(body_of(encode(FileFrame::cancel, reason_of(Error{code, "why"}))));
         ASSERT_TRUE(reason);
         EXPECT_EQ(error_of(*reason), (Error{code, "why"}));
     }
     EXPECT_EQ(error_of(reason_of(Error{Errc::cancelled, "why"})).code(), Errc::cancelled_by_peer);
-    EXPECT_EQ(error_of({static_cast<ResourceCode>(200), "later"}).code(), Errc::cancelled_by_peer);
+    EXPECT_EQ(error_of({static_cast<FileCode>(200), "later"}).code(), Errc::cancelled_by_peer);
 }
 
-TEST(ResourceFrames, LongReasonIsCutAndCleaned) {
+TEST(FileFrames, LongReasonIsCutAndCleaned) {
     const Error error{Errc::storage, std::string(2000, 'x') + "\x1b"};
-    const auto reason = parse_reason(body_of(encode(ResourceFrame::verdict, reason_of(error))));
+    const auto reason = parse_reason(body_of(encode(FileFrame::verdict, reason_of(error))));
     ASSERT_TRUE(reason);
     EXPECT_EQ(reason->reason.size(), kMaxReason);
 }
 
-TEST(ResourceFrames, ReaderPutsFramesTogetherHoweverTheyWereCut) {
-    ResourceFrameQueue queue;
+TEST(FileFrames, ReaderPutsFramesTogetherHoweverTheyWereCut) {
+    FileFrameQueue queue;
     queue.push(encode(sample_offer()));
     queue.push_data(Slice::from(Bytes(300, std::byte{5})));
     queue.push(encode_keep_alive());
@@ -90,30 +89,30 @@ TEST(ResourceFrames, ReaderPutsFramesTogetherHoweverTheyWereCut) {
     }
     SeededRandomness random{1};
     for (int round = 0; round < 200; ++round) {
-        ResourceFrameReader reader;
-        std::vector<ResourceFrame> types;
+        FileFrameReader reader;
+        std::vector<FileFrame> types;
         std::size_t data = 0;
         for (ByteView rest{wire}; !rest.empty();) {
             ByteView piece = rest.first(1 + uniform(random, rest.size()));
             rest = rest.subspan(piece.size());
             while (const auto got = reader.next(piece, 64)) {
-                if (got->type == ResourceFrame::data) data += got->body.size();
+                if (got->type == FileFrame::data) data += got->body.size();
                 if (types.empty() || types.back() != got->type) types.push_back(got->type);
             }
             ASSERT_FALSE(reader.failed());
         }
         EXPECT_EQ(data, 300u);
-        EXPECT_THAT(types, ::testing::ElementsAre(ResourceFrame::offer, ResourceFrame::data,
-                                                  ResourceFrame::keep_alive, ResourceFrame::end));
+        EXPECT_THAT(types, ::testing::ElementsAre(FileFrame::offer, FileFrame::data, FileFrame::keep_alive,
+                                                  FileFrame::end));
         EXPECT_TRUE(reader.at_boundary());
     }
 }
 
-TEST(ResourceFrames, ReaderRefusesUnknownTypesAndSizesBeyondTheLimits) {
+TEST(FileFrames, ReaderRefusesUnknownTypesAndSizesBeyondTheLimits) {
     const auto fails = [](std::uint8_t type, std::uint64_t size) {
         Bytes head;
         Writer{head}.write(type).write_varint(size);
-        ResourceFrameReader reader;
+        FileFrameReader reader;
         ByteView in{head};
         reader.next(in, 64);
         return reader.failed();
@@ -128,9 +127,9 @@ TEST(ResourceFrames, ReaderRefusesUnknownTypesAndSizesBeyondTheLimits) {
     EXPECT_FALSE(fails(0x01, kMaxControlBody));
 }
 
-TEST(ResourceFrames, QueueDropsOnlyFramesThatHaveNotBegun) {
+TEST(FileFrames, QueueDropsOnlyFramesThatHaveNotBegun) {
     for (std::size_t taken = 0; taken <= 20; ++taken) {
-        ResourceFrameQueue queue;
+        FileFrameQueue queue;
         queue.push_data(Slice::from(Bytes(8, std::byte{1})));  // 2 octets of head, 8 of body
         queue.push_data(Slice::from(Bytes(8, std::byte{2})));
         Bytes wire;
@@ -147,4 +146,4 @@ TEST(ResourceFrames, QueueDropsOnlyFramesThatHaveNotBegun) {
 }
 
 }  // namespace
-}  // namespace muster::session
+}  // namespace muster::files

@@ -1,11 +1,11 @@
-#include "session/resource_sender.h"
+#include "files/sender.h"
 
 #include <algorithm>
 
 #include "base/text.h"
-#include "session/file_name.h"
+#include "files/file_name.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 constexpr std::size_t kSmallestChunk = 4 * 1024;
@@ -15,7 +15,7 @@ constexpr std::size_t kEndFrameSize = 2 + std::tuple_size_v<Sha256Digest>;
 
 }  // namespace
 
-ResourceSender::ResourceSender(Options options, TimePoint now)
+FileSender::FileSender(Options options, TimePoint now)
     : options_(std::move(options)), since_(now), heard_at_(now), spoke_at_(now) {
     options_.chunk = std::clamp(options_.chunk, kSmallestChunk, kLargestChunk);
     options_.read_ahead = std::max(options_.read_ahead, options_.chunk);
@@ -32,7 +32,7 @@ ResourceSender::ResourceSender(Options options, TimePoint now)
 
 // ---- the stream -------------------------------------------------------------------------------------------
 
-std::size_t ResourceSender::on_stream_bytes(ByteView octets, TimePoint now) {
+std::size_t FileSender::on_stream_bytes(ByteView octets, TimePoint now) {
     const std::size_t size = octets.size();
     if (state_ == State::finished || size == 0) return size;
     heard_at_ = now;
@@ -44,8 +44,8 @@ std::size_t ResourceSender::on_stream_bytes(ByteView octets, TimePoint now) {
     return size;
 }
 
-void ResourceSender::on_frame(const ResourceFrameReader::Piece& piece, TimePoint now) {
-    using enum ResourceFrame;
+void FileSender::on_frame(const FileFrameReader::Piece& piece, TimePoint now) {
+    using enum FileFrame;
     switch (piece.type) {
         case accept: return on_accept(piece.body, now);
         case progress: return on_progress(piece.body, now);
@@ -59,7 +59,7 @@ void ResourceSender::on_frame(const ResourceFrameReader::Piece& piece, TimePoint
     }
 }
 
-void ResourceSender::on_accept(ByteView body, TimePoint now) {
+void FileSender::on_accept(ByteView body, TimePoint now) {
     const auto offset = parse_number(body);
     if (state_ != State::offered || !offset || *offset > opened_as_.size)
         return violation("accepted something that was not offered", now);
@@ -71,7 +71,7 @@ void ResourceSender::on_accept(ByteView body, TimePoint now) {
     read_more();
 }
 
-void ResourceSender::on_progress(ByteView body, TimePoint now) {
+void FileSender::on_progress(ByteView body, TimePoint now) {
     const auto stored = parse_number(body);
     const bool active = state_ == State::sending || state_ == State::confirming;
     if (!active || !stored || *stored < meter_.progress().octets_done ||
@@ -82,37 +82,37 @@ void ResourceSender::on_progress(ByteView body, TimePoint now) {
     if (meter_.due(now)) progress_event_ = true;
 }
 
-void ResourceSender::on_verdict(ByteView body, TimePoint now) {
+void FileSender::on_verdict(ByteView body, TimePoint now) {
     const auto verdict = parse_reason(body);
     if (!verdict) return violation("sent a malformed verdict", now);
-    if (verdict->code != ResourceCode::ok) return finish(error_of(*verdict), now);
+    if (verdict->code != FileCode::ok) return finish(error_of(*verdict), now);
     if (state_ != State::confirming) return violation("confirmed a file that was not sent yet", now);
     meter_.advance(opened_as_.size, now);
     progress_event_ = meter_.due(now) || progress_event_;
     finish(FileReceipt{options_.path, opened_as_.size, digest_, now - accepted_at_}, now);
 }
 
-void ResourceSender::on_reason(ByteView body, TimePoint now) {
+void FileSender::on_reason(ByteView body, TimePoint now) {
     const auto reason = parse_reason(body);
     if (!reason) return violation("sent a malformed reason", now);
     if (cancel_reason_) return finish(Error{Errc::cancelled, *cancel_reason_}, now);
     finish(error_of(*reason), now);
 }
 
-void ResourceSender::on_stream_end(TimePoint now) {
+void FileSender::on_stream_end(TimePoint now) {
     peer_ended_ = true;
     if (state_ == State::finished) return;
     if (cancel_reason_) return finish(Error{Errc::cancelled, *cancel_reason_}, now);
     violation("ended the stream before the file was confirmed", now);
 }
 
-void ResourceSender::on_stream_reset(Error why, TimePoint now) {
+void FileSender::on_stream_reset(Error why, TimePoint now) {
     peer_ended_ = true;
     out_.clear();
     finish(std::move(why), now);
 }
 
-Slice ResourceSender::next_output(std::size_t max, TimePoint now) {
+Slice FileSender::next_output(std::size_t max, TimePoint now) {
     Slice slice = out_.pop(max);
     if (!slice.empty()) spoke_at_ = now;
     if (state_ == State::sending) read_more();
@@ -121,7 +121,7 @@ Slice ResourceSender::next_output(std::size_t max, TimePoint now) {
 
 // ---- the storage ------------------------------------------------------------------------------------------
 
-std::optional<SourceRequest> ResourceSender::next_request(TimePoint now) {
+std::optional<SourceRequest> FileSender::next_request(TimePoint now) {
     if (requests_.empty() || at_storage_ >= kMaxStorageRequests) return std::nullopt;
     if (at_storage_++ == 0) storage_since_ = now;
     SourceRequest request = requests_.front();
@@ -129,7 +129,7 @@ std::optional<SourceRequest> ResourceSender::next_request(TimePoint now) {
     return request;
 }
 
-void ResourceSender::on_storage(SourceReply reply, TimePoint now) {
+void FileSender::on_storage(SourceReply reply, TimePoint now) {
     if (at_storage_ > 0) --at_storage_;
     storage_since_ = now;
     if (state_ == State::finished) return;
@@ -143,7 +143,7 @@ void ResourceSender::on_storage(SourceReply reply, TimePoint now) {
     }
 }
 
-void ResourceSender::on_opened(const SourceReply& reply, TimePoint now) {
+void FileSender::on_opened(const SourceReply& reply, TimePoint now) {
     opened_as_ = reply.stat;
     meter_.start(0, opened_as_.size, now);
     OfferFrame offer{.id = options_.id, .size = opened_as_.size, .name = options_.send.name};
@@ -154,7 +154,7 @@ void ResourceSender::on_opened(const SourceReply& reply, TimePoint now) {
     since_ = now;
 }
 
-void ResourceSender::on_read(SourceReply& reply, TimePoint now) {
+void FileSender::on_read(SourceReply& reply, TimePoint now) {
     if (auto changed = change_in(reply)) return fail(std::move(*changed), now);
     const std::uint64_t from = queued_;
     queued_ += reply.data.size();
@@ -165,7 +165,7 @@ void ResourceSender::on_read(SourceReply& reply, TimePoint now) {
     read_more();
 }
 
-void ResourceSender::on_read_all(const SourceReply& reply, TimePoint now) {
+void FileSender::on_read_all(const SourceReply& reply, TimePoint now) {
     if (auto changed = change_in(reply)) return fail(std::move(*changed), now);
     digest_ = reply.digest;
     out_.push(encode_end(digest_));
@@ -174,7 +174,7 @@ void ResourceSender::on_read_all(const SourceReply& reply, TimePoint now) {
 }
 
 // Both the state of the file and the octets that it gave must be those of the offer.
-std::optional<Error> ResourceSender::change_in(const SourceReply& reply) const {
+std::optional<Error> FileSender::change_in(const SourceReply& reply) const {
     const auto changed = [&](std::string what) {
         return Error{Errc::source_changed, "the file changed while it was being sent: " + std::move(what)}
             .cure("send it again when nobody writes to it");
@@ -192,7 +192,7 @@ std::optional<Error> ResourceSender::change_in(const SourceReply& reply) const {
     return std::nullopt;
 }
 
-void ResourceSender::read_more() {
+void FileSender::read_more() {
     const auto busy = [&] { return at_storage_ + requests_.size(); };
     const std::size_t headers = options_.read_ahead / options_.chunk * kLargestHeader;
     while (requested_ < opened_as_.size && busy() < kMaxStorageRequests &&
@@ -206,28 +206,28 @@ void ResourceSender::read_more() {
 
 // ---- the time ---------------------------------------------------------------------------------------------
 
-TimePoint ResourceSender::deadline() const {
+TimePoint FileSender::deadline() const {
     switch (state_) {
         case State::opening: return kNever;  // the storage's own deadline
         case State::offered: return since_ + options_.send.patience;
         case State::sending:
         case State::confirming:
             return std::min(heard_at_ + options_.send.stall, moved_at_ + kNoProgressPatience);
-        case State::finished: return peer_ended_ && out_.empty() ? kNever : since_ + kResourceLinger;
+        case State::finished: return peer_ended_ && out_.empty() ? kNever : since_ + kFileLinger;
     }
     return kNever;
 }
 
-TimePoint ResourceSender::next_wakeup() const {
+TimePoint FileSender::next_wakeup() const {
     if (interrupted_) return kNever;
     TimePoint when = deadline();
     if (state_ == State::finished) return when;
     if (at_storage_ > 0) when = std::min(when, storage_since_ + kStoragePatience);
-    if (state_ == State::sending && out_.empty()) when = std::min(when, spoke_at_ + kResourceHeartbeat);
+    if (state_ == State::sending && out_.empty()) when = std::min(when, spoke_at_ + kFileHeartbeat);
     return when;
 }
 
-void ResourceSender::on_timer(TimePoint now) {
+void FileSender::on_timer(TimePoint now) {
     if (interrupted_ || now < next_wakeup()) return;
     if (state_ == State::finished) {
         peer_ended_ = true;  // lingered long enough
@@ -243,7 +243,7 @@ void ResourceSender::on_timer(TimePoint now) {
     out_.push(encode_keep_alive());
 }
 
-void ResourceSender::on_resumed(TimePoint now) {
+void FileSender::on_resumed(TimePoint now) {
     interrupted_ = false;
     heard_at_ = spoke_at_ = moved_at_ = now;
     if (state_ == State::offered || state_ == State::finished) since_ = now;
@@ -252,35 +252,35 @@ void ResourceSender::on_resumed(TimePoint now) {
 
 // ---- the end ----------------------------------------------------------------------------------------------
 
-void ResourceSender::cancel(std::string_view reason, TimePoint now) {
+void FileSender::cancel(std::string_view reason, TimePoint now) {
     if (state_ == State::finished || cancel_reason_) return;
     const Error error{Errc::cancelled, cleaned(reason, kMaxReason)};
     // While the digest waits here, the receiver cannot complete the file: what was queued is taken back.
     if (state_ != State::confirming || out_.octets() >= kEndFrameSize) return fail(error, now);
     // The receiver may be naming the file at this moment. Ask, and let its answer decide for both.
-    out_.push(encode(ResourceFrame::cancel, reason_of(error)));
+    out_.push(encode(FileFrame::cancel, reason_of(error)));
     cancel_reason_ = error.message();
 }
 
-void ResourceSender::violation(std::string_view what, TimePoint now) {
+void FileSender::violation(std::string_view what, TimePoint now) {
     fail(Error{Errc::protocol_violation, "the other device " + std::string(what)}, now);
 }
 
-void ResourceSender::fail(Error error, TimePoint now) {
+void FileSender::fail(Error error, TimePoint now) {
     if (state_ == State::finished) return;
     const bool told = state_ != State::opening;  // before the offer there is nobody to tell
     out_.drop_unstarted();
-    if (told) out_.push(encode(ResourceFrame::cancel, reason_of(error)));
+    if (told) out_.push(encode(FileFrame::cancel, reason_of(error)));
     end(std::move(error), now);
 }
 
-void ResourceSender::finish(Result<FileReceipt> result, TimePoint now) {
+void FileSender::finish(Result<FileReceipt> result, TimePoint now) {
     if (state_ == State::finished) return;
     out_.clear();  // the peer has ended it and throws away what is under way
     end(std::move(result), now);
 }
 
-void ResourceSender::end(Result<FileReceipt> result, TimePoint now) {
+void FileSender::end(Result<FileReceipt> result, TimePoint now) {
     if (!result) {
         auto error = result.error();
         error.during("sending '" + cleaned(options_.send.name, kMaxFileName) + "'");
@@ -293,18 +293,18 @@ void ResourceSender::end(Result<FileReceipt> result, TimePoint now) {
     finished_event_ = std::move(result);
 }
 
-std::optional<ResourceSender::Event> ResourceSender::next_event() {
-    if (std::exchange(accepted_event_, false)) return ResourceAccepted{};
+std::optional<FileSender::Event> FileSender::next_event() {
+    if (std::exchange(accepted_event_, false)) return FileAccepted{};
     if (std::exchange(progress_event_, false)) return meter_.progress();
     if (!finished_event_) return std::nullopt;
-    ResourceFinished finished{std::move(*finished_event_)};
+    FileFinished finished{std::move(*finished_event_)};
     finished_event_.reset();
     return finished;
 }
 
-bool ResourceSender::done() const {
+bool FileSender::done() const {
     return state_ == State::finished && !finished_event_ && requests_.empty() && at_storage_ == 0 &&
            out_.empty() && peer_ended_;
 }
 
-}  // namespace muster::session
+}  // namespace muster::files

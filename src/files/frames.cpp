@@ -1,4 +1,4 @@
-#include "session/resource_frames.h"
+#include "files/frames.h"
 
 #include <algorithm>
 
@@ -6,13 +6,13 @@
 #include "base/text.h"
 #include "base/writer.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 // Flags of an offer. Unknown ones are an error: whoever adds one raises the version.
 constexpr std::uint8_t kHasModified = 0x01;
 
-Slice framed(ResourceFrame type, const Bytes& body) {
+Slice framed(FileFrame type, const Bytes& body) {
     Bytes frame;
     frame.reserve(body.size() + 9);
     Writer{frame}.write(static_cast<std::uint8_t>(type)).write_sized(body);
@@ -22,8 +22,8 @@ Slice framed(ResourceFrame type, const Bytes& body) {
 std::string_view cut(std::string_view text, std::size_t limit) { return text.substr(0, limit); }
 
 bool is_known(std::uint8_t type) {
-    using enum ResourceFrame;
-    switch (static_cast<ResourceFrame>(type)) {
+    using enum FileFrame;
+    switch (static_cast<FileFrame>(type)) {
         case offer:
         case data:
         case end:
@@ -62,14 +62,14 @@ bool read_modified(Reader& in, std::optional<FileTime>& modified) {
 
 Slice encode_data_header(std::size_t size) {
     Bytes head;
-    Writer{head}.write(static_cast<std::uint8_t>(ResourceFrame::data)).write_varint(size);
+    Writer{head}.write(static_cast<std::uint8_t>(FileFrame::data)).write_varint(size);
     return Slice::from(std::move(head));
 }
 
 Slice encode(const OfferFrame& offer) {
     Bytes body;
     Writer out{body};
-    out.write(kResourceVersion).write(offer.id).write_varint(offer.size);
+    out.write(kFileVersion).write(offer.id).write_varint(offer.size);
     out.write_text(cut(offer.name, kMaxWireName));
     out.write(offer.modified ? kHasModified : std::uint8_t{0});
     if (offer.modified) out.write(static_cast<std::uint64_t>(offer.modified->time_since_epoch().count()));
@@ -78,16 +78,16 @@ Slice encode(const OfferFrame& offer) {
     for (std::size_t i = 0; i < hints; ++i)
         out.write_text(cut(offer.hints[i].key, kMaxHintKey))
             .write_text(cut(offer.hints[i].value, kMaxHintValue));
-    return framed(ResourceFrame::offer, body);
+    return framed(FileFrame::offer, body);
 }
 
-Slice encode(ResourceFrame type, const ReasonFrame& reason) {
+Slice encode(FileFrame type, const ReasonFrame& reason) {
     Bytes body;
     Writer{body}.write(static_cast<std::uint8_t>(reason.code)).write_text(cleaned(reason.reason, kMaxReason));
     return framed(type, body);
 }
 
-Slice encode(ResourceFrame type, std::uint64_t number) {
+Slice encode(FileFrame type, std::uint64_t number) {
     Bytes body;
     Writer{body}.write_varint(number);
     return framed(type, body);
@@ -96,16 +96,16 @@ Slice encode(ResourceFrame type, std::uint64_t number) {
 Slice encode_end(const Sha256Digest& digest) {
     Bytes body;
     Writer{body}.write(digest);
-    return framed(ResourceFrame::end, body);
+    return framed(FileFrame::end, body);
 }
 
-Slice encode_keep_alive() { return framed(ResourceFrame::keep_alive, {}); }
+Slice encode_keep_alive() { return framed(FileFrame::keep_alive, {}); }
 
 Result<OfferFrame> parse_offer(ByteView body) {
     Reader in{body};
     OfferFrame offer;
     std::uint8_t version = 0;
-    if (in.read(version) && version != kResourceVersion)
+    if (in.read(version) && version != kFileVersion)
         return Error{Errc::unsupported,
                      "file transfer version " + std::to_string(version) + " is not known here"};
     if (!in.read(offer.id) || !in.read_varint(offer.size) || !in.read_text(offer.name, kMaxWireName) ||
@@ -119,7 +119,7 @@ std::optional<ReasonFrame> parse_reason(ByteView body) {
     std::uint8_t code = 0;
     std::string reason;
     if (!in.read(code) || !in.read_text(reason, kMaxReason) || !in.empty()) return std::nullopt;
-    return ReasonFrame{static_cast<ResourceCode>(code), cleaned(reason, kMaxReason)};
+    return ReasonFrame{static_cast<FileCode>(code), cleaned(reason, kMaxReason)};
 }
 
 std::optional<std::uint64_t> parse_number(ByteView body) {
@@ -139,17 +139,17 @@ std::optional<Sha256Digest> parse_end(ByteView body) {
 ReasonFrame reason_of(const Error& error) {
     const auto code = [&] {
         switch (error.code()) {
-            case Errc::declined: return ResourceCode::declined;
-            case Errc::bad_name: return ResourceCode::bad_name;
-            case Errc::already_exists: return ResourceCode::already_exists;
-            case Errc::storage: return ResourceCode::storage;
-            case Errc::checksum_mismatch: return ResourceCode::checksum_mismatch;
-            case Errc::source_changed: return ResourceCode::source_changed;
-            case Errc::timed_out: return ResourceCode::timed_out;
-            case Errc::protocol_violation: return ResourceCode::protocol_violation;
-            case Errc::too_large: return ResourceCode::too_large;
-            case Errc::unsupported: return ResourceCode::unsupported;
-            default: return ResourceCode::cancelled;
+            case Errc::declined: return FileCode::declined;
+            case Errc::bad_name: return FileCode::bad_name;
+            case Errc::already_exists: return FileCode::already_exists;
+            case Errc::storage: return FileCode::storage;
+            case Errc::checksum_mismatch: return FileCode::checksum_mismatch;
+            case Errc::source_changed: return FileCode::source_changed;
+            case Errc::timed_out: return FileCode::timed_out;
+            case Errc::protocol_violation: return FileCode::protocol_violation;
+            case Errc::too_large: return FileCode::too_large;
+            case Errc::unsupported: return FileCode::unsupported;
+            default: return FileCode::cancelled;
         }
     }();
     return {code, error.message()};
@@ -158,30 +158,30 @@ ReasonFrame reason_of(const Error& error) {
 Error error_of(const ReasonFrame& reason) {
     const auto code = [&] {
         switch (reason.code) {
-            case ResourceCode::ok:
-            case ResourceCode::cancelled: return Errc::cancelled_by_peer;
-            case ResourceCode::declined: return Errc::declined;
-            case ResourceCode::bad_name: return Errc::bad_name;
-            case ResourceCode::already_exists: return Errc::already_exists;
-            case ResourceCode::storage: return Errc::storage;
-            case ResourceCode::checksum_mismatch: return Errc::checksum_mismatch;
-            case ResourceCode::source_changed: return Errc::source_changed;
-            case ResourceCode::timed_out: return Errc::timed_out;
-            case ResourceCode::protocol_violation: return Errc::protocol_violation;
-            case ResourceCode::too_large: return Errc::too_large;
-            case ResourceCode::unsupported: return Errc::unsupported;
+            case FileCode::ok:
+            case FileCode::cancelled: return Errc::cancelled_by_peer;
+            case FileCode::declined: return Errc::declined;
+            case FileCode::bad_name: return Errc::bad_name;
+            case FileCode::already_exists: return Errc::already_exists;
+            case FileCode::storage: return Errc::storage;
+            case FileCode::checksum_mismatch: return Errc::checksum_mismatch;
+            case FileCode::source_changed: return Errc::source_changed;
+            case FileCode::timed_out: return Errc::timed_out;
+            case FileCode::protocol_violation: return Errc::protocol_violation;
+            case FileCode::too_large: return Errc::too_large;
+            case FileCode::unsupported: return Errc::unsupported;
         }
         return Errc::cancelled_by_peer;  // a code of a later version
     }();
     return Error{code, reason.reason.empty() ? "the other device gave no reason" : reason.reason};
 }
 
-std::optional<ResourceFrameReader::Piece> ResourceFrameReader::next(ByteView& in, std::size_t data_room) {
+std::optional<FileFrameReader::Piece> FileFrameReader::next(ByteView& in, std::size_t data_room) {
     if (failed_ || (at_ == At::head && !read_head(in))) return std::nullopt;
-    return type_ == ResourceFrame::data ? data_piece(in, data_room) : control_piece(in);
+    return type_ == FileFrame::data ? data_piece(in, data_room) : control_piece(in);
 }
 
-bool ResourceFrameReader::read_head(ByteView& in) {
+bool FileFrameReader::read_head(ByteView& in) {
     while (!in.empty()) {
         head_.push_back(in.front());
         in = in.subspan(1);
@@ -192,14 +192,14 @@ bool ResourceFrameReader::read_head(ByteView& in) {
         failed_ = !is_known(type);
         if (failed_) return false;
         if (!reader.read_varint(size)) continue;
-        type_ = static_cast<ResourceFrame>(type);
+        type_ = static_cast<FileFrame>(type);
         return check_head(size);
     }
     return false;
 }
 
-bool ResourceFrameReader::check_head(std::uint64_t size) {
-    const bool is_data = type_ == ResourceFrame::data;
+bool FileFrameReader::check_head(std::uint64_t size) {
+    const bool is_data = type_ == FileFrame::data;
     // An empty data frame carries nothing and would let a peer keep us busy for two octets each.
     failed_ = is_data ? size == 0 || size > kMaxDataBody : size > kMaxControlBody;
     if (failed_) return false;
@@ -210,8 +210,7 @@ bool ResourceFrameReader::check_head(std::uint64_t size) {
     return true;
 }
 
-std::optional<ResourceFrameReader::Piece> ResourceFrameReader::data_piece(ByteView& in,
-                                                                          std::size_t data_room) {
+std::optional<FileFrameReader::Piece> FileFrameReader::data_piece(ByteView& in, std::size_t data_room) {
     const std::size_t size = std::min({in.size(), body_left_, data_room});
     if (size == 0) return std::nullopt;
     const ByteView piece = in.first(size);
@@ -221,7 +220,7 @@ std::optional<ResourceFrameReader::Piece> ResourceFrameReader::data_piece(ByteVi
     return Piece{type_, piece};
 }
 
-std::optional<ResourceFrameReader::Piece> ResourceFrameReader::control_piece(ByteView& in) {
+std::optional<FileFrameReader::Piece> FileFrameReader::control_piece(ByteView& in) {
     const std::size_t size = std::min(in.size(), body_left_);
     body_.insert(body_.end(), in.begin(), in.begin() + static_cast<std::ptrdiff_t>(size));
     in = in.subspan(size);
@@ -231,17 +230,17 @@ std::optional<ResourceFrameReader::Piece> ResourceFrameReader::control_piece(Byt
     return Piece{type_, body_};
 }
 
-void ResourceFrameQueue::push_data(Slice body) {
+void FileFrameQueue::push_data(Slice body) {
     push_part(encode_data_header(body.size()), false);
     push_part(std::move(body), true);
 }
 
-void ResourceFrameQueue::push_part(Slice octets, bool ends_frame) {
+void FileFrameQueue::push_part(Slice octets, bool ends_frame) {
     octets_ += octets.size();
     parts_.push_back({std::move(octets), ends_frame});
 }
 
-Slice ResourceFrameQueue::pop(std::size_t max) {
+Slice FileFrameQueue::pop(std::size_t max) {
     if (parts_.empty() || max == 0) return {};
     Part& front = parts_.front();
     const std::size_t size = std::min(max, front.octets.size());
@@ -257,7 +256,7 @@ Slice ResourceFrameQueue::pop(std::size_t max) {
     return taken;
 }
 
-void ResourceFrameQueue::drop_unstarted() {
+void FileFrameQueue::drop_unstarted() {
     std::size_t kept = 0;
     if (inside_frame_) {
         while (!parts_[kept].ends_frame) ++kept;
@@ -269,4 +268,4 @@ void ResourceFrameQueue::drop_unstarted() {
     }
 }
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "session/resource_rig.h"
+#include "files/files_rig.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 using namespace std::chrono_literals;
@@ -14,7 +14,7 @@ using testing::seeded;
 using testing::some_octets;
 using testing::TransferRig;
 
-TEST(ResourceTransfer, DeliversEverySizeInEveryOrderOfEvents) {
+TEST(FileTransfer, DeliversEverySizeInEveryOrderOfEvents) {
     for (const std::size_t size : {0u, 1u, 4095u, 4096u, 4097u, 50'000u, 200'000u}) {
         for (std::uint64_t seed = 1; seed <= 20; ++seed) {
             TransferRig rig{seeded(seed)};
@@ -34,7 +34,7 @@ TEST(ResourceTransfer, DeliversEverySizeInEveryOrderOfEvents) {
     }
 }
 
-TEST(ResourceTransfer, ReadsNoMoreThanItsWindowAheadOfTheStream) {
+TEST(FileTransfer, ReadsNoMoreThanItsWindowAheadOfTheStream) {
     TransferRig rig{seeded(3)};
     rig.source_files.put("out/big", some_octets(400'000));
     rig.start("out/big");
@@ -44,7 +44,7 @@ TEST(ResourceTransfer, ReadsNoMoreThanItsWindowAheadOfTheStream) {
     EXPECT_LE(rig.largest_held, 16'384u);
 }
 
-TEST(ResourceTransfer, OfferCarriesTimeAndHints) {
+TEST(FileTransfer, OfferCarriesTimeAndHints) {
     TransferRig::Options options;
     options.send.hints = {{"type", "application/pdf"}};
     options.send.name = "annual.pdf";
@@ -61,7 +61,7 @@ TEST(ResourceTransfer, OfferCarriesTimeAndHints) {
     EXPECT_EQ(rig.sink_files.files().at("in/annual.pdf")->stat.modified_ns, 1'000'000'000);
 }
 
-TEST(ResourceTransfer, TakenNameGetsANumber) {
+TEST(FileTransfer, TakenNameGetsANumber) {
     TransferRig rig{seeded(1)};
     rig.source_files.put("out/a.txt", some_octets(10));
     rig.sink_files.put("in/a.txt", to_bytes("old"));
@@ -73,7 +73,7 @@ TEST(ResourceTransfer, TakenNameGetsANumber) {
     EXPECT_EQ(content_of(rig.sink_files, "in/a.txt"), to_bytes("old"));
 }
 
-TEST(ResourceTransfer, TakenNameIsRefusedOnBothEndsIfAskedTo) {
+TEST(FileTransfer, TakenNameIsRefusedOnBothEndsIfAskedTo) {
     TransferRig::Options options;
     options.receive.on_name_taken = OnNameTaken::refuse;
     TransferRig rig{options};
@@ -86,7 +86,7 @@ TEST(ResourceTransfer, TakenNameIsRefusedOnBothEndsIfAskedTo) {
     EXPECT_EQ(rig.sink_files.files().size(), 1u);
 }
 
-TEST(ResourceTransfer, DeclineReachesTheSenderWithItsReason) {
+TEST(FileTransfer, DeclineReachesTheSenderWithItsReason) {
     TransferRig::Options options;
     options.answer = false;
     TransferRig rig{options};
@@ -101,7 +101,7 @@ TEST(ResourceTransfer, DeclineReachesTheSenderWithItsReason) {
     EXPECT_FALSE(rig.accepted);
 }
 
-TEST(ResourceTransfer, HiddenNameIsDeclinedAndTheSenderSeesWhy) {
+TEST(FileTransfer, HiddenNameIsDeclinedAndTheSenderSeesWhy) {
     TransferRig rig{seeded(1)};
     rig.source_files.put("out/.bashrc", some_octets(10));
     rig.start("out/.bashrc");
@@ -111,7 +111,7 @@ TEST(ResourceTransfer, HiddenNameIsDeclinedAndTheSenderSeesWhy) {
     EXPECT_TRUE(rig.sink_files.files().empty());
 }
 
-TEST(ResourceTransfer, BadNameOfOnesOwnIsRefusedBeforeAnythingIsSent) {
+TEST(FileTransfer, BadNameOfOnesOwnIsRefusedBeforeAnythingIsSent) {
     TransferRig::Options options;
     options.send.name = "../etc/passwd";
     TransferRig rig{options};
@@ -120,11 +120,11 @@ TEST(ResourceTransfer, BadNameOfOnesOwnIsRefusedBeforeAnythingIsSent) {
     EXPECT_FALSE(rig.sender->want_write());
     auto event = rig.sender->next_event();
     ASSERT_TRUE(event);
-    EXPECT_EQ(std::get<ResourceFinished>(*event).result.error().code(), Errc::bad_name);
+    EXPECT_EQ(std::get<FileFinished>(*event).result.error().code(), Errc::bad_name);
     EXPECT_EQ(rig.source_files.operations(), 0u);
 }
 
-TEST(ResourceTransfer, MissingFileFailsHereAndSendsNothing) {
+TEST(FileTransfer, MissingFileFailsHereAndSendsNothing) {
     TransferRig rig{seeded(1)};
     rig.start("out/none");
     rig.run();
@@ -132,7 +132,7 @@ TEST(ResourceTransfer, MissingFileFailsHereAndSendsNothing) {
     EXPECT_FALSE(rig.offer);
 }
 
-TEST(ResourceTransfer, UnansweredOfferEndsWithThePatience) {
+TEST(FileTransfer, UnansweredOfferEndsWithThePatience) {
     TransferRig::Options options;
     options.answer = false;
     options.send.patience = 20s;
@@ -145,7 +145,7 @@ TEST(ResourceTransfer, UnansweredOfferEndsWithThePatience) {
     EXPECT_LT(rig.now, TimePoint{} + 40s);
 }
 
-TEST(ResourceTransfer, SilentReceiverEndsWithTheStallDeadline) {
+TEST(FileTransfer, SilentReceiverEndsWithTheStallDeadline) {
     TransferRig rig{seeded(2)};
     rig.source_files.put("out/a.txt", some_octets(300'000));
     rig.start("out/a.txt");
@@ -162,8 +162,8 @@ TEST(ResourceTransfer, SilentReceiverEndsWithTheStallDeadline) {
     EXPECT_FALSE(rig.part_left());
 }
 
-TEST(ResourceTransfer, PeerThatOnlyKeepsAliveIsGivenUpAfterAnHour) {
-    ResourceReceiver receiver{{}, TimePoint{}};
+TEST(FileTransfer, PeerThatOnlyKeepsAliveIsGivenUpAfterAnHour) {
+    FileReceiver receiver{{}, TimePoint{}};
     MemoryStorage storage;
     SinkWorker worker{storage};
     receiver.on_stream_bytes(encode(OfferFrame{.id = {1}, .size = 9, .name = "f"}).view(), TimePoint{});
@@ -181,7 +181,7 @@ TEST(ResourceTransfer, PeerThatOnlyKeepsAliveIsGivenUpAfterAnHour) {
     EXPECT_EQ(now, TimePoint{} + 1h);
 }
 
-TEST(ResourceTransfer, SilentSenderEndsWithTheStallDeadline) {
+TEST(FileTransfer, SilentSenderEndsWithTheStallDeadline) {
     TransferRig rig{seeded(2)};
     rig.source_files.put("out/a.txt", some_octets(300'000));
     rig.start("out/a.txt");
@@ -190,7 +190,7 @@ TEST(ResourceTransfer, SilentSenderEndsWithTheStallDeadline) {
     EXPECT_FALSE(rig.part_left());
 }
 
-TEST(ResourceTransfer, SlowDiskOfEitherEndIsNotSilence) {
+TEST(FileTransfer, SlowDiskOfEitherEndIsNotSilence) {
     for (const bool at_sender : {true, false}) {
         TransferRig rig{seeded(4)};
         rig.source_files.put("out/a.txt", some_octets(300'000));
@@ -206,7 +206,7 @@ TEST(ResourceTransfer, SlowDiskOfEitherEndIsNotSilence) {
     }
 }
 
-TEST(ResourceTransfer, DeadDiskEndsTheTransferOnBothEnds) {
+TEST(FileTransfer, DeadDiskEndsTheTransferOnBothEnds) {
     for (const bool at_sender : {true, false}) {
         TransferRig rig{seeded(4)};
         rig.source_files.put("out/a.txt", some_octets(300'000));
@@ -221,7 +221,7 @@ TEST(ResourceTransfer, DeadDiskEndsTheTransferOnBothEnds) {
     }
 }
 
-TEST(ResourceTransfer, InterruptionStopsTheDeadlines) {
+TEST(FileTransfer, InterruptionStopsTheDeadlines) {
     TransferRig rig{seeded(5)};
     rig.source_files.put("out/a.txt", some_octets(300'000));
     rig.start("out/a.txt");
@@ -242,7 +242,7 @@ TEST(ResourceTransfer, InterruptionStopsTheDeadlines) {
     EXPECT_TRUE(rig.received && *rig.received);
 }
 
-TEST(ResourceTransfer, ProgressIsMonotonicThrottledAndComplete) {
+TEST(FileTransfer, ProgressIsMonotonicThrottledAndComplete) {
     TransferRig::Options options;
     options.step_time = 5ms;
     TransferRig rig{options};
@@ -259,7 +259,7 @@ TEST(ResourceTransfer, ProgressIsMonotonicThrottledAndComplete) {
     }
 }
 
-TEST(ResourceTransfer, EarlyCheckDeclinesWhatCannotFit) {
+TEST(FileTransfer, EarlyCheckDeclinesWhatCannotFit) {
     TransferRig rig{seeded(1)};
     rig.source_files.put("out/a", some_octets(10'000));
     rig.sink_files.limit_space(9'999);
@@ -272,7 +272,7 @@ TEST(ResourceTransfer, EarlyCheckDeclinesWhatCannotFit) {
     EXPECT_FALSE(rig.accepted);
 }
 
-TEST(ResourceTransfer, DiskThatFillsMidwayFailsBothEndsAndLeavesNothing) {
+TEST(FileTransfer, DiskThatFillsMidwayFailsBothEndsAndLeavesNothing) {
     TransferRig rig{seeded(1)};
     rig.source_files.put("out/a", some_octets(100'000));
     rig.start("out/a");
@@ -285,7 +285,7 @@ TEST(ResourceTransfer, DiskThatFillsMidwayFailsBothEndsAndLeavesNothing) {
     EXPECT_TRUE(rig.sink_files.files().empty());
 }
 
-TEST(ResourceTransfer, CancelReasonsAreSeenByTheOtherEnd) {
+TEST(FileTransfer, CancelReasonsAreSeenByTheOtherEnd) {
     TransferRig rig{seeded(9)};
     rig.source_files.put("out/a", some_octets(100'000));
     rig.start("out/a");
@@ -297,4 +297,4 @@ TEST(ResourceTransfer, CancelReasonsAreSeenByTheOtherEnd) {
 }
 
 }  // namespace
-}  // namespace muster::session
+}  // namespace muster::files

@@ -9,7 +9,7 @@
 
 #include "base/file_storage.h"
 
-namespace muster::session {
+namespace muster::files {
 
 /// A file system in memory, for tests and simulations: directories are prefixes, any of its operations can be
 /// made to fail, and its space is limited. It outlives the sources and sinks that it hands out. One thread.
@@ -49,4 +49,4 @@ private:
     std::uint64_t next_inode_ = 1;
 };
 
-}  // namespace muster::session
+}  // namespace muster::files

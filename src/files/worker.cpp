@@ -1,8 +1,8 @@
-#include "session/file_worker.h"
+#include "files/worker.h"
 
-#include "session/file_name.h"
+#include "files/file_name.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 // Someone with a thousand files of one name wants a folder tidied rather than another file.
@@ -114,4 +114,4 @@ Result<std::string> SinkWorker::name_it(const PublishSpec& target) {
     return path;
 }
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -6,12 +6,12 @@
 
 #include "base/check.h"
 #include "base/reader.h"
-#include "session/file_memory.h"
-#include "session/resource_receiver.h"
-#include "session/resource_sender.h"
+#include "files/memory_storage.h"
+#include "files/receiver.h"
+#include "files/sender.h"
 
 using namespace muster;
-using namespace muster::session;
+using namespace muster::files;
 using namespace std::chrono_literals;
 
 namespace {
@@ -86,7 +86,7 @@ private:
     }
     void events() {
         while (auto event = engine_.next_event()) {
-            finished_ += std::holds_alternative<ResourceFinished>(*event) ? 1 : 0;
+            finished_ += std::holds_alternative<FileFinished>(*event) ? 1 : 0;
             if constexpr (requires { engine_.decline("", now_); }) {
                 if (!std::holds_alternative<FileOffer>(*event)) continue;
                 if (offers_++ > 0) MUSTER_CHECK(false);
@@ -120,22 +120,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     MemoryStorage storage;
     if (fails < 64) storage.fail_at(fails);
     if (kind % 2 == 0) {
-        ResourceReceiver::Options options;
+        FileReceiver::Options options;
         options.chunk = kChunk;
-        Driven<ResourceReceiver, SinkWorker, SinkRequest> driven{ResourceReceiver{options, {}},
-                                                                 SinkWorker{storage}};
+        Driven<FileReceiver, SinkWorker, SinkRequest> driven{FileReceiver{options, {}}, SinkWorker{storage}};
         drive(driven, in);
         for (const auto& [path, file] : storage.files())
             MUSTER_CHECK(path.find(".part") == std::string::npos);
         return 0;
     }
     storage.put("f", Bytes(kFile));
-    ResourceSender::Options options;
+    FileSender::Options options;
     options.path = "f";
     options.chunk = kChunk;
     options.read_ahead = 2 * kChunk;
-    Driven<ResourceSender, SourceWorker, SourceRequest> driven{ResourceSender{options, {}},
-                                                               SourceWorker{storage, "f"}};
+    Driven<FileSender, SourceWorker, SourceRequest> driven{FileSender{options, {}},
+                                                           SourceWorker{storage, "f"}};
     drive(driven, in);
     return 0;
 }

@@ -12,12 +12,12 @@
 #include "muster/error.h"
 #include "muster/file_transfer.h"
 
-namespace muster::session {
+namespace muster::files {
 
 // The wire form of a file transfer; docs/PROTOCOL-FILES.md, "Frames", is its specification.
 // Every frame: type (1 octet), length of the body (varint), body.
 
-enum class ResourceFrame : std::uint8_t {
+enum class FileFrame : std::uint8_t {
     // sender to receiver
     offer = 0x01,
     data = 0x02,
@@ -33,7 +33,7 @@ enum class ResourceFrame : std::uint8_t {
 };
 
 /// Why a transfer ended, on the wire. Stable numbers, unlike Errc.
-enum class ResourceCode : std::uint8_t {
+enum class FileCode : std::uint8_t {
     ok = 0,
     cancelled = 1,
     declined = 2,
@@ -48,7 +48,7 @@ enum class ResourceCode : std::uint8_t {
     unsupported = 11,
 };
 
-inline constexpr std::uint8_t kResourceVersion = 1;
+inline constexpr std::uint8_t kFileVersion = 1;
 /// Bodies of all frames but data. An offer with its 8 hints takes at most 3.4 kB.
 inline constexpr std::size_t kMaxControlBody = 4096;
 /// Bodies of data frames. They are passed on as they come, so this bounds no memory, only how long a cancel
@@ -73,7 +73,7 @@ struct OfferFrame {
 
 /// cancel, decline and verdict.
 struct ReasonFrame {
-    ResourceCode code{};
+    FileCode code{};
     std::string reason{};
 
     bool operator==(const ReasonFrame&) const = default;
@@ -83,13 +83,13 @@ struct ReasonFrame {
 Slice encode_data_header(std::size_t size);
 /// Hints, names and reasons over their limits are cut.
 Slice encode(const OfferFrame& offer);
-Slice encode(ResourceFrame type, const ReasonFrame& reason);
+Slice encode(FileFrame type, const ReasonFrame& reason);
 /// accept (offset) and progress (octets stored).
-Slice encode(ResourceFrame type, std::uint64_t number);
+Slice encode(FileFrame type, std::uint64_t number);
 Slice encode_end(const Sha256Digest& digest);
 Slice encode_keep_alive();
 
-/// Left-over octets are an error. A version other than kResourceVersion gives unsupported.
+/// Left-over octets are an error. A version other than kFileVersion gives unsupported.
 Result<OfferFrame> parse_offer(ByteView body);
 std::optional<ReasonFrame> parse_reason(ByteView body);
 std::optional<std::uint64_t> parse_number(ByteView body);
@@ -102,10 +102,10 @@ Error error_of(const ReasonFrame& reason);
 
 /// Cuts a byte stream into frames. Control bodies are collected (at most kMaxControlBody), data bodies are
 /// passed through in pieces.
-class ResourceFrameReader {
+class FileFrameReader {
 public:
     struct Piece {
-        ResourceFrame type{};
+        FileFrame type{};
         ByteView body;  ///< Valid until the next call. Of a data frame: some of it.
     };
 
@@ -126,14 +126,14 @@ private:
     enum class At { head, body };
     At at_ = At::head;
     Bytes head_;
-    ResourceFrame type_{};
+    FileFrame type_{};
     std::size_t body_left_ = 0;
     Bytes body_;
     bool failed_ = false;
 };
 
 /// Slices waiting for the stream to take them, frame by frame.
-class ResourceFrameQueue {
+class FileFrameQueue {
 public:
     /// Queues a whole frame.
     void push(Slice frame) { push_part(std::move(frame), true); }
@@ -160,4 +160,4 @@ private:
     bool inside_frame_ = false;
 };
 
-}  // namespace muster::session
+}  // namespace muster::files

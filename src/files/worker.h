@@ -11,7 +11,7 @@
 
 #include "muster/error.h"
 
-namespace muster::session {
+namespace muster::files {
 
 /// What a transfer engine wants done on its storage. The requests of one transfer are executed one after
 /// another in the order in which the engine gave them, and answered in that order; each is answered once.
@@ -102,4 +102,4 @@ private:
     Sha256 hash_;
 };
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -6,7 +6,7 @@
 #include "muster/file_transfer.h"
 #include "muster/time.h"
 
-namespace muster::session {
+namespace muster::files {
 
 // What both ends of a transfer share: timings, deadlines, progress.
 
@@ -14,9 +14,9 @@ namespace muster::session {
 inline constexpr Duration kProgressInterval = std::chrono::milliseconds{100};
 /// An end that is alive says something at least this often while a file is under way, so that the other end
 /// can tell a slow disk from a dead process. A sixth of the default stall deadline: five may be delayed.
-inline constexpr Duration kResourceHeartbeat = std::chrono::seconds{5};
+inline constexpr Duration kFileHeartbeat = std::chrono::seconds{5};
 /// How long an ended transfer waits for the other end to close its half of the stream before it is reset.
-inline constexpr Duration kResourceLinger = std::chrono::seconds{5};
+inline constexpr Duration kFileLinger = std::chrono::seconds{5};
 /// How long one storage request may take. Syncing gigabytes to a slow stick takes minutes; a dead NFS server
 /// takes for ever.
 inline constexpr Duration kStoragePatience = std::chrono::minutes{10};
@@ -34,12 +34,12 @@ Error peer_stalled(Duration unheard, Duration stall);
 Error storage_stalled();
 
 /// The application accepted the offer: octets flow from here on.
-struct ResourceAccepted {
-    bool operator==(const ResourceAccepted&) const = default;
+struct FileAccepted {
+    bool operator==(const FileAccepted&) const = default;
 };
 
 /// The transfer is over; nothing follows.
-struct ResourceFinished {
+struct FileFinished {
     Result<FileReceipt> result;
 };
 
@@ -64,4 +64,4 @@ private:
     bool shown_ = false;
 };
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -6,10 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include "files/files_rig.h"
 #include "os/file_store.h"
-#include "session/resource_rig.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 using testing::some_octets;
@@ -77,4 +77,4 @@ TEST_F(FileOnDisk, DirectoryThatDoesNotExistTellsTheSenderWhyButNotWhere) {
 }
 
 }  // namespace
-}  // namespace muster::session
+}  // namespace muster::files

@@ -1,9 +1,9 @@
-#include "session/file_memory.h"
+#include "files/memory_storage.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
@@ -132,4 +132,4 @@ void MemoryStorage::replace(const std::string& path, Bytes octets) {
     put(path, std::move(octets));
 }
 
-}  // namespace muster::session
+}  // namespace muster::files

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "session/resource_rig.h"
+#include "files/files_rig.h"
 
-namespace muster::session {
+namespace muster::files {
 namespace {
 
 using namespace std::chrono_literals;
@@ -15,7 +15,7 @@ using testing::some_octets;
 template <class Engine>
 std::optional<Result<FileReceipt>> result_of(Engine& engine) {
     while (auto event = engine.next_event())
-        if (auto* finished = std::get_if<ResourceFinished>(&*event)) return finished->result;
+        if (auto* finished = std::get_if<FileFinished>(&*event)) return finished->result;
     return std::nullopt;
 }
 
@@ -66,7 +66,7 @@ protected:
     }
 
     MemoryStorage storage_;
-    ResourceReceiver receiver_;
+    FileReceiver receiver_;
     SinkWorker worker_;
 };
 
@@ -78,11 +78,11 @@ TEST_F(HostileSender, WrongDigestLeavesNoFile) {
     ByteView out;
     const Bytes all = output_of(receiver_);
     out = all;
-    ResourceFrameReader reader;
-    EXPECT_EQ(reader.next(out, 0)->type, ResourceFrame::accept);
+    FileFrameReader reader;
+    EXPECT_EQ(reader.next(out, 0)->type, FileFrame::accept);
     const auto verdict = reader.next(out, 0);
-    ASSERT_EQ(verdict->type, ResourceFrame::verdict);
-    EXPECT_EQ(parse_reason(verdict->body)->code, ResourceCode::checksum_mismatch);
+    ASSERT_EQ(verdict->type, FileFrame::verdict);
+    EXPECT_EQ(parse_reason(verdict->body)->code, FileCode::checksum_mismatch);
 }
 
 TEST_F(HostileSender, MoreOctetsThanOffered) {
@@ -130,9 +130,9 @@ TEST_F(HostileSender, NothingAtAllEndsWithTheStallDeadline) {
 }
 
 TEST_F(HostileSender, SizeOverTheLimitIsDeclined) {
-    ResourceReceiver::Options options;
+    FileReceiver::Options options;
     options.size_limit = 1000;
-    ResourceReceiver strict{options, TimePoint{}};
+    FileReceiver strict{options, TimePoint{}};
     strict.on_stream_bytes(encode(OfferFrame{.id = {1}, .size = 1001, .name = "f"}).view(), TimePoint{});
     EXPECT_EQ(result_of(strict)->error().code(), Errc::too_large);
 }
@@ -158,7 +158,7 @@ class HostileReceiver : public ::testing::Test {
 protected:
     void start(std::size_t size) {
         storage_.put("f", some_octets(size));
-        ResourceSender::Options options;
+        FileSender::Options options;
         options.path = "f";
         options.chunk = 4096;
         sender_.emplace(options, TimePoint{});
@@ -185,9 +185,9 @@ protected:
             const Bytes out = output_of(*sender_);
             for (ByteView rest{out}; !rest.empty();) {
                 const auto piece = reader_.next(rest, 1 << 20);
-                if (piece && piece->type == ResourceFrame::data)
+                if (piece && piece->type == FileFrame::data)
                     data.insert(data.end(), piece->body.begin(), piece->body.end());
-                if (piece && piece->type == ResourceFrame::end) digest_ = parse_end(piece->body);
+                if (piece && piece->type == FileFrame::end) digest_ = parse_end(piece->body);
             }
             work();
         }
@@ -195,9 +195,9 @@ protected:
     }
 
     MemoryStorage storage_;
-    std::optional<ResourceSender> sender_;
+    std::optional<FileSender> sender_;
     std::optional<SourceWorker> worker_;
-    ResourceFrameReader reader_;
+    FileFrameReader reader_;
     std::optional<Sha256Digest> digest_;
 };
 
@@ -205,12 +205,12 @@ TEST_F(HostileReceiver, ContinuesFromWhateverOffsetAndStillProvesTheWholeFile) {
     for (const std::size_t offset : {0u, 1u, 4095u, 4096u, 4097u, 9'999u, 10'000u}) {
         start(10'000);
         sent_octets();
-        feed(encode(ResourceFrame::accept, offset));
+        feed(encode(FileFrame::accept, offset));
         const Bytes whole = some_octets(10'000);
         const Bytes rest(whole.begin() + static_cast<std::ptrdiff_t>(offset), whole.end());
         EXPECT_EQ(sent_octets(), rest) << offset;
         EXPECT_EQ(digest_, sha256(whole)) << offset;
-        feed(encode(ResourceFrame::verdict, ReasonFrame{}));
+        feed(encode(FileFrame::verdict, ReasonFrame{}));
         const auto result = result_of(*sender_);
         ASSERT_TRUE(result && *result) << offset;
         reader_ = {};
@@ -219,28 +219,28 @@ TEST_F(HostileReceiver, ContinuesFromWhateverOffsetAndStillProvesTheWholeFile) {
 
 TEST_F(HostileReceiver, OffsetBeyondTheFile) {
     start(100);
-    feed(encode(ResourceFrame::accept, 101));
+    feed(encode(FileFrame::accept, 101));
     expect_failed(Errc::protocol_violation, "not offered");
 }
 
 TEST_F(HostileReceiver, SecondAcceptance) {
     start(100'000);
-    feed(encode(ResourceFrame::accept, 0));
-    feed(encode(ResourceFrame::accept, 0));
+    feed(encode(FileFrame::accept, 0));
+    feed(encode(FileFrame::accept, 0));
     expect_failed(Errc::protocol_violation, "not offered");
 }
 
 TEST_F(HostileReceiver, ProgressBeyondWhatWasSent) {
     start(10'000'000);
-    feed(encode(ResourceFrame::accept, 0));
-    feed(encode(ResourceFrame::progress, 9'999'999));
+    feed(encode(FileFrame::accept, 0));
+    feed(encode(FileFrame::progress, 9'999'999));
     expect_failed(Errc::protocol_violation, "cannot be");
 }
 
 TEST_F(HostileReceiver, ConfirmationBeforeTheEnd) {
     start(10'000'000);
-    feed(encode(ResourceFrame::accept, 0));
-    feed(encode(ResourceFrame::verdict, ReasonFrame{}));
+    feed(encode(FileFrame::accept, 0));
+    feed(encode(FileFrame::verdict, ReasonFrame{}));
     expect_failed(Errc::protocol_violation, "not sent yet");
 }
 
@@ -256,4 +256,4 @@ TEST_F(HostileReceiver, ReadsNothingBeforeItIsAccepted) {
 }
 
 }  // namespace
-}  // namespace muster::session
+}  // namespace muster::files
