@@ -18,17 +18,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-class Advertise final : public Command {
+class Advertise final : public SessionCommand {
 public:
     Manual manual() const override;
     void declare(CLI::App& app) override;
-    Exit run(const Context& context) override {
-        return run_session(
-            context, [&](asio::io_context& io, Network& network) { return work(io, network, context); });
-    }
 
 private:
-    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context);
+    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context) override;
     Result<ServiceOffer> offer() const;
 
     std::string name_;

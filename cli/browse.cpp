@@ -119,17 +119,13 @@ private:
     std::map<std::string, ServiceInstance> services_;
 };
 
-class Browse final : public Command {
+class Browse final : public SessionCommand {
 public:
     Manual manual() const override;
     void declare(CLI::App& app) override;
-    Exit run(const Context& context) override {
-        return run_session(
-            context, [&](asio::io_context& io, Network& network) { return work(io, network, context); });
-    }
 
 private:
-    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context);
+    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context) override;
 
     std::string type_ = kGroupType;
     std::optional<Duration> stay_;

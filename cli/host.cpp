@@ -21,17 +21,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-class Host final : public Command {
+class Host final : public SessionCommand {
 public:
     Manual manual() const override;
     void declare(CLI::App& app) override;
-    Exit run(const Context& context) override {
-        return run_session(
-            context, [&](asio::io_context& io, Network& network) { return work(io, network, context); });
-    }
 
 private:
-    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context);
+    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context) override;
     Result<HostOptions> options(const Context& context) const;
     void tell(const Coordinator& coordinator, const Context& context) const;
 

@@ -20,17 +20,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-class Join final : public Command {
+class Join final : public SessionCommand {
 public:
     Manual manual() const override;
     void declare(CLI::App& app) override;
-    Exit run(const Context& context) override {
-        return run_session(
-            context, [&](asio::io_context& io, Network& network) { return work(io, network, context); });
-    }
 
 private:
-    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context);
+    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context) override;
 
     JoinArguments arguments_;
     ConsoleOptions console_;

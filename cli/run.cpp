@@ -33,12 +33,12 @@ private:
 
 asio::signal_set& signals_of(asio::io_context& io) { return asio::use_service<Signals>(io).set; }
 
-Exit run_session(const Context&, const SessionWork& work) {
+Exit SessionCommand::run(const Context& context) {
     Network network;
     asio::io_context io{1};
     signals_of(io);  // from here on
     Exit exit = Exit::failed;
-    asio::co_spawn(io, work(io, network), [&](const std::exception_ptr& failure, Exit code) {
+    asio::co_spawn(io, work(io, network, context), [&](const std::exception_ptr& failure, Exit code) {
         if (failure) std::rethrow_exception(failure);
         exit = code;
     });

@@ -14,10 +14,15 @@
 
 namespace muster::cli {
 
-using SessionWork = std::function<boost::asio::awaitable<Exit>(boost::asio::io_context&, Network&)>;
+/// A command that talks to the network: its work is a coroutine on the calling thread, with a network thread beside it.
+class SessionCommand : public Command {
+public:
+    Exit run(const Context& context) final;
 
-/// Runs a coroutine on this thread, with a network thread beside it, to its end.
-Exit run_session(const Context& context, const SessionWork& work);
+private:
+    virtual boost::asio::awaitable<Exit> work(boost::asio::io_context& io, Network& network,
+                                              const Context& context) = 0;
+};
 
 /// SIGINT, SIGTERM and SIGHUP, for as long as `io` lives. One set for all who wait in turn: between two sets a
 /// signal would end the process without a goodbye. A signal for which nobody waits is kept for the next.

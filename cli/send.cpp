@@ -26,14 +26,13 @@ constexpr Duration kDelivery = 30s;  // for what was sent to reach the coordinat
 constexpr Duration kHurriedGoodbye = 500ms;
 constexpr std::size_t kMaxFiles = 64;  // transfers at a time: as many streams as a peer may have open
 
-class Send final : public Command {
+class Send final : public SessionCommand {
 public:
     Manual manual() const override;
     void declare(CLI::App& app) override;
-    Exit run(const Context& context) override;
 
 private:
-    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context);
+    asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context) override;
 
     JoinArguments join_;
     std::string to_ = "coordinator";
@@ -192,11 +191,6 @@ asio::awaitable<Exit> Send::work(asio::io_context& io, Network& network, const C
     context.output.event(line.integer("recipients", whom->peers.size()));
     context.output.say("delivered");
     co_return Exit::ok;
-}
-
-Exit Send::run(const Context& context) {
-    return run_session(context,
-                       [&](asio::io_context& io, Network& network) { return work(io, network, context); });
 }
 
 }  // namespace
