@@ -28,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -136,6 +137,16 @@ class Process:
         if self.exit_code is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+        return at
+
+    def freeze(self, timeout=1.0):
+        """Stops the process, and returns when each of its threads has: SIGSTOP alone takes effect at some later time."""
+        at = self.signal(signal.SIGSTOP)
+        end = time.monotonic() + timeout
+        while any(Path(thread, "stat").read_text().rsplit(")", 1)[1].split()[0] not in "TZX"
+                  for thread in Path(f"/proc/{self.pid}/task").iterdir()):
+            if time.monotonic() > end:
+                raise LabError(f"{self.name} does not stop")
         return at
 
     def kill(self):
