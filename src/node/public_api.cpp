@@ -72,7 +72,7 @@ Result<void> Session::try_send(const Recipients& to, ByteView payload, const Sen
 }
 
 OutgoingFile Session::send_file(const DeviceId& to, std::string path, SendFileOptions options) {
-    return OutgoingFile{node_->make_outgoing(to, std::move(path), std::move(options))};
+    return OutgoingFile{node_->board().send_file(to, std::move(path), std::move(options))};
 }
 
 void Session::abort() {
@@ -96,7 +96,7 @@ void Session::start_send(Recipients to, Bytes payload, SendOptions options, Done
 
 void Session::start_open_stream(const DeviceId& to, std::string name, StreamHandler handler) {
     on_strand(node_, [to, name = std::move(name), handler = std::move(handler)](auto& node) mutable {
-        node.open_stream(to, std::move(name), std::move(handler));
+        node.board().open(to, std::move(name), std::move(handler));
     });
 }
 

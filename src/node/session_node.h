@@ -4,20 +4,17 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include "base/file_storage.h"
 #include "base/random.h"
 #include "link/link_engine.h"
 #include "node/event_queue.h"
 #include "node/file_threads.h"
 #include "node/runner.h"
 #include "node/send_waits.h"
-#include "node/stream_sink.h"
+#include "node/stream_board.h"
 #include "session/events.h"
-#include "session/stream_port.h"
 
 #include "muster/identity.h"
 #include "muster/session.h"
@@ -27,9 +24,6 @@ class MdnsService;
 }
 
 namespace muster::detail {
-
-class StreamNode;
-class TransferNode;
 
 /// What the running coordinator and the running member share: the strand, the sockets, and the application's
 /// side of events, messages, streams and files. All calls on strand() unless said otherwise.
@@ -54,9 +48,8 @@ public:
     }
     void cancel_send(node::WaitId id) { waits_.cancel(id); }
     Result<void> try_send(const Recipients& to, ByteView payload, const SendOptions& options);
-    void open_stream(const DeviceId& to, std::string name, Session::StreamHandler handler);
-    std::shared_ptr<TransferNode> make_outgoing(const DeviceId& to, std::string path,
-                                                SendFileOptions options);
+    /// Streams and files; any thread may take it.
+    StreamBoard& board() { return *board_; }
     struct Goodbye {
         CloseCode code = 0;
         std::string reason;
@@ -86,11 +79,6 @@ protected:
     virtual bool is_quiet() const = 0;
 
     // what the engines' listeners tell
-    void on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header);
-    void on_stream_data(StreamHandle stream, ByteView data, bool fin);
-    void on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason);
-    void on_stream_ended(StreamHandle stream, const Departure& how);
-    void on_stream_writable(StreamHandle stream);
     void on_message(const session::MessageView& message) { push(message.copy()); }
     void on_writable() { waits_.retry(); }
     void push(Event event) { (void)events_.push(std::move(event)); }
@@ -128,25 +116,18 @@ private:
         Session::DoneHandler handler;
     };
 
-    void begin_outgoing(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
-    void end_sink(StreamHandle stream, Error why);
-    void sweep_sinks();
-    void add_incoming_file(StreamHandle stream, const DeviceId& from);
-    std::function<void()> poker();
     Result<void> close_outcome() const;
 
     mutable std::mutex
         roster_mutex_;  // guards roster_ for roster() from other threads; no engine is behind it
     Roster roster_;
     node::EventQueue events_;
-    std::shared_ptr<FileStorage> storage_;  // owners: the session and its transfers
     node::SendWaits waits_;
-    std::unordered_map<StreamHandle, std::shared_ptr<node::StreamSink>> sinks_;
+    std::shared_ptr<StreamBoard> board_;  // owners: this, and what is posted to it
     std::list<Closer> closers_;
     std::shared_ptr<node::FileThreads> file_threads_;  // made when they are needed first
     std::shared_ptr<SessionNode> last_words_;          // itself, from abandon() until the links are quiet
     bool has_ended_ = false;
-    bool sweep_ = false;
 };
 
 /// Forwards the stream events of an engine's listener to the SessionNode it is mixed into.
@@ -157,19 +138,19 @@ protected:
 
 private:
     void on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) final {
-        SessionNode::on_stream_opened(stream, from, header);
+        board().on_stream_opened(stream, from, header);
     }
     void on_stream_data(StreamHandle stream, ByteView data, bool fin) final {
-        SessionNode::on_stream_data(stream, data, fin);
+        board().on_stream_data(stream, data, fin);
     }
     void on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) final {
-        SessionNode::on_stream_reset(stream, code, reason);
+        board().on_stream_reset(stream, code, reason);
     }
     void on_stream_ended(StreamHandle stream, const Departure& how) final {
-        SessionNode::on_stream_ended(stream, how);
+        board().on_stream_ended(stream, how);
     }
-    void on_stream_writable(StreamHandle stream) final { SessionNode::on_stream_writable(stream); }
-    void on_stream_delivered(StreamHandle) final {}
+    void on_stream_writable(StreamHandle stream) final { board().on_stream_writable(stream); }
+    void on_stream_delivered(StreamHandle stream) final { board().on_stream_delivered(stream); }
     void on_message(const session::MessageView& message) final { SessionNode::on_message(message); }
     void on_undelivered(const Undelivered& what) final { push(what); }
 };

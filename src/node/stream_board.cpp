@@ -1,0 +1,203 @@
+#include "node/stream_board.h"
+
+#include <filesystem>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "base/random.h"
+#include "base/writer.h"
+#include "node/completion.h"
+#include "node/stream_node.h"
+#include "node/transfer_node.h"
+#include "os/file_store.h"
+
+namespace muster::detail {
+
+namespace asio = boost::asio;
+using node::complete;
+
+namespace {
+
+constexpr std::size_t kMaxStreamName = 255;
+
+// The first octet of a stream's header says who takes it.
+constexpr std::byte kApplicationStream{'s'};
+constexpr std::byte kFileStream{'f'};
+
+Bytes header_of(std::byte kind, std::string_view name) {
+    Bytes header{kind};
+    Writer{header}.write(as_bytes(name));
+    return header;
+}
+
+Errc errc_of_reset(std::uint64_t code) {
+    using session::ResetCode;
+    switch (static_cast<ResetCode>(code)) {
+        case ResetCode::unknown_peer: return Errc::unknown_peer;
+        case ResetCode::peer_gone: return Errc::lost;
+        case ResetCode::too_many: return Errc::queue_full;
+        case ResetCode::peer_closed: return Errc::closed;
+    }
+    return Errc::cancelled_by_peer;
+}
+
+/// What a stream of a session that has ended is told: `closed` with code and reason, or `lost` with the
+/// evidence.
+Error end_of_stream(const Departure& how) {
+    if (how.is_lost()) {
+        Error told{Errc::lost, how.cause().message()};
+        for (const Evidence& each : how.cause().evidence()) told.saw(each);
+        return std::move(told.cure(how.cause().cure()));
+    }
+    const Closed& closed = how.closed();
+    std::string told =
+        closed.by == Closed::By::peer ? "the peer closed the session" : "this end closed the session";
+    if (closed.code != 0) told += " with code " + std::to_string(closed.code);
+    return {Errc::closed, closed.reason.empty() ? told : told + ": " + closed.reason};
+}
+
+}  // namespace
+
+StreamBoard::StreamBoard(Wiring wiring, node::EventQueue& events)
+    : wiring_(std::move(wiring)), events_(events), storage_(std::make_shared<os::FileStore>()) {}
+
+StreamBoard::~StreamBoard() = default;
+
+std::function<void()> StreamBoard::poker() {
+    return [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->sweep_ = true;
+        self->wiring_.poke();
+    };
+}
+
+void StreamBoard::open(const DeviceId& to, std::string name, Session::StreamHandler handler) {
+    if (name.size() > kMaxStreamName) {
+        const Error error{Errc::too_large,
+                          "a stream's name has at most 255 octets, not " + std::to_string(name.size())};
+        return complete(wiring_.strand, std::move(handler), Result<ByteStream>{error});
+    }
+    const auto handle = wiring_.port().open_stream(to, header_of(kApplicationStream, name));
+    if (!handle) return complete(wiring_.strand, std::move(handler), Result<ByteStream>{handle.error()});
+    auto node =
+        std::make_shared<StreamNode>(wiring_.strand, wiring_.port(), *handle, to, std::move(name), poker());
+    sinks_.emplace(*handle, node);
+    wiring_.poke();
+    complete(wiring_.strand, std::move(handler), Result<ByteStream>{ByteStream{std::move(node)}});
+}
+
+std::shared_ptr<TransferNode> StreamBoard::send_file(const DeviceId& to, std::string path,
+                                                     SendFileOptions options) {
+    files::FileSender::Options sender;
+    SystemRandomness{}.fill(std::as_writable_bytes(std::span{sender.id}));
+    FileOffer about;
+    about.id = sender.id;
+    about.from = wiring_.self;
+    about.name = options.name.empty() ? std::filesystem::path{path}.filename().string() : options.name;
+    sender.path = std::move(path);
+    sender.send = std::move(options);
+    auto node = TransferNode::send(
+        {.strand = wiring_.strand, .storage = storage_, .poke = poker(), .on_offer = nullptr},
+        std::move(sender), std::move(about));
+    asio::post(wiring_.strand, [self = shared_from_this(), node, to] { self->begin_file(node, to); });
+    return node;
+}
+
+void StreamBoard::begin_file(const std::shared_ptr<TransferNode>& node, const DeviceId& to) {
+    if (has_ended_) return node->fail_at_once(Error{Errc::closed, "the session is over"});
+    const auto handle = wiring_.port().open_stream(to, header_of(kFileStream, {}));
+    if (!handle)
+        return node->fail_at_once(Error{handle.error()}.during("offering '" + node->offer().name + "'"));
+    const auto files = wiring_.files();
+    if (!files) {
+        wiring_.port().reset(*handle, 0, files.error().message());
+        return node->fail_at_once(files.error());
+    }
+    sinks_.emplace(*handle, node);
+    node->attach(*files, wiring_.port(), *handle);
+    wiring_.poke();
+}
+
+void StreamBoard::add_file(StreamHandle stream, const DeviceId& from) {
+    const auto files = wiring_.files();
+    if (!files) return wiring_.port().reset(stream, 0, files.error().message());
+    files::FileReceiver::Options receiver;
+    receiver.from = from;
+    const auto on_offer = [weak = weak_from_this(), stream](std::shared_ptr<TransferNode> offered) {
+        const auto self = weak.lock();
+        if (self && !self->has_ended_)
+            self->events_.push_opening(FileOffered{IncomingFile{std::move(offered)}}, stream);
+    };
+    auto node = TransferNode::receive(
+        {.strand = wiring_.strand, .storage = storage_, .poke = poker(), .on_offer = on_offer},
+        std::move(receiver));
+    sinks_.emplace(stream, node);
+    node->attach(*files, wiring_.port(), stream);
+}
+
+void StreamBoard::on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) {
+    if (!header.empty() && header[0] == kFileStream) return add_file(stream, from);
+    if (header.empty() || header[0] != kApplicationStream || header.size() > kMaxStreamName + 1)
+        return wiring_.port().reset(stream, 0, "this end knows no such kind of stream");
+    auto node = std::make_shared<StreamNode>(wiring_.strand, wiring_.port(), stream, from,
+                                             std::string{as_text(header.subspan(1))}, poker());
+    sinks_.emplace(stream, node);
+    events_.push_opening(StreamOpened{ByteStream{std::move(node)}}, stream);
+}
+
+void StreamBoard::on_stream_data(StreamHandle stream, ByteView data, bool fin) {
+    const auto found = sinks_.find(stream);
+    if (found == sinks_.end()) return;
+    const auto sink = found->second;
+    sink->on_data(data, fin);
+    sweep_ = sweep_ || fin;
+}
+
+void StreamBoard::on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) {
+    end_one(stream, {errc_of_reset(code), std::string{reason}});
+}
+
+void StreamBoard::on_stream_ended(StreamHandle stream, const Departure& how) {
+    end_one(stream, end_of_stream(how));
+}
+
+void StreamBoard::end_one(StreamHandle stream, Error why) {
+    const auto found = sinks_.find(stream);
+    if (found == sinks_.end()) return;
+    const auto sink = std::move(found->second);
+    sinks_.erase(found);
+    sink->on_reset(std::move(why));
+    events_.on_stream_ended(stream);
+}
+
+void StreamBoard::on_stream_writable(StreamHandle stream) {
+    const auto found = sinks_.find(stream);
+    if (found == sinks_.end()) return;
+    const auto sink = found->second;
+    sink->on_writable();
+}
+
+void StreamBoard::end(const Departure& how) { end_all(end_of_stream(how)); }
+
+void StreamBoard::abandon() { end_all({Errc::closed, "the session is gone"}); }
+
+void StreamBoard::end_all(const Error& why) {
+    has_ended_ = true;
+    for (auto& [handle, sink] : std::exchange(sinks_, {})) sink->on_reset(why);
+}
+
+void StreamBoard::sweep() {
+    if (!std::exchange(sweep_, false)) return;
+    for (auto entry = sinks_.begin(); entry != sinks_.end();) {
+        if (!entry->second->is_done()) {
+            ++entry;
+            continue;
+        }
+        events_.on_stream_ended(entry->first);
+        entry = sinks_.erase(entry);
+    }
+}
+
+}  // namespace muster::detail
