@@ -6,11 +6,15 @@
 As root in a network namespace of its own with a loopback interface and nothing else; without root on this machine.
 """
 import argparse
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -26,6 +30,32 @@ import netlab  # noqa: E402
 
 MUSTER = ""
 PATIENCE = 15.0
+
+
+MDNS = ("224.0.0.251", 5353)
+
+
+def mdns_socket(address):
+    """From where anybody on a network may say by mDNS what it likes."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(("", MDNS[1]))
+    made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+    made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+    return made
+
+
+def claim_of(group, port):
+    """An mDNS answer that gives the group's name to this port (docs/DISCOVERY.md, "Names in DNS-SD")."""
+    digest = base64.b32encode(hashlib.sha256(group.encode()).digest()[:10]).decode().lower()
+    labels = lambda *words: b"".join(bytes([len(word)]) + word.encode() for word in words) + b"\0"
+    record = lambda kind, data: labels("coord-" + digest, "_muster", "_udp", "local") + struct.pack(
+        ">HHIH", kind, 0x8001, 120, len(data)) + data
+    txt = f"group={group}"
+    return (struct.pack(">HHHHHH", 0, 0x8400, 0, 2, 0, 0)
+            + record(33, struct.pack(">HHH", 0, 0, port) + labels("evil", "local"))
+            + record(16, bytes([len(txt)]) + txt.encode()))
 
 
 class Machine(netlab.Host):
@@ -298,6 +328,27 @@ class Sessions(CliTest):
         self.assertEqual((ended["how"], ended["error"]["code"]), ("lost", "name_in_use"))
         self.assertIn("mixer", ended["error"]["message"])
         self.assertEqual(second.wait(PATIENCE), 1)
+
+    def test_a_rival_that_proves_its_key_is_told_and_a_forger_is_not(self):
+        host = self.host()
+        rival = self.start("rival", "host", "stage", "--no-advertise").expect("hosting", PATIENCE)
+        time.sleep(2)  # until the first has announced the name
+        with self.here.entered():
+            forger = mdns_socket("127.0.0.1")
+        self.addCleanup(forger.close)
+        for _ in range(5):  # port 9: nobody is there
+            forger.sendto(claim_of("stage", 9), MDNS)
+            time.sleep(0.05)
+        self.assertIsNone(host.wait_for("contested", 1.0))
+        for _ in range(100):  # the judge of claims pauses between two
+            forger.sendto(claim_of("stage", rival["port"]), MDNS)
+            contested = host.wait_for("contested", 0.1)
+            if contested:
+                break
+        self.assertEqual(contested["id"], rival["id"])
+        self.assertIn(str(rival["port"]), contested["at"])
+        member = self.join(host)
+        self.assertEqual(member.joined["coordinator"]["id"], host.hosting["id"], "it goes on")
 
     def test_octets_that_are_no_text_arrive_as_hex(self):
         host = self.host()

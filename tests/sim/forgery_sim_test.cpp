@@ -238,6 +238,38 @@ TEST_F(LockOut, SixtyFourFalseAddressesOfTheTrueIdDoNot) {
     expect_joins_within(1500ms);
 }
 
+// A coordinator with a key of its own answers probes, shakes hands, and is forged to be the one that is wanted.
+TEST_F(LockOut, ARogueCoordinatorUnderTheTrueIdDoesNotKeepAPinnedMemberOut) {
+    member->node.kill();
+    const auto rogue_host = network.add_host("rogue");
+    network.attach(rogue_host, lan);
+    SimCoordinator rogue{clock, network, rogue_host, Profile::balanced, 77};
+    rogue.node.start(*rogue.core);  // it does not announce itself: the forger does
+    const auto host = network.add_host("pinned");
+    network.attach(host, lan);
+    member = std::make_unique<SimMember>(clock, network, host, 3, Profile::balanced, key_of(1).id());
+    member->start();
+    auto records =
+        Forger::claim(node::coordinator_instance(kGroup), "evil", kPort, key_of(1).id().to_string());
+    const IpAddress at = network.interfaces(rogue_host).back().addresses[0].address;
+    records.push_back(record("evil.local", DnsType::aaaa, at));
+    for (int i = 0; i < 20; ++i) {
+        forger.say(records);
+        clock.run_for(100ms);
+    }
+    EXPECT_FALSE(member->joined || member->failure);
+    EXPECT_EQ(rogue.joined, 0u);
+    start_coordinator();
+    for (int i = 0; i < 5 && !member->joined; ++i) {
+        forger.say(records);
+        clock.run_for(100ms);
+    }
+    EXPECT_TRUE(member->joined) << "while the forger goes on";
+    EXPECT_EQ(coordinator->joined, 1u);
+    EXPECT_EQ(rogue.joined, 0u);
+    rogue.node.kill();
+}
+
 /// Every member that joins hears it: what they send must not be worth the forger's while.
 TEST_F(LockOut, AForgedAnswerMakesAMemberSendLittle) {
     std::size_t packets = 0;

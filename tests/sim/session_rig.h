@@ -118,10 +118,14 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
 };
 
 struct SimMember final : NoStreams<node::MemberCoreListener> {
-    SimMember(SimClock& the_clock, SimNetwork& network, HostId host, std::uint32_t number, Profile profile)
+    /// `pin`: the only coordinator that will do.
+    SimMember(SimClock& the_clock, SimNetwork& network, HostId host, std::uint32_t number, Profile profile,
+              std::optional<DeviceId> pin = {})
         : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
         node::MemberCoreOptions options;
         options.group = kGroup;
+        options.expected = pin;
+        options.pinned = pin.has_value();
         link::LinkOptions links{key};
         links.profile = profile;
         session::MemberOptions session;
