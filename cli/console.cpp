@@ -50,6 +50,7 @@ Console::Console(asio::io_context& context, Output& output, Session& session, Co
       session_(session),
       options_(std::move(options)),
       transfers_(output),
+      inbox_(options_.inbox),
       tasks_(context.get_executor()) {
     output_.on_gone([this] { leave("nobody reads the output any more", Exit::failed); });
 }
@@ -157,7 +158,9 @@ asio::awaitable<void> Console::send_file(PeerInfo to, std::string path) {
 }
 
 asio::awaitable<void> Console::receive_file(IncomingFile file, PeerInfo from) {
-    co_await transfers_.follow(std::move(file), std::move(from));
+    const std::uint64_t octets = file.offer().size;
+    const auto outcome = co_await transfers_.follow(std::move(file), std::move(from));
+    inbox_.end(octets, outcome.has_value());
 }
 
 void Console::show_peers() {
@@ -254,21 +257,26 @@ void Console::on(StreamOpened& opened) {
 
 void Console::on(FileOffered& offered) {
     const FileOffer& offer = offered.file.offer();
-    const bool takes = !options_.accept_files.empty();
+    const auto refusal = inbox_.refusal(offer.size, inbox_.disk());
     JsonLine line{"file_offered"};
     line.text("from", offer.from.to_string())
         .text("from_name", peer_of(offer.from).name)
         .text("name", offer.name);
-    output_.event(line.integer("octets", offer.size).flag("accepted", takes));
+    line.integer("octets", offer.size).flag("accepted", !refusal);
+    if (refusal) line.text("why", *refusal);
+    output_.event(std::move(line));
     const std::string what =
         name_of(offer.from) + " offers '" + printable(offer.name) + "', " + size_text(offer.size);
-    if (!takes) {
-        output_.say(what + ": declined (start with --accept-files DIR to take files)");
-        return offered.file.decline("this device takes no files");
+    if (refusal) {
+        const bool closed = inbox_.directory().empty();
+        output_.say(what + ": declined (" +
+                    (closed ? "start with --accept-files DIR to take files" : *refusal) + ")");
+        return offered.file.decline(*refusal);
     }
     output_.say(what);
+    inbox_.begin(offer.size);
     ReceiveFileOptions receive;
-    receive.directory = options_.accept_files;
+    receive.directory = inbox_.directory();
     const PeerInfo from = peer_of(offer.from);
     offered.file.accept(std::move(receive));
     tasks_.spawn(receive_file(std::move(offered.file), from));

@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "exit_codes.h"
+#include "inbox.h"
 #include "output.h"
 #include "tasks.h"
 #include "transfers.h"
@@ -20,8 +21,8 @@ namespace muster::cli {
 
 /// What a session on the command line does besides showing what happens.
 struct ConsoleOptions {
-    std::string accept_files;  ///< Directory for files that others send; empty: they are declined.
-    std::string greeting;      ///< Host: sent to everyone who joins. Member: sent to everyone at the start.
+    InboxOptions inbox;    ///< Files that others send.
+    std::string greeting;  ///< Host: sent to everyone who joins. Member: sent to everyone at the start.
     bool greets_newcomers = false;
     bool until_eof = false;        ///< Leave at the end of the input.
     bool commands = false;         ///< Take /commands also if the input is no terminal.
@@ -80,6 +81,7 @@ private:
     std::deque<JoinRequest> asking_;
     std::map<DeviceId, PeerInfo> told_;  // who is here as of the last event: the session's roster is ahead
     Transfers transfers_;
+    Inbox inbox_;
     std::optional<Exit> leaving_;
     Exit exit_ = Exit::ok;
     Tasks tasks_;  // last: its tasks use every field above

@@ -64,8 +64,7 @@ void Host::declare(CLI::App& app) {
     add_flag(app, "--ask", host_.ask, "Asks on the terminal about each device that wants to join.");
     app.add_option("-p,--port", host_.port, "The UDP port (any).")->type_name("PORT");
     add_profile(app, host_.profile);
-    add_directory(app, "--accept-files", console_.accept_files,
-                  "Takes files that others send into this directory.");
+    add_inbox(app, console_.inbox);
     add_flag(app, "--no-advertise", no_advertise_, "Does not announce the group: members need --at.");
     add_text(app, "--greet", "TEXT", console_.greeting, "Sends this to each one that joins.");
     add_seconds(app, "--for", console_.stay, "Ends the group after this time.");

@@ -52,8 +52,7 @@ Manual Join::manual() const {
 
 void Join::declare(CLI::App& app) {
     add_join_options(app, arguments_);
-    add_directory(app, "--accept-files", console_.accept_files,
-                  "Takes files that others send into this directory.");
+    add_inbox(app, console_.inbox);
     add_text(app, "--greet", "TEXT", console_.greeting, "Sends this to everyone once joined.");
     add_seconds(app, "--for", console_.stay, "Leaves after this time.");
     add_flag(app, "--until-eof", console_.until_eof, "Leaves at the end of standard input.");

@@ -124,6 +124,21 @@ void add_flag(CLI::App& app, const std::string& flag, bool& value, const std::st
     app.add_flag(flag, value, help);
 }
 
+void add_inbox(CLI::App& app, InboxOptions& inbox) {
+    const CLI::Validator not_negative{
+        // CLI11 2.1 takes -1 for the largest number
+        [](std::string& text) { return text.starts_with('-') ? "less than nothing" : ""; }, ""};
+    add_directory(app, "--accept-files", inbox.directory,
+                  "Takes files that others send into this directory; 5 % of its disk stay free.");
+    app.add_option("--accept-limit", inbox.octets, "Takes no more than this in all, like 500MB (any).")
+        ->check(not_negative)
+        ->transform(CLI::AsSizeValue{true}.description(""))
+        ->type_name("SIZE");
+    app.add_option("--accept-count", inbox.files, "Takes no more files than this (1000).")
+        ->check(not_negative)
+        ->type_name("COUNT");
+}
+
 void add_directory(CLI::App& app, const std::string& flag, std::string& path, const std::string& help) {
     CLI::Validator exists{CLI::ExistingDirectory};
     app.add_option(flag, path, help)->check(exists.description(""))->type_name("DIR");

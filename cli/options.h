@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "inbox.h"
+
 #include "muster/ids.h"
 #include "muster/profile.h"
 #include "muster/session_types.h"
@@ -30,6 +32,8 @@ void add_seconds(CLI::App& app, const std::string& flag, std::optional<Duration>
 void add_text(CLI::App& app, const std::string& flag, const std::string& label, std::string& text,
               const std::string& help);
 void add_flag(CLI::App& app, const std::string& flag, bool& value, const std::string& help);
+/// --accept-files, and how many of them.
+void add_inbox(CLI::App& app, InboxOptions& inbox);
 /// A directory that exists.
 void add_directory(CLI::App& app, const std::string& flag, std::string& path, const std::string& help);
 /// "192.0.2.1:4711", "[fe80::1%eth0]:4711"; may be given several times.

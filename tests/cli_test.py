@@ -463,6 +463,21 @@ class Sending(CliTest):
         self.assertEqual(code, 5)
         self.assertIn("takes no files", errors)
 
+    def test_who_takes_files_takes_no_end_of_them(self):
+        inbox = self.folder("inbox")
+        host = self.host("--accept-files", inbox, "--accept-limit", "1kB", "--accept-count", "2")
+        for name, size, code, words in [("large", 1001, 5, "takes 1.0 kB more"), ("a", 400, 0, ""),
+                                        ("b", 601, 5, "takes 600 B more"), ("c", 600, 0, ""),
+                                        ("d", 0, 5, "as many files as it may, 2")]:
+            with self.subTest(name=name):
+                sender = self.start("left", "send", "stage", *host.at, "--file", self.path(name, b"x" * size))
+                self.assertEqual(sender.wait(PATIENCE), code)
+                offered = host.expect("file_offered", PATIENCE)
+                self.assertEqual(offered["accepted"], code == 0)
+                self.assertIn(words, offered.get("why", ""))
+                self.assertIn(words, "".join(sender.lines))
+        self.assertEqual(sorted(os.listdir(inbox)), ["a", "c"])
+
     def test_files_that_cannot_be_read(self):
         host = self.host("--accept-files", self.folder("in"))
         for path in (self.path("is-not-there"), self.folder("is-a-folder"), "/dev/zero"):
