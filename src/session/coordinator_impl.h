@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/rate_limit.h"
 #include "session/coordinator_engine.h"
 #include "session/coordinator_roster.h"
 #include "session/deadline_queue.h"
@@ -42,6 +43,13 @@ struct Door {
     TimePoint listed_at = kNever;         // DeadlineQueue
 };
 
+// What one member may have copied to several others by unreliable messages, which no credit holds back: one
+// datagram in may be thousands out. 64 MiB/s is half of a 1 Gbit/s uplink, and 900 recipients of a 1200-octet
+// message at 60 Hz; half of it would get in the way of large groups, and all of the uplink would leave nothing
+// for the others.
+inline constexpr double kCopiesPerSecond = 64 << 20;
+inline constexpr double kCopiesAtOnce = kCopiesPerSecond / 4;
+
 /// A member as the coordinator sees it.
 class CoordinatorMember final : public PeerEvents {
 public:
@@ -71,7 +79,8 @@ public:
     std::deque<Passed> passed;           // to it, by others
     std::size_t passed_outstanding = 0;  // from it, in the queues of others
     std::size_t last_recipients = 1;
-    std::size_t held_octets = 0, held_messages = 0;  // credit that it gets back later
+    RateLimit copies{kCopiesAtOnce, kCopiesPerSecond};  // octets of unreliable messages, once per recipient
+    std::size_t held_octets = 0, held_messages = 0;     // credit that it gets back later
 
     TimePoint listed_at = kNever;  // DeadlineQueue
     PeerSession session;           // last: its destructor may still look at the rest
@@ -171,6 +180,7 @@ private:
                              ByteView payload);
     bool is_slow(const CoordinatorMember& member) const;
     bool is_stalled(const CoordinatorMember& member) const;
+    bool may_copy(CoordinatorMember& from, const Address& address, std::size_t payload);
     Errc pass_on(CoordinatorMember& from, CoordinatorMember& to, const SendOptions& how, ByteView payload,
                  const Slice* shared);
     void notify_undelivered(CoordinatorMember& sender, const DeviceId& to, const SendOptions& how, Errc why);

@@ -125,16 +125,17 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
         const Errc why = to == nullptr ? Errc::unknown_peer : pass_on(from, *to, how, payload, once);
         if (why != Errc{} && reliable) notify_undelivered(from, id, how, why);
     };
+    const bool passes = reliable || may_copy(from, address, payload.size());
     if (address.kind == Address::Kind::everyone) {
         for (CoordinatorMember* const member : everyone_)
-            if (member != &from && member->session.is_accepting()) pass(member, member->info.id);
+            if (passes && member != &from && member->session.is_accepting()) pass(member, member->info.id);
     } else {
         for (std::size_t i = 0; i < address.ids.size(); ++i) {
             const DeviceId& id = address.ids[i];
             const auto rest = std::span{address.ids}.first(i);
             if (std::ranges::find(rest, id) != rest.end()) continue;
             if (id == self_) ours = true;
-            if (id != self_) pass(id == from.info.id ? nullptr : find(id), id);
+            if (passes && id != self_) pass(id == from.info.id ? nullptr : find(id), id);
         }
     }
     from.last_recipients = std::max<std::size_t>(1, recipients);
@@ -142,6 +143,14 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
     if (reliable && !ours) return return_credit(from, payload.size(), units);
     if (reliable && units > 1) return_credit(from, 0, units - 1);  // the application gives back the last one
     if (ours) listener_.on_message({from.info.id, how.channel, how.delivery, payload});
+}
+
+/// False for an unreliable message to several when its sender has had enough of them copied for now.
+bool CoordinatorEngine::Impl::may_copy(CoordinatorMember& from, const Address& address, std::size_t payload) {
+    const bool everyone = address.kind == Address::Kind::everyone;
+    const std::size_t recipients = everyone ? everyone_.size() - 1 : address.ids.size();
+    return recipients <= 1 ||
+           from.copies.take(now_, static_cast<double>(recipients * (payload + kMessageOverhead)));
 }
 
 /// Queues a message of one member for another. Errc{}: done.

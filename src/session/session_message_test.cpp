@@ -166,6 +166,34 @@ TEST(Messages, UnorderedAndUnreliableOnesArePassedOnToo) {
     }
 }
 
+// No credit holds datagrams back, and one to everyone is many: nobody may spend all of the uplink.
+TEST(Messages, UnreliableOnesToEveryoneAreRationedPerSender) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    auto& bob = rig.join("bob");
+    auto& cem = rig.join("cem");
+    const SendOptions loose{Delivery::unreliable};
+    const std::string text(1000, 'x');
+    constexpr std::size_t kSent = 20'000;
+    for (std::size_t i = 0; i < kSent; ++i) {
+        ASSERT_TRUE(say(*ann.engine, Recipients::everyone(), text, loose));
+        if (i % 200 == 0) rig.run(1ms);
+    }
+    rig.run(20ms);
+    EXPECT_THAT(rig.log.messages, SizeIs(kSent)) << "the coordinator's own copy costs nobody anything";
+    const std::size_t passed = cem.log.messages.size();
+    EXPECT_GT(passed, 5'000u);
+    EXPECT_LT(passed, 15'000u);
+    ASSERT_TRUE(say(*bob.engine, Recipients::everyone(), "of bob", loose));
+    ASSERT_TRUE(say(*ann.engine, Recipients::one(cem.id), "to one", loose));
+    rig.run(20ms);
+    EXPECT_THAT(cem.log.messages, SizeIs(passed + 2)) << "others are not held back, nor messages to one";
+    rig.run(1s);
+    ASSERT_TRUE(say(*ann.engine, Recipients::everyone(), "again", loose));
+    rig.run(20ms);
+    EXPECT_EQ(as_text(cem.log.messages.back().payload), "again");
+}
+
 TEST(Messages, ForPeersThatAreNotThereAreRefusedOrReported) {
     Rig rig;
     auto& ann = rig.join("ann");
