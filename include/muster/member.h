@@ -25,8 +25,10 @@ struct JoinOptions {
     bool pin = true;  ///< Remember the coordinator's key for the group; needs a stored identity.
     /// Known addresses, as parse_endpoint() reads them, tried besides discovery.
     std::vector<std::string> at;
-    bool discover = true;                          ///< Look for the group by mDNS.
-    Duration patience = std::chrono::seconds{10};  ///< Until an encrypted link stands.
+    bool discover = true;  ///< Look for the group by mDNS.
+    /// Until an encrypted link stands. Without `discover` the join fails sooner if it is known sooner: at once
+    /// if another device than the wanted one answers, after a second if no interface can carry packets to `at`.
+    Duration patience = std::chrono::seconds{10};
     Profile profile = Profile::balanced;
     SessionLimits limits;
 };

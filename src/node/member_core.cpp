@@ -20,6 +20,10 @@ constexpr std::size_t kMaxUnique = 4;
 constexpr std::size_t kMaxEndpoints = 48;
 // One race before the next begins with fresh probes; the member's own patience bounds them all.
 constexpr Duration kRacePatience = 5s;
+// When all that is known cannot be reached because interfaces lack something, they get this long to come up: with
+// half of it a cable that is being plugged in, or a link-local address that is being made, would be too late; with
+// more of it people wait for what is known.
+constexpr Duration kInterfaceComesUp = 1s;
 
 /// What the interface lacks to carry packets to others; empty if nothing.
 std::string lack_of(const Interface& interface) {
@@ -72,6 +76,14 @@ void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const E
         known.push_back(endpoint);
     }
     pursue(coordinator, *target);
+    reconsider();
+}
+
+void MemberCore::on_all_found(TimePoint now) {
+    now_ = now;
+    is_complete_ = true;
+    for (auto& [id, target] : targets_) pursue(id, target);
+    reconsider();
 }
 
 MemberCore::Target* MemberCore::target_for(const std::optional<DeviceId>& id, FoundBy by) {
@@ -112,19 +124,41 @@ void MemberCore::pursue(const std::optional<DeviceId>& id, Target& target) {
         link::RaceOptions race;
         race.expected = id ? id : options_.expected;
         race.patience = std::min(kRacePatience, deadline_ - now_);
+        target.dial_ends = now_ + race.patience;
         target.dial = links_.dial(race, {}, now_);
     }
-    for (const Endpoint& endpoint : target.given) try_endpoint(target, endpoint, link::NamedBy::owner);
-    for (const Endpoint& endpoint : target.endpoints) try_endpoint(target, endpoint, link::NamedBy::anybody);
+    target.has_way = false;
+    for (const Endpoint& endpoint : target.given)
+        target.has_way |= try_endpoint(target, endpoint, link::NamedBy::owner);
+    for (const Endpoint& endpoint : target.endpoints)
+        target.has_way |= try_endpoint(target, endpoint, link::NamedBy::anybody);
+    // Without a way an interface may still come, and then there are more candidates.
+    if (is_complete_ && target.has_way) links_.no_more_candidates(*target.dial);
 }
 
-void MemberCore::try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by) {
-    if (by == link::NamedBy::anybody && !link::is_neighbour(endpoint, interfaces_))
-        return links_.rule_out(*target.dial, {.remote = endpoint, .local = {}},
-                               "mDNS names it, but it is no neighbour; --at would try it");
+bool MemberCore::try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by) {
+    if (by == link::NamedBy::anybody && !link::is_neighbour(endpoint, interfaces_)) {
+        links_.rule_out(*target.dial, {.remote = endpoint, .local = {}},
+                        "mDNS names it, but it is no neighbour; --at would try it");
+        return false;
+    }
     const link::Candidates candidates = link::gather(endpoint, interfaces_);
     links_.add_candidates(*target.dial, candidates.paths, now_, by);
     for (const auto& [path, why] : candidates.ruled_out) links_.rule_out(*target.dial, path, why);
+    return !candidates.paths.empty() && can_carry_to({&endpoint, 1});
+}
+
+/// Says when to give up before the patience is over.
+void MemberCore::reconsider() {
+    if (!is_complete_ || state_ != State::searching) return;
+    const auto may_answer = [](const auto& entry) { return entry.second.dial && entry.second.has_way; };
+    const auto needs_interface = [](const auto& entry) { return entry.second.dial.has_value(); };
+    if (std::ranges::any_of(targets_, may_answer)) {
+        hopeless_at_ = kNever;
+        return;
+    }
+    const Duration grace = std::ranges::any_of(targets_, needs_interface) ? kInterfaceComesUp : Duration{};
+    hopeless_at_ = std::min(hopeless_at_, now_ + grace);
 }
 
 void MemberCore::on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) {
@@ -138,18 +172,19 @@ void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint 
     links_.on_interfaces(interfaces, now);
     if (state_ != State::searching) return;
     for (auto& [id, target] : targets_) pursue(id, target);
+    reconsider();
 }
 
 void MemberCore::on_timer(TimePoint now) {
     now_ = now;
     links_.on_timer(now);
     session_->on_timer(now);
-    if (state_ == State::searching && now >= deadline_) give_up();
+    if (state_ == State::searching && now >= std::min(deadline_, hopeless_at_)) give_up();
 }
 
 TimePoint MemberCore::next_wakeup() const {
     const TimePoint engines = std::min(links_.next_wakeup(), session_->next_wakeup());
-    return state_ == State::searching ? std::min(engines, deadline_) : engines;
+    return state_ == State::searching ? std::min({engines, deadline_, hopeless_at_}) : engines;
 }
 
 bool MemberCore::flush(TimePoint now) {
@@ -187,8 +222,10 @@ void MemberCore::on_dial_failed(link::DialId dial, Error why) {
         if (target.dial != dial) continue;
         target.dial.reset();
         target.failure = std::move(why);
-        if (now_ < deadline_) pursue(id, target);
-        return;
+        // Who was only silent may come; who has answered wrongly would answer the same.
+        const bool was_silent = now_ >= target.dial_ends;
+        if (now_ < deadline_ && (was_silent || !is_complete_)) pursue(id, target);
+        return reconsider();
     }
 }
 
@@ -270,6 +307,16 @@ Error MemberCore::explain_failure() const {
                                           options_.expected->short_string() + "..."}
             .cure(cure);
     if (!can_carry_to({})) return explain_no_interface();
+    return explain_nobody();
+}
+
+/// No endpoint became known.
+Error MemberCore::explain_nobody() const {
+    const std::string group = "group '" + options_.group + "'";
+    if (is_complete_)
+        return Error{Errc::no_coordinator,
+                     "nobody can be asked for " + group + ": discovery does not run, and no address is known"}
+            .cure("give the coordinator's address, or let discovery look for it");
     Error error{Errc::no_coordinator, "nobody answered for " + group};
     for (const Interface& interface : interfaces_) {
         if (interface.loopback) continue;

@@ -17,7 +17,8 @@ class MemberCoreListener : public session::MemberListener {
 public:
     /// A link to the coordinator stands; joining begins.
     virtual void on_connected(const DeviceId& coordinator, const link::LinkFacts& facts) = 0;
-    /// No link came up before the patience was over: no_coordinator, no_interface, or what the race says.
+    /// No link came up before the patience was over, or none can: no_coordinator, no_interface, or what the race
+    /// says.
     /// The last event.
     virtual void on_connect_failed(const Error& why) = 0;
 };
@@ -55,6 +56,9 @@ public:
     /// it is silent: 16 coordinators by the list, 4 by the unique name, 48 endpoints of each.
     void on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints, FoundBy by,
                   TimePoint now);
+    /// Nobody will name anything more: discovery does not run. From here on the core gives up as soon as it is
+    /// known that nobody can answer. Silence is no such knowledge: the coordinator may still come.
+    void on_all_found(TimePoint now);
 
     session::MemberEngine& session() { return *session_; }
     const link::LinkEngine& links() const { return links_; }
@@ -77,6 +81,8 @@ private:
         std::vector<Endpoint> endpoints;  // named by anybody, oldest first
         std::vector<Endpoint> given;      // by the owner
         std::optional<link::DialId> dial;
+        TimePoint dial_ends{};  // a race that fails earlier has heard the answer of everyone in it
+        bool has_way = false;   // packets can leave for one of the endpoints
         std::optional<Error> failure;
     };
 
@@ -88,11 +94,14 @@ private:
     void make_room(FoundBy by);
     bool is_given(const Endpoint& endpoint) const;
     void pursue(const std::optional<DeviceId>& id, Target& target);
-    void try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by);
+    /// False if it is certain that no packet can leave for this endpoint at present.
+    bool try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by);
+    void reconsider();
     void give_up();
     bool can_carry_to(std::span<const Endpoint> endpoints) const;
     const Target* most_telling() const;
     Error explain_no_interface() const;
+    Error explain_nobody() const;
     Error explain_failure() const;
 
     // link::LinkEvents
@@ -109,6 +118,9 @@ private:
     TimePoint now_{};
     TimePoint started_{};
     TimePoint deadline_ = kNever;
+    bool is_complete_ = false;  // nobody will name more
+    TimePoint hopeless_at_ =
+        kNever;  // the verdict, unless an interface changes it; never if somebody may answer
     std::vector<Interface> interfaces_;
     Targets targets_;
     std::optional<DeviceId> impostor_;  // showed a key that is not the pinned one

@@ -148,10 +148,22 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         watches.push_back(discovery.browse(node::listing_request(kGroup), by_list).value());
         node.turn();
     }
+    /// Knows these endpoints and nothing else.
+    void start_without_discovery(std::span<const Endpoint> at) {
+        started = clock.now();
+        node.start(*core);
+        core->start(started);
+        core->on_found({}, at, node::FoundBy::owner, started);
+        core->on_all_found(started);
+        node.turn();
+    }
     void on_connected(const DeviceId&, const link::LinkFacts&) override {
         clock.after({}, [this] { watches.clear(); });
     }
-    void on_connect_failed(const Error& why) override { failure = why; }
+    void on_connect_failed(const Error& why) override {
+        failure = why;
+        failed_after = clock.now() - started;
+    }
     void on_joined(const PeerInfo&) override {
         joined = true;
         joined_at = clock.now();
@@ -175,6 +187,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     std::unique_ptr<node::MemberCore> core;
     std::vector<discovery::Subscription> watches;
     TimePoint started{}, joined_at{};
+    Duration failed_after{};
     bool joined = false;
     std::size_t peers = 0, messages = 0;
     std::optional<Departure> ended;

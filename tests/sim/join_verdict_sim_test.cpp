@@ -1,0 +1,105 @@
+// How soon a member that has no discovery knows that nobody can answer, and when it must not think so.
+#include <gtest/gtest.h>
+
+#include "session_rig.h"
+
+namespace muster {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace sim;
+
+class JoinVerdict : public testing::Test {
+protected:
+    JoinVerdict() { world.clock.run_for(1s); }
+
+    SimMember& member() { return *world.members[0]; }
+    InterfaceIndex eth() { return world.network.interfaces(member().node.host()).back().index; }
+    Endpoint coordinator() {
+        const auto host = world.coordinator->node.host();
+        return {world.network.interfaces(host).back().addresses[0].address, kPort, eth()};
+    }
+    void join(std::span<const Endpoint> at) { member().start_without_discovery(at); }
+    bool fails() {
+        return world.clock.run_until([this] { return member().failure.has_value(); }, 15s);
+    }
+
+    World world{1, 1};
+};
+
+TEST_F(JoinVerdict, WithoutAUsableInterfaceItComesInASecond) {
+    world.network.unplug(member().node.host(), eth());
+    join({{coordinator()}});
+    ASSERT_TRUE(fails());
+    EXPECT_EQ(member().failure->code(), Errc::no_interface) << member().failure->explain();
+    EXPECT_LE(member().failed_after, 1s);
+}
+
+TEST_F(JoinVerdict, AnAddressOnAnInterfaceThatIsNotThereIsToldInASecond) {
+    Endpoint at = coordinator();
+    at.interface = InterfaceIndex{77};
+    join({{at}});
+    ASSERT_TRUE(fails());
+    EXPECT_EQ(member().failure->code(), Errc::unreachable) << member().failure->explain();
+    ASSERT_FALSE(member().failure->evidence().empty());
+    EXPECT_EQ(member().failure->evidence()[0].finding, "there is no such interface");
+    EXPECT_LE(member().failed_after, 1s);
+}
+
+TEST_F(JoinVerdict, AnInterfaceThatComesUpInTimeIsUsed) {
+    world.network.unplug(member().node.host(), eth());
+    join({{coordinator()}});
+    world.clock.run_for(900ms);
+    world.network.plug(member().node.host(), eth());
+    ASSERT_TRUE(world.clock.run_until([this] { return member().joined; }, 1s));
+}
+
+TEST_F(JoinVerdict, NewsOfInterfacesThatDoNotHelpDoNotPutItOff) {
+    world.network.unplug(member().node.host(), eth());
+    join({{coordinator()}});
+    for (int i = 0; i < 3; ++i) {
+        world.clock.run_for(350ms);
+        world.network.take_down(member().node.host(), eth());
+        world.network.bring_up(member().node.host(), eth());
+    }
+    ASSERT_TRUE(fails());
+    EXPECT_LE(member().failed_after, 1s);
+}
+
+TEST_F(JoinVerdict, WithNobodyToAskItComesAtOnce) {
+    join({});
+    ASSERT_TRUE(fails());
+    EXPECT_EQ(member().failure->code(), Errc::no_coordinator) << member().failure->explain();
+    EXPECT_FALSE(member().failure->cure().empty());
+    EXPECT_LE(member().failed_after, 1ms);
+}
+
+TEST_F(JoinVerdict, AnotherDeviceThanTheOneWantedIsToldAtOnce) {
+    const auto host = world.network.add_host("choosy");
+    world.network.attach(host, world.lan);
+    SimMember choosy{world.clock, world.network, host, 9, Profile::balanced, key_of(77).id()};
+    choosy.start_without_discovery({{coordinator()}});
+    ASSERT_TRUE(world.clock.run_until([&] { return choosy.failure.has_value(); }, 15s));
+    EXPECT_EQ(choosy.failure->code(), Errc::untrusted) << choosy.failure->explain();
+    EXPECT_LE(choosy.failed_after, 10ms);
+    choosy.node.kill();
+}
+
+TEST_F(JoinVerdict, WrongAddressesBesideTheRightOneDoNoHarm) {
+    Endpoint nowhere = coordinator();
+    nowhere.interface = InterfaceIndex{77};
+    join({{nowhere, coordinator()}});
+    ASSERT_TRUE(world.clock.run_until([this] { return member().joined; }, 100ms));
+}
+
+TEST_F(JoinVerdict, SilenceIsNoVerdictForTheCoordinatorMayStillCome) {
+    world.network.block(member().node.host(), world.coordinator->node.host());
+    join({{coordinator()}});
+    world.clock.run_for(6s);
+    EXPECT_FALSE(member().failure) << member().failure->explain();
+    world.network.unblock(member().node.host(), world.coordinator->node.host());
+    ASSERT_TRUE(world.clock.run_until([this] { return member().joined; }, 2s));
+}
+
+}  // namespace
+}  // namespace muster
