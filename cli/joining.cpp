@@ -31,6 +31,18 @@ Result<JoinOptions> options_of(const JoinArguments& arguments, const Context& co
     return options;
 }
 
+/// The library does not know which program it is in: the cure in commands and flags of this one.
+Error in_commands(Error why, const JoinArguments& arguments) {
+    const std::string& group = arguments.join.group;
+    if (why.code() == Errc::no_coordinator)
+        return std::move(why).cure("start one with `muster host " + group +
+                                   "`; if multicast is blocked, name its address with --at ADDRESS:PORT");
+    if (why.code() == Errc::untrusted && arguments.only.empty())  // then the key is pinned
+        return std::move(why).cure(
+            "if the coordinator was replaced on purpose, forget the pin with `muster forget " + group + "`");
+    return why;
+}
+
 asio::awaitable<void> until_interrupted(asio::io_context& io) {
     co_await signals_of(io).async_wait(asio::use_awaitable);
 }
@@ -98,7 +110,7 @@ asio::awaitable<Joined> join_group(asio::io_context& io, Network& network, const
         co_return Exit::interrupted;
     }
     auto& member = std::get<0>(outcome);
-    if (!member) co_return failed(context, member.error());
+    if (!member) co_return failed(context, in_commands(member.error(), arguments));
     const PeerPath path = co_await path_of(*member);
     tell(*member, path, arguments, context);
     co_return std::move(*member);

@@ -75,8 +75,9 @@ void CoordinatorNode::advertise() {
     service.host = node::host_label(id());
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
     if (!link::is_believable(port_))
-        log_line(LogLevel::warning, "members take no port below 1024 from mDNS: they need --at with port " +
-                                        std::to_string(port_));
+        log_line(LogLevel::warning,
+                 "members take no port below 1024 from mDNS: they must be given an address with port " +
+                     std::to_string(port_));
     core_->set_name_handler([this](const auto& verdict) { on_name_verdict(verdict); });
     const auto names = node::coordinator_names(options_.group, options_.name, id(), port_);
     if (auto running = mdns_->advertise(names.own, [](const auto&) {})) own_name_ = std::move(*running);

@@ -139,7 +139,7 @@ void MemberCore::pursue(const std::optional<DeviceId>& id, Target& target) {
 bool MemberCore::try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by) {
     if (by == link::NamedBy::anybody && !link::is_neighbour(endpoint, interfaces_)) {
         links_.rule_out(*target.dial, {.remote = endpoint, .local = {}},
-                        "mDNS names it, but it is no neighbour; --at would try it");
+                        "mDNS names it, but it is no neighbour; given as a known address it would be tried");
         return false;
     }
     const link::Candidates candidates = link::gather(endpoint, interfaces_);
@@ -289,9 +289,7 @@ const MemberCore::Target* MemberCore::most_telling() const {
 Error MemberCore::explain_failure() const {
     const std::string group = "group '" + options_.group + "'";
     const std::string cure =
-        options_.pinned ? "if the coordinator was replaced on purpose, forget the pin with `muster forget " +
-                              options_.group + "`"
-                        : "";
+        options_.pinned ? "if the coordinator was replaced on purpose, forget the pin of " + group : "";
     if (const Target* target = most_telling()) {
         Error why = *target->failure;
         if (why.code() == Errc::unreachable && !can_carry_to(target->given) &&
@@ -323,8 +321,7 @@ Error MemberCore::explain_nobody() const {
         const std::string lack = lack_of(interface);
         error.saw({"discover", interface.name, lack.empty() ? "asked by multicast, no answer" : lack});
     }
-    return std::move(error).cure("start one with `muster host " + options_.group +
-                                 "`; if multicast is blocked, name its address with --at ADDRESS:PORT");
+    return std::move(error).cure("start the coordinator; if multicast is blocked, give its address");
 }
 
 }  // namespace muster::node

@@ -101,5 +101,12 @@ TEST_F(JoinVerdict, SilenceIsNoVerdictForTheCoordinatorMayStillCome) {
     ASSERT_TRUE(world.clock.run_until([this] { return member().joined; }, 2s));
 }
 
+TEST_F(JoinVerdict, SpeaksOfNoProgram) {
+    join({});
+    ASSERT_TRUE(fails());
+    for (const char* word : {"`muster", " --"})
+        EXPECT_EQ(member().failure->explain().find(word), std::string::npos) << member().failure->explain();
+}
+
 }  // namespace
 }  // namespace muster
