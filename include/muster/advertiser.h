@@ -105,7 +105,7 @@ private:
 };
 
 namespace detail {
-void start_advertise(boost::asio::any_io_executor executor, AdvertiseOptions options,
+void start_advertise(const boost::asio::any_io_executor& executor, AdvertiseOptions options,
                      Advertiser::StartHandler handler);
 }
 
@@ -116,7 +116,7 @@ template <class Token = boost::asio::use_awaitable_t<>>
 auto advertise(boost::asio::any_io_executor executor, AdvertiseOptions options, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Advertiser>)>(
         [](auto handler, boost::asio::any_io_executor where, AdvertiseOptions what) {
-            detail::start_advertise(std::move(where), std::move(what), std::move(handler));
+            detail::start_advertise(where, std::move(what), std::move(handler));
         },
         token, std::move(executor), std::move(options));
 }

@@ -77,7 +77,7 @@ private:
 };
 
 namespace detail {
-void start_browse(boost::asio::any_io_executor executor, BrowseOptions options,
+void start_browse(const boost::asio::any_io_executor& executor, BrowseOptions options,
                   Browser::StartHandler handler);
 }
 
@@ -88,7 +88,7 @@ template <class Token = boost::asio::use_awaitable_t<>>
 auto browse(boost::asio::any_io_executor executor, BrowseOptions options, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Browser>)>(
         [](auto handler, boost::asio::any_io_executor where, BrowseOptions what) {
-            detail::start_browse(std::move(where), std::move(what), std::move(handler));
+            detail::start_browse(where, std::move(what), std::move(handler));
         },
         token, std::move(executor), std::move(options));
 }

@@ -29,7 +29,7 @@ struct MdnsServiceOptions {
 /// there. A resource; destroy it on its executor, after stop(). Handles may outlive it.
 class MdnsService final : public Discovery {
 public:
-    MdnsService(boost::asio::any_io_executor executor, MdnsServiceOptions options = {});
+    explicit MdnsService(boost::asio::any_io_executor executor, MdnsServiceOptions options = {});
     ~MdnsService() override;
     MdnsService(const MdnsService&) = delete;
     MdnsService& operator=(const MdnsService&) = delete;

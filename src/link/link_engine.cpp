@@ -97,12 +97,11 @@ LinkEngine::~LinkEngine() = default;
 // --- dialing
 // ---------------------------------------------------------------------------------------------------------
 
-DialId LinkEngine::dial(RaceOptions race, std::span<const Path> candidates, TimePoint now) {
+DialId LinkEngine::dial(const RaceOptions& race, std::span<const Path> candidates, TimePoint now) {
     now_ = now;
     const DialId id{next_dial_++};
     Dial& dial =
-        dials_.emplace(id, Dial{.race = Race{std::move(race), random_, budget_, now}, .attempts = {}})
-            .first->second;
+        dials_.emplace(id, Dial{.race = Race{race, random_, budget_, now}, .attempts = {}}).first->second;
     for (const Path& path : candidates) dial.race.add(path, now);
     return id;
 }
@@ -148,6 +147,7 @@ void LinkEngine::cancel(DialId id) {
 // one than what has been silent since.
 void LinkEngine::advance_dials() {
     std::vector<DialId> ids;
+    ids.reserve(dials_.size());
     for (const auto& [id, dial] : dials_) ids.push_back(id);
     for (const DialId id : ids | std::views::reverse)
         if (const auto found = dials_.find(id); found != dials_.end()) advance_dial(id, found->second);
@@ -305,12 +305,12 @@ void LinkEngine::established(QuicLink& link) {
     const Path* path = find_path(link.path());
     MUSTER_CHECK(path != nullptr);  // links pin their path
     LinkFacts facts{.path = *path, .handshake_took = now_ - link.started(), .candidates = {}};
-    if (link.dial()) {
-        const auto found = dials_.find(*link.dial());
+    if (const auto dial = link.dial()) {
+        const auto found = dials_.find(*dial);
         if (found == dials_.end()) return drop(link);
         facts.candidates = found->second.race.evidence(now_);
         found->second.attempts.erase(link.serial());
-        cancel(*link.dial());  // the losers of the race
+        cancel(*dial);  // the losers of the race
     }
     link.derive_keys();
     by_tag_[link.tag()] = &link;
@@ -320,7 +320,8 @@ void LinkEngine::established(QuicLink& link) {
 
 void LinkEngine::closed(QuicLink& link, const quic::CloseInfo& info) {
     if (link.is_up()) return end(link, end_of(info));
-    const auto dial = link.dial() ? dials_.find(*link.dial()) : dials_.end();
+    const auto asked = link.dial();
+    const auto dial = asked ? dials_.find(*asked) : dials_.end();
     if (dial != dials_.end()) {
         const auto attempt = dial->second.attempts.find(link.serial());
         if (attempt != dial->second.attempts.end()) {
@@ -356,7 +357,7 @@ void LinkEngine::drop(QuicLink& link) {
     const auto found = links_.find(link.serial());
     if (found == links_.end()) return;
     link.silence();
-    if (link.scheduled()) wakeups_.erase({*link.scheduled(), link.serial()});
+    if (const auto scheduled = link.scheduled()) wakeups_.erase({*scheduled, link.serial()});
     if (const auto tag = by_tag_.find(link.tag()); tag != by_tag_.end() && tag->second == &link)
         by_tag_.erase(tag);
     unpin(link.path());

@@ -88,7 +88,7 @@ public:
     ~LinkEngine() override;
 
     /// Starts looking for `race.expected` (or whoever answers for the group) over `candidates`.
-    DialId dial(RaceOptions race, std::span<const Path> candidates, TimePoint now);
+    DialId dial(const RaceOptions& race, std::span<const Path> candidates, TimePoint now);
     /// More addresses became known. Ignored when the dial is over.
     void add_candidates(DialId dial, std::span<const Path> candidates, TimePoint now,
                         NamedBy by = NamedBy::owner);

@@ -33,7 +33,10 @@ public:
     void derive_keys();
 
     TimePoint next_wakeup() const { return liveness_ ? liveness_->next_wakeup() : kNever; }
-    Liveness::Verdict on_timer(TimePoint now) { return liveness_->on_timer(now); }
+    /// Before the link is up there is nothing to prove, and QUIC's own deadline holds.
+    Liveness::Verdict on_timer(TimePoint now) {
+        return liveness_ ? liveness_->on_timer(now) : Liveness::Verdict::alive;
+    }
     /// Where the engine has put this link into its order of wake-ups.
     std::optional<TimePoint> scheduled() const { return scheduled_; }
     void set_scheduled(TimePoint when) { scheduled_ = when; }

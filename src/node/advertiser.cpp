@@ -117,9 +117,9 @@ private:
     bool stopped_ = false;
 };
 
-void start_advertise(asio::any_io_executor executor, AdvertiseOptions options,
+void start_advertise(const asio::any_io_executor& executor, AdvertiseOptions options,
                      Advertiser::StartHandler handler) {
-    asio::any_io_executor strand = asio::make_strand(std::move(executor));
+    asio::any_io_executor strand = asio::make_strand(executor);
     auto node = std::make_shared<AdvertiserNode>(strand, std::move(options));
     asio::dispatch(strand, [node, handler = std::move(handler)]() mutable {
         auto started = node->start();

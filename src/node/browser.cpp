@@ -79,8 +79,9 @@ private:
     bool stopped_ = false;
 };
 
-void start_browse(asio::any_io_executor executor, BrowseOptions options, Browser::StartHandler handler) {
-    asio::any_io_executor strand = asio::make_strand(std::move(executor));
+void start_browse(const asio::any_io_executor& executor, BrowseOptions options,
+                  Browser::StartHandler handler) {
+    asio::any_io_executor strand = asio::make_strand(executor);
     auto node = std::make_shared<BrowserNode>(strand, std::move(options));
     asio::dispatch(strand, [node, handler = std::move(handler)]() mutable {
         auto started = node->start();

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -92,7 +91,7 @@ public:
     SingleWaiter(boost::asio::any_io_executor strand, std::string what)
         : strand_(std::move(strand)), what_(std::move(what)) {}
 
-    bool is_waiting() const { return handler_.has_value(); }
+    bool is_waiting() const { return static_cast<bool>(handler_); }
 
     /// Keeps `handler` until deliver() or cancel(). False if an earlier one waits still: it goes on, and
     /// `handler` is told bad_input.
@@ -102,7 +101,7 @@ public:
             return false;
         }
         id_ = id;
-        handler_.emplace(std::move(handler));
+        handler_.swap(handler);
         return true;
     }
 
@@ -123,17 +122,17 @@ public:
 
 private:
     Handler take() {
-        Handler handler{std::move(*handler_)};
-        handler_.reset();
+        Handler handler;
+        handler.swap(handler_);
         return handler;
     }
 
     boost::asio::any_io_executor strand_;
     std::string what_;
     WaitId id_{};
-    // Filled by emplace, never assigned: the move assignment of Boost 1.81's any_completion_handler calls
-    // itself for ever.
-    std::optional<Handler> handler_;
+    // Swapped, never assigned: the move assignment of Boost 1.81's any_completion_handler calls itself for
+    // ever.
+    Handler handler_;  // null: nobody waits
 };
 
 }  // namespace muster::node

@@ -101,7 +101,7 @@ bool CoordinatorCore::tell_verdict() {
 // ---------------------------------------------------------------------------------------------------------------
 
 bool CoordinatorCore::on_admit(const DeviceId& peer, std::optional<link::DialId> dial) {
-    if (dial) return !dispute_.claim().id || peer == *dispute_.claim().id;
+    if (dial) return dispute_.claim().id.value_or(peer) == peer;
     return true;  // refusing needs a reason, and only the session can tell it to the other side
 }
 

@@ -2,12 +2,19 @@
 
 #include <span>
 
+#include "base/random.h"
 #include "link/path.h"
 
 #include "muster/interface.h"
 #include "muster/time.h"
 
 namespace muster::node {
+
+/// What a core takes from the world it runs in; must outlive it.
+struct Surroundings {
+    Randomness& random;
+    link::Medium& medium;
+};
 
 /// All engines of one node behind one face: what a driver on real sockets, or a simulated host, has to feed
 /// and turn.

@@ -124,7 +124,11 @@ std::optional<Event> EventQueue::try_pop() {
         case 2: return news_.pop();
         case 3: return openings_.pop();
         case 4: return take_first(undelivered_);
+        default: return pop_rest();
     }
+}
+
+Event EventQueue::pop_rest() {
     Event event = take_first(rest_);
     if (std::holds_alternative<JoinRequest>(event)) --requests_;
     if (std::holds_alternative<GroupContested>(event)) is_contested_ = false;

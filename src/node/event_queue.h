@@ -67,6 +67,7 @@ private:
     bool queue_rest(Event event);
     void queue_message(Message message);
     Message pop_message();
+    Event pop_rest();
     void count(Counter& counter, std::size_t dropped);
     void serve();
 

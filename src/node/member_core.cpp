@@ -35,22 +35,24 @@ std::string lack_of(const Interface& interface) {
 }  // namespace
 
 Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options, link::LinkOptions link,
-                                                       session::MemberOptions session, Randomness& random,
-                                                       link::Medium& medium, MemberCoreListener& listener) {
+                                                       session::MemberOptions session,
+                                                       const Surroundings& around,
+                                                       MemberCoreListener& listener) {
     const DeviceId self = link.key.id();
     link.accepts = false;
     link.group = link::group_tag(options.group);
-    std::unique_ptr<MemberCore> core{
-        new MemberCore(std::move(options), std::move(link), random, medium, listener)};
+    std::unique_ptr<MemberCore> core{new MemberCore(std::move(options), std::move(link), around, listener)};
     auto engine = session::MemberEngine::create(std::move(session), self, listener);
     if (!engine) return engine.error();
     core->session_ = std::move(*engine);
     return core;
 }
 
-MemberCore::MemberCore(MemberCoreOptions options, link::LinkOptions link, Randomness& random,
-                       link::Medium& medium, MemberCoreListener& listener)
-    : options_(std::move(options)), listener_(listener), links_(std::move(link), random, medium, *this) {}
+MemberCore::MemberCore(MemberCoreOptions options, link::LinkOptions link, const Surroundings& around,
+                       MemberCoreListener& listener)
+    : options_(std::move(options)),
+      listener_(listener),
+      links_(std::move(link), around.random, around.medium, *this) {}
 
 void MemberCore::start(TimePoint now) {
     now_ = started_ = now;
@@ -107,7 +109,7 @@ void MemberCore::make_room(FoundBy by) {
         return std::tuple{target.by != by, answers, target.since};
     };
     const auto least = std::ranges::min_element(targets_, {}, worth);
-    if (least->second.dial) links_.cancel(*least->second.dial);
+    if (const auto dial = least->second.dial) links_.cancel(*dial);
     targets_.erase(least);
 }
 
@@ -127,24 +129,25 @@ void MemberCore::pursue(const std::optional<DeviceId>& id, Target& target) {
         target.dial_ends = now_ + race.patience;
         target.dial = links_.dial(race, {}, now_);
     }
+    const link::DialId dial = *target.dial;
     target.has_way = false;
     for (const Endpoint& endpoint : target.given)
-        target.has_way |= try_endpoint(target, endpoint, link::NamedBy::owner);
+        target.has_way |= try_endpoint(dial, endpoint, link::NamedBy::owner);
     for (const Endpoint& endpoint : target.endpoints)
-        target.has_way |= try_endpoint(target, endpoint, link::NamedBy::anybody);
+        target.has_way |= try_endpoint(dial, endpoint, link::NamedBy::anybody);
     // Without a way an interface may still come, and then there are more candidates.
-    if (is_complete_ && target.has_way) links_.no_more_candidates(*target.dial);
+    if (is_complete_ && target.has_way) links_.no_more_candidates(dial);
 }
 
-bool MemberCore::try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by) {
+bool MemberCore::try_endpoint(link::DialId dial, const Endpoint& endpoint, link::NamedBy by) {
     if (by == link::NamedBy::anybody && !link::is_neighbour(endpoint, interfaces_)) {
-        links_.rule_out(*target.dial, {.remote = endpoint, .local = {}},
+        links_.rule_out(dial, {.remote = endpoint, .local = {}},
                         "mDNS names it, but it is no neighbour; given as a known address it would be tried");
         return false;
     }
     const link::Candidates candidates = link::gather(endpoint, interfaces_);
-    links_.add_candidates(*target.dial, candidates.paths, now_, by);
-    for (const auto& [path, why] : candidates.ruled_out) links_.rule_out(*target.dial, path, why);
+    links_.add_candidates(dial, candidates.paths, now_, by);
+    for (const auto& [path, why] : candidates.ruled_out) links_.rule_out(dial, path, why);
     return !candidates.paths.empty() && can_carry_to({&endpoint, 1});
 }
 
@@ -206,7 +209,7 @@ link::LinkHandler& MemberCore::on_link_up(link::LinkPort& link, const link::Link
     state_ = State::connected;
     port_ = &link;
     for (auto& [id, target] : targets_)
-        if (target.dial) links_.cancel(*std::exchange(target.dial, std::nullopt));
+        if (const auto dial = std::exchange(target.dial, std::nullopt)) links_.cancel(*dial);
     link::LinkHandler& handler = session_->on_link_up(link, now_);
     listener_.on_connected(link.peer(), facts);
     return handler;
@@ -238,9 +241,10 @@ void MemberCore::on_stranger(link::DialId, const DeviceId& responder, const Endp
 void MemberCore::give_up() {
     state_ = State::over;
     for (auto& [id, target] : targets_) {
-        if (!target.dial) continue;
-        if (auto why = links_.explain(*target.dial)) target.failure = std::move(why);
-        links_.cancel(*std::exchange(target.dial, std::nullopt));
+        const auto dial = std::exchange(target.dial, std::nullopt);
+        if (!dial) continue;
+        if (auto why = links_.explain(*dial)) target.failure = std::move(why);
+        links_.cancel(*dial);
     }
     listener_.on_connect_failed(explain_failure());
 }
@@ -290,7 +294,7 @@ Error MemberCore::explain_failure() const {
     const std::string group = "group '" + options_.group + "'";
     const std::string cure =
         options_.pinned ? "if the coordinator was replaced on purpose, forget the pin of " + group : "";
-    if (const Target* target = most_telling()) {
+    if (const Target* target = most_telling(); target && target->failure) {
         Error why = *target->failure;
         if (why.code() == Errc::unreachable && !can_carry_to(target->given) &&
             !can_carry_to(target->endpoints))
@@ -299,7 +303,7 @@ Error MemberCore::explain_failure() const {
             why.during("the key of " + group + " is pinned").cure(cure);
         return why;
     }
-    if (impostor_)
+    if (impostor_ && options_.expected)
         return Error{Errc::untrusted, "the coordinator of " + group + " shows the key " +
                                           impostor_->short_string() + "..., but this device has pinned " +
                                           options_.expected->short_string() + "..."}

@@ -43,10 +43,11 @@ enum class FoundBy : std::uint8_t {
 /// one strand.
 class MemberCore final : public Core, private link::LinkEvents {
 public:
-    /// All references must outlive the core. Errors: those of session::MemberEngine::create.
+    /// The listener and what is around must outlive the core. Errors: those of session::MemberEngine::create.
     static Result<std::unique_ptr<MemberCore>> create(MemberCoreOptions options, link::LinkOptions link,
-                                                      session::MemberOptions session, Randomness& random,
-                                                      link::Medium& medium, MemberCoreListener& listener);
+                                                      session::MemberOptions session,
+                                                      const Surroundings& around,
+                                                      MemberCoreListener& listener);
 
     /// The patience begins.
     void start(TimePoint now);
@@ -86,7 +87,7 @@ private:
         std::optional<Error> failure;
     };
 
-    MemberCore(MemberCoreOptions options, link::LinkOptions link, Randomness& random, link::Medium& medium,
+    MemberCore(MemberCoreOptions options, link::LinkOptions link, const Surroundings& around,
                MemberCoreListener& listener);
     using Targets = std::map<std::optional<DeviceId>, Target>;
 
@@ -95,7 +96,7 @@ private:
     bool is_given(const Endpoint& endpoint) const;
     void pursue(const std::optional<DeviceId>& id, Target& target);
     /// False if it is certain that no packet can leave for this endpoint at present.
-    bool try_endpoint(const Target& target, const Endpoint& endpoint, link::NamedBy by);
+    bool try_endpoint(link::DialId dial, const Endpoint& endpoint, link::NamedBy by);
     void reconsider();
     void give_up();
     bool can_carry_to(std::span<const Endpoint> endpoints) const;

@@ -71,8 +71,8 @@ Result<void> MemberNode::make_core() {
     session.info = options_.info;
     session.context = options_.context;
     session.limits = options_.limits;
-    auto made = node::MemberCore::create(std::move(core), std::move(links), std::move(session), random_,
-                                         runner_->medium(), *this);
+    auto made = node::MemberCore::create(std::move(core), std::move(links), std::move(session),
+                                         {random_, runner_->medium()}, *this);
     if (!made) return made.error();
     core_ = std::move(*made);
     return {};

@@ -131,8 +131,7 @@ void StreamBoard::add_file(StreamHandle stream, const DeviceId& from) {
             self->events_.push_opening(FileOffered{IncomingFile{std::move(offered)}}, stream);
     };
     auto node = TransferNode::receive(
-        {.strand = wiring_.strand, .storage = storage_, .poke = poker(), .on_offer = on_offer},
-        std::move(receiver));
+        {.strand = wiring_.strand, .storage = storage_, .poke = poker(), .on_offer = on_offer}, receiver);
     sinks_.emplace(stream, node);
     node->attach(*files, wiring_.port(), stream);
 }

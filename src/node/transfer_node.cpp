@@ -195,7 +195,10 @@ private:
         }
         // The peer is told first: the application may end the session when it knows.
         const bool peer_is_told = !port_ || (unwritten_.empty() && !engine_.want_write());
-        if (outcome_ && peer_is_told) tell_result(std::move(*std::exchange(outcome_, std::nullopt)));
+        if (!outcome_ || !peer_is_told) return;
+        auto outcome = std::move(*outcome_);
+        outcome_.reset();
+        tell_result(std::move(outcome));
     }
 
     void end() {
@@ -249,9 +252,10 @@ std::shared_ptr<TransferNode> TransferNode::send(Wiring wiring, files::FileSende
     return node;
 }
 
-std::shared_ptr<TransferNode> TransferNode::receive(Wiring wiring, files::FileReceiver::Options options) {
+std::shared_ptr<TransferNode> TransferNode::receive(Wiring wiring,
+                                                    const files::FileReceiver::Options& options) {
     files::SinkWorker worker{*wiring.storage};
-    return std::make_shared<ReceiveDriver>(std::move(wiring), std::move(options), std::move(worker));
+    return std::make_shared<ReceiveDriver>(std::move(wiring), options, std::move(worker));
 }
 
 }  // namespace muster::detail

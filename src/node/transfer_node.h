@@ -33,7 +33,7 @@ public:
 
     static std::shared_ptr<TransferNode> send(Wiring wiring, files::FileSender::Options options,
                                               FileOffer about);
-    static std::shared_ptr<TransferNode> receive(Wiring wiring, files::FileReceiver::Options options);
+    static std::shared_ptr<TransferNode> receive(Wiring wiring, const files::FileReceiver::Options& options);
 
     const boost::asio::any_io_executor& strand() const { return wiring_.strand; }
     FileProgress progress() const;

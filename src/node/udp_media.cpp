@@ -22,8 +22,8 @@ constexpr Duration kSendAgain = std::chrono::milliseconds{1};
 }  // namespace
 
 struct UdpMedia::Socket {
-    Socket(asio::any_io_executor executor, std::unique_ptr<os::UdpSocket> udp_socket)
-        : udp(std::move(udp_socket)), waiter(executor, udp->native_handle()), pause(std::move(executor)) {}
+    Socket(const asio::any_io_executor& executor, std::unique_ptr<os::UdpSocket> udp_socket)
+        : udp(std::move(udp_socket)), waiter(executor, udp->native_handle()), pause(executor) {}
     ~Socket() { waiter.release(); }  // the descriptor belongs to `udp`
 
     std::unique_ptr<os::UdpSocket> udp;

@@ -130,7 +130,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         links.profile = profile;
         session::MemberOptions session;
         session.name = "member " + std::to_string(number);
-        core = node::MemberCore::create(options, links, session, network.random(host), node, *this).value();
+        core = node::MemberCore::create(options, links, session, {network.random(host), node}, *this).value();
     }
     void start() {
         started = clock.now();
