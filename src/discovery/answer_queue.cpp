@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/fnv.h"
+
 namespace muster::discovery {
 namespace {
 
@@ -61,10 +63,10 @@ bool AnswerQueue::sent_within(const names::Record& record, Duration window, Time
 }
 
 std::uint64_t AnswerQueue::key_of(const names::Record& record) {
-    std::uint64_t key = record.name.hash() * 31 + static_cast<std::uint64_t>(record.type);
+    Fnv1a key{record.name.hash() * 31 + static_cast<std::uint64_t>(record.type)};
     for (const auto octet : names::uncompressed_data(record.data))
-        key = (key ^ std::to_integer<std::uint64_t>(octet)) * 1099511628211ULL;
-    return key;
+        key.add(std::to_integer<std::uint8_t>(octet));
+    return key.value();
 }
 
 }  // namespace muster::discovery

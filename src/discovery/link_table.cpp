@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/interfaces.h"
+
 namespace muster::discovery {
 namespace {
 
@@ -9,17 +11,6 @@ constexpr std::size_t kHeaders = 48;       // IPv6 and UDP
 constexpr std::uint32_t kEthernet = 1500;  // larger frames may not reach everybody on the link
 constexpr std::uint32_t kSmallestMtu = 576;
 constexpr std::size_t kMaxAddresses = 32;  // of one interface; more would not fit a packet together
-
-bool within(const InterfaceAddress& ours, const IpAddress& other) {
-    if (ours.address.is_v6() != other.is_v6()) return false;
-    const auto& a = ours.address.v6();
-    const auto& b = other.v6();
-    const std::size_t whole = ours.prefix_length / 8;
-    const unsigned rest = ours.prefix_length % 8;
-    if (whole > a.size() || !std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(whole), b.begin()))
-        return false;
-    return rest == 0 || whole >= a.size() || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
-}
 
 LocalLink local_link(const Interface& interface, const LinkPolicy& policy) {
     LocalLink link;
@@ -101,7 +92,7 @@ bool LinkTable::on_link(InterfaceIndex index, const IpAddress& address) const {
     if (address.is_link_local()) return true;
     const auto* link = find(index);
     return link != nullptr &&
-           std::ranges::any_of(link->addresses, [&](const auto& ours) { return within(ours, address); });
+           std::ranges::any_of(link->addresses, [&](const auto& ours) { return in_subnet(ours, address); });
 }
 
 bool LinkTable::named_in(const std::vector<std::string>& names, const std::string& name) const {

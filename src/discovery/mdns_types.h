@@ -6,15 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "os/datagram.h"
+
 #include "muster/bytes.h"
 #include "muster/endpoint.h"
 #include "muster/time.h"
 
 namespace muster::discovery {
 
-enum class Family : std::uint8_t { v4, v6 };
-
-inline Family family_of(const IpAddress& address) { return address.is_v6() ? Family::v6 : Family::v4; }
+using Family = os::IpFamily;
+using os::family_of;
 
 /// One multicast domain of ours: an interface and an address family. Timers, rate limits and suppression are
 /// kept per link; the cache is kept per interface.

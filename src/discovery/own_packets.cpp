@@ -2,15 +2,16 @@
 
 #include <algorithm>
 
+#include "base/fnv.h"
+
 namespace muster::discovery {
 namespace {
 
-// FNV-1a: nobody gains by a collision, since only packets from this host's own addresses are compared.
+// Nobody gains by a collision, since only packets from this host's own addresses are compared.
 std::uint64_t digest_of(ByteView packet) {
-    std::uint64_t value = 14695981039346656037ULL;
-    for (const auto octet : packet)
-        value = (value ^ std::to_integer<std::uint64_t>(octet)) * 1099511628211ULL;
-    return value;
+    Fnv1a digest;
+    for (const auto octet : packet) digest.add(std::to_integer<std::uint8_t>(octet));
+    return digest.value();
 }
 
 }  // namespace

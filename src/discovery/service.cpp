@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/reader.h"
 #include "base/text.h"
 #include "base/writer.h"
@@ -13,13 +14,11 @@ constexpr std::size_t kMaxServiceName = 15;  // RFC 6335 section 5.1
 constexpr std::size_t kMaxPair = 255;        // one length octet
 constexpr std::size_t kMaxEntries = 1024;    // of a record that somebody sent: repeated keys are looked for
 
-char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 bool same_key(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, [](char x, char y) { return fold(x) == fold(y); });
+    return std::ranges::equal(a, b, [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
 }
 
-bool is_letter(char c) { return fold(c) >= 'a' && fold(c) <= 'z'; }
+bool is_letter(char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view without_domain(std::string_view text) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/interfaces.h"
+
 namespace muster::link {
 namespace {
 
@@ -37,16 +39,6 @@ void consider(const Interface& interface, Endpoint remote, Candidates& found) {
 
 }  // namespace
 
-bool in_subnet(const InterfaceAddress& own, const IpAddress& address) {
-    if (own.address.is_v6() != address.is_v6()) return false;
-    const std::size_t bits = std::min<std::size_t>(own.prefix_length, address.is_v6() ? 128 : 32);
-    const auto& a = own.address.v6();
-    const auto& b = address.v6();
-    if (!std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bits / 8), b.begin())) return false;
-    const unsigned rest = bits % 8;
-    return rest == 0 || (a[bits / 8] >> (8 - rest)) == (b[bits / 8] >> (8 - rest));
-}
-
 bool is_believable(std::uint16_t port) { return port > kLastSystemPort && port != kMdnsPort; }
 
 bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces) {
@@ -63,8 +55,7 @@ bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces) 
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces) {
     Candidates found;
     if (remote.interface != InterfaceIndex::none) {
-        const auto interface = std::ranges::find(interfaces, remote.interface, &Interface::index);
-        if (interface != interfaces.end())
+        if (const Interface* interface = find_interface(interfaces, remote.interface))
             consider(*interface, remote, found);
         else
             found.ruled_out.emplace_back(Path{.remote = remote, .local = {}}, "there is no such interface");

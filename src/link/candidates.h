@@ -32,7 +32,4 @@ bool is_believable(std::uint16_t port);
 /// none). So nobody can make us send to the rest of the world.
 bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces);
 
-/// True if `address` is in the subnet of `own`.
-bool in_subnet(const InterfaceAddress& own, const IpAddress& address);
-
 }  // namespace muster::link

@@ -90,13 +90,5 @@ TEST(Candidates, ANeighbourIsOnTheLinkItWasHeardOnAndHasAnOrdinaryPort) {
         EXPECT_FALSE(is("192.0.2.200", 1, static_cast<std::uint16_t>(port))) << port;
 }
 
-TEST(Candidates, SubnetsAreComparedBitByBit) {
-    EXPECT_TRUE(in_subnet({address("10.0.0.129"), 25}, address("10.0.0.200")));
-    EXPECT_FALSE(in_subnet({address("10.0.0.129"), 25}, address("10.0.0.100")));
-    EXPECT_TRUE(in_subnet({address("10.0.0.1"), 0}, address("1.2.3.4")));
-    EXPECT_FALSE(in_subnet({address("10.0.0.1"), 8}, address("::1")));
-    EXPECT_TRUE(in_subnet({address("::1"), 128}, address("::1")));
-}
-
 }  // namespace
 }  // namespace muster::link

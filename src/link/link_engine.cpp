@@ -4,6 +4,8 @@
 #include <ranges>
 
 #include "base/check.h"
+#include "base/duration_text.h"
+#include "base/interfaces.h"
 #include "base/writer.h"
 #include "link/quic_link.h"
 
@@ -29,11 +31,6 @@ quic::Config quic_config(const LinkOptions& options) {
     config.stranger_streams = kStrangerStreams;
     config.max_strangers_per_source = kMaxStrangersPerSource;
     return config;
-}
-
-const Interface* find_interface(std::span<const Interface> interfaces, InterfaceIndex index) {
-    const auto found = std::ranges::find(interfaces, index, &Interface::index);
-    return found == interfaces.end() ? nullptr : &*found;
 }
 
 bool owns(const Interface& interface, const IpAddress& address) {
@@ -77,10 +74,6 @@ LinkEnd end_of(const quic::CloseInfo& info) {
 bool is_refusal_for_now(const quic::CloseInfo& info) {
     return info.kind == quic::CloseInfo::Kind::peer_transport &&
            (info.code == quic::kConnectionRefused || info.code == quic::kInvalidToken);
-}
-
-std::string milliseconds(Duration value) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()) + " ms";
 }
 
 }  // namespace
@@ -255,7 +248,7 @@ void LinkEngine::run_liveness() {
         const auto verdict = link.on_timer(now_);
         const Path* path = find_path(link.path());
         if (verdict == Liveness::Verdict::lost) {
-            const std::string silence = "nothing heard for " + milliseconds(now_ - link.last_heard());
+            const std::string silence = "nothing heard for " + in_milliseconds(now_ - link.last_heard());
             // The other way may still work: then the peer learns why.
             link.connection().close(kLostCode, silence);
             end(link, Error{Errc::lost, silence}.saw(

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/duration_text.h"
+
 namespace muster::link {
 
 using namespace std::chrono_literals;
@@ -25,10 +27,6 @@ constexpr Duration kHandshakeStagger = 60ms;
 // Pauses between probes of one candidate: quick at first, because the first packet after link-up is often
 // lost to address resolution; then slow, because by then the path is dead more likely than unlucky.
 constexpr Duration kProbePauses[] = {20ms, 40ms, 80ms, 160ms, 320ms, 640ms, 1000ms};
-
-std::string milliseconds(Duration value) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()) + " ms";
-}
 
 }  // namespace
 
@@ -174,12 +172,12 @@ std::string Race::describe(const Candidate& candidate, TimePoint now) const {
     switch (candidate.state) {
         case State::probing:
             return "no answer to " + std::to_string(candidate.probes) + " probes in " +
-                   milliseconds(now - candidate.first_probe);
+                   in_milliseconds(now - candidate.first_probe);
         case State::answered:
-            return "answered in " + milliseconds(candidate.rtt) +
+            return "answered in " + in_milliseconds(candidate.rtt) +
                    (candidate.refusals == 0 ? "" : ", then: " + candidate.finding);
         case State::shaking_hands:
-            return "answered in " + milliseconds(candidate.rtt) + ", handshake not finished";
+            return "answered in " + in_milliseconds(candidate.rtt) + ", handshake not finished";
         case State::failed: return candidate.finding;
     }
     return candidate.finding;

@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/ascii.h"
+#include "base/fnv.h"
+
 namespace muster::names {
 namespace {
 
-// ASCII only: other scripts have no case in DNS (RFC 4343). Length octets are at most 63 and so never
-// letters.
-unsigned char fold(char c) {
-    const auto octet = static_cast<unsigned char>(c);
-    return octet >= 'A' && octet <= 'Z' ? static_cast<unsigned char>(octet + 32) : octet;
-}
+// Length octets are at most 63 and so never letters.
+unsigned char fold(char c) { return static_cast<unsigned char>(ascii_lower(c)); }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -146,9 +145,9 @@ std::strong_ordering operator<=>(const DnsName& a, const DnsName& b) {
 }
 
 std::size_t DnsName::hash() const noexcept {
-    std::uint64_t value = 14695981039346656037ULL;  // FNV-1a, 64 bit
-    for (const char c : wire_) value = (value ^ fold(c)) * 1099511628211ULL;
-    return static_cast<std::size_t>(value);
+    Fnv1a hash;
+    for (const char c : wire_) hash.add(fold(c));
+    return static_cast<std::size_t>(hash.value());
 }
 
 }  // namespace muster::names

@@ -53,11 +53,6 @@ std::vector<Interface> eligible_interfaces(const std::vector<Interface>& interfa
     return eligible.empty() ? loopbacks : eligible;
 }
 
-const Interface* find_interface(const std::vector<Interface>& interfaces, InterfaceIndex index) {
-    const auto found = std::ranges::find(interfaces, index, &Interface::index);
-    return found == interfaces.end() ? nullptr : &*found;
-}
-
 InterfaceDebouncer::InterfaceDebouncer(const DebounceOptions& options, std::vector<Interface> interfaces,
                                        TimePoint now)
     : options_(options),

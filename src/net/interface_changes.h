@@ -39,9 +39,6 @@ bool is_usable(const Interface& interface);
 /// The interfaces Muster works on: all usable ones but loopback; loopback only if there is no other.
 std::vector<Interface> eligible_interfaces(const std::vector<Interface>& interfaces);
 
-/// The interface with this index, or null. Valid as long as the list is.
-const Interface* find_interface(const std::vector<Interface>& interfaces, InterfaceIndex index);
-
 struct DebounceOptions {
     /// A change is delivered when nothing has changed for so long. Plugging in a cable makes some 20 kernel
     /// messages within a few milliseconds: half of this would deliver them in several pieces.

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/interfaces.h"
 #include "net/interface_monitor.h"
 #include "os/lab_namespace.h"
 

@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/interfaces.h"
 #include "base/log.h"
 #include "node/completion.h"
 
@@ -167,7 +168,7 @@ PeerPath SessionNode::describe(const link::LinkEngine& links, const link::LinkPo
 }
 
 std::string SessionNode::interface_name(InterfaceIndex index) const {
-    const Interface* found = net::find_interface(runner_->interfaces(), index);
+    const Interface* found = find_interface(runner_->interfaces(), index);
     return found ? found->name : std::string{};
 }
 
