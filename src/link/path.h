@@ -10,10 +10,10 @@
 namespace muster::link {
 
 /// What carries the datagrams of a path.
-enum class MediumKind : std::uint8_t { udp, simulated, bluetooth, relay };
+enum class MediumKind : std::uint8_t { udp, simulated };
 
 /// One way to a peer: the medium, the local interface (inside `remote`), the local address and the remote
-/// address. Media without IP addresses put their own into fd4d::/16, which is never sent on a wire.
+/// address.
 struct Path {
     MediumKind medium = MediumKind::udp;
     Endpoint remote;

@@ -35,8 +35,6 @@ std::string Path::to_string() const {
     switch (medium) {
         case MediumKind::udp: return "udp " + remote.to_string();
         case MediumKind::simulated: return "simulated " + remote.to_string();
-        case MediumKind::bluetooth: return "bluetooth " + remote.to_string();
-        case MediumKind::relay: return "relay " + remote.to_string();
     }
     return remote.to_string();
 }

@@ -25,7 +25,6 @@ public:
     void on_late_packet(PathId path, Tombstone& tombstone, TimePoint now);
 
     void flush(Wire& wire);
-    bool has_answers() const { return !answers_.empty(); }
 
 private:
     struct Answer {
