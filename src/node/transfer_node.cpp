@@ -131,7 +131,9 @@ private:
         ask_storage(now);  // after write(): what leaves makes room for what is read next
         // What came before the end counts first: it may say why the end came.
         if (reset_ && (held_.empty() || !at_storage_)) {
-            engine_.on_stream_reset(std::move(*std::exchange(reset_, std::nullopt)), now);
+            Error why = std::move(*reset_);
+            reset_.reset();
+            engine_.on_stream_reset(std::move(why), now);
             ask_storage(now);
         }
         tell();
