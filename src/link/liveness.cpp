@@ -60,7 +60,10 @@ Liveness::Verdict Liveness::on_timer(TimePoint now) {
     }
     if (unanswered_ >= pace.probes) return Verdict::lost;
     ++unanswered_;
-    next_ = now + pace.retry;
+    // From when it was due, or the delays of ten timers would add up beyond the bound; but never so soon that the peer
+    // has less than half of the pause to answer in, and not after a stall of our own.
+    const bool stalled = now - next_ >= pace.retry;
+    next_ = stalled ? now + pace.retry : std::max(next_ + pace.retry, now + pace.retry / 2);
     return Verdict::send_probe;
 }
 

@@ -30,6 +30,17 @@ TEST(Liveness, CallsASilentPeerLostWithinTheStatedBound) {
     }
 }
 
+TEST(Liveness, LateTimersDoNotAddUp) {
+    const TimePoint heard{1s};
+    for (const bool is_dialer : {true, false}) {
+        Liveness liveness{Profile::balanced, is_dialer, heard};
+        TimePoint now;
+        do now = liveness.next_wakeup() + 15ms;
+        while (liveness.on_timer(now) != Verdict::lost);
+        EXPECT_LE(now - heard, liveness_bound(Profile::balanced));
+    }
+}
+
 TEST(Liveness, NeverLosesAPeerThatAnswers) {
     TimePoint now{1s};
     Liveness liveness{Profile::realtime, true, now};

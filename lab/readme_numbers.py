@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""Writes the numbers of the README from the board's results, or checks that they are the same.
+
+    lab/readme_numbers.py --write | --check
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, README = ROOT / "docs/board/results.json", ROOT / "README.md"
+BEGIN, END = "<!-- numbers of the board: begin -->", "<!-- numbers of the board: end -->"
+
+
+class Results:
+    def __init__(self, documents):
+        self.documents = documents
+
+    def row(self, name, who, what):
+        for row in self.documents.get(name, {}).get("rows", []):
+            if (row.get("who", row.get("peer")), row.get("what", row.get("metric"))) == (who, what):
+                return row
+        return {}
+
+    def times(self, name, who, what, *percentiles):
+        row = self.row(name, who, what)
+        if not row.get("n"):
+            return "never" if row else "-"
+        return ", ".join(f"{p} {row[p]:,.3g}" if row[p] < 1000 else f"{p} {row[p]:,.0f}" for p in percentiles) + " ms"
+
+    def value(self, who, metric, unit, scale=1.0):
+        row = self.row("bench", who, metric)
+        return f"{row['value'] / scale:,.3g} {unit}" if "value" in row else "-"
+
+
+def joins(results):
+    rows = results.documents.get("join_matrix", {}).get("rows", [])
+    def tally(who):
+        mine = [row for row in rows if row["who"] == who]
+        return f"{sum(row['joined'] for row in mine)} of {sum(row['of'] for row in mine)}"
+    return tally("Muster"), tally("naive client")
+
+
+def noticed(results):
+    told = []
+    for peer in ("Avahi", "python3-zeroconf"):
+        row = results.row("loss_detection", peer, "killed")
+        told.append(f"{peer} {row['noticed']} of {row['of']} in {row['window_s']} s" if row else f"{peer} -")
+    return "; ".join(told)
+
+
+def table(results):
+    find, see = "browse start -> coordinator found", "publish -> seen by a running browser"
+    ours, naive = joins(results)
+    rows = [("finding a coordinator that is there", results.times("discovery_latency", "Muster", find, "p50", "p99"),
+             "; ".join(f"{peer} {results.times('discovery_latency', peer, 'browse start -> found', 'p50')}"
+                       for peer in ("Avahi", "python3-zeroconf"))),
+            ("a new one seen by a running browser", results.times("discovery_latency", "Muster", see, "p50", "p99"),
+             "; ".join(f"{peer} {results.times('discovery_latency', peer, see, 'p50')}"
+                       for peer in ("Avahi", "python3-zeroconf"))),
+            ("start of a process to its first encrypted message",
+             results.times("join_latency", "Muster", "exec -> first message delivered", "p50", "p99"), ""),
+            ("joins in eight networks, from one switch to a wrong default route", ours,
+             f"first address, no interface: {naive}"),
+            ("a killed member noticed, `realtime`",
+             results.times("loss_detection", "Muster realtime", "killed", "p50", "max"), noticed(results)),
+            ("own carrier lost", results.times("loss_detection", "Muster realtime", "own carrier", "p50", "max"), ""),
+            ("100 devices powered on together, all joined",
+             results.times("power_on", "Muster", "power on -> all 100 joined", "p50", "max"), ""),
+            ("one reliable stream", results.value("muster", "stream_throughput", "Gbit/s"),
+             f"TLS over TCP {results.value('tls_tcp', 'stream_throughput', 'Gbit/s')}; "
+             f"ZeroMQ {results.value('zmq', 'stream_throughput', 'Gbit/s')}, "
+             f"with CURVE {results.value('zmq_curve', 'stream_throughput', 'Gbit/s')}"),
+            ("100-octet messages to one peer", results.value("muster", "messages_100_octets", "M/s", 1e6),
+             f"ZeroMQ {results.value('zmq', 'messages_100_octets', 'M/s', 1e6)}, "
+             f"with CURVE {results.value('zmq_curve', 'messages_100_octets', 'M/s', 1e6)}"),
+            ("100-octet messages to 100 members", results.value("muster", "fan_out_100_members", "k deliveries/s", 1e3),
+             f"mosquitto {results.value('mosquitto', 'fan_out_100_octets_to_100', 'k deliveries/s', 1e3)}"),
+            ("memory of one idle member at its coordinator", results.value("muster", "memory_per_member_next_800", "kB"), "")]
+    return "\n".join(["| what | Muster | beside it, in the same run |", "|---|---|---|"] +
+                     [f"| {what} | {mine} | {others} |" for what, mine, others in rows])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--write", action="store_true")
+    mode.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    documents = json.loads(RESULTS.read_text())
+    machine = next(iter(documents.values()))["machine"]
+    about = (f"Measured on {machine['date'][:10]} on a virtual machine with {machine['cores']} processors "
+             f"({machine['cpu']}); both ends and the peers share them.")
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    wanted = f"{before}{BEGIN}\n{table(Results(documents))}\n\n{about}\n{END}{after}"
+    if arguments.write:
+        README.write_text(wanted)
+    elif wanted != text:
+        sys.exit("README.md has other numbers than docs/board/results.json: run lab/readme_numbers.py --write")
+
+
+if __name__ == "__main__":
+    main()
