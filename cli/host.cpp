@@ -89,7 +89,8 @@ void Host::tell(const Coordinator& coordinator, const Context& context) const {
     JsonLine line{"hosting"};
     line.text("group", host_.group).text("name", roster.peers.empty() ? name : roster.peers.front().name);
     line.text("id", coordinator.id().to_string()).integer("port", coordinator.port());
-    line.flag("advertised", !no_advertise_).ms("started_ms", SteadyClock::now() - context.started);
+    line.flag("advertised", coordinator.is_advertised())
+        .ms("started_ms", SteadyClock::now() - context.started);
     context.output.event(std::move(line));
     Output& out = context.output;
     out.say(fmt::format("hosting '{}' as {} ({}) on UDP port {}",

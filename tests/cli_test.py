@@ -521,6 +521,22 @@ class Failures(CliTest):
                 self.assertEqual(code, 4)
                 self.assertIn("no interface can carry packets", errors)
 
+    @unittest.skipIf(os.geteuid() != 0, "not root: port 5353 of this machine is not ours")
+    def test_without_mdns_the_reason_is_told(self):
+        with self.here.entered():
+            taken = [socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET6, socket.AF_INET)]
+        taken[0].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        for one in taken:
+            one.bind(("", 5353))
+            self.addCleanup(one.close)
+        host = self.host()
+        self.assertIs(host.hosting["advertised"], False)
+        code, _, errors = self.run_to_end("join", "stage")
+        self.assertEqual(code, 1)
+        self.assertIn("discovery does not run", errors)
+        self.assertIn("keeps the port for itself", errors)
+        self.join(host)
+
     def test_an_unknown_group(self):
         if os.geteuid() == 0:
             self.lab.switch().plug(self.here, "lan0", ["192.0.2.1/24"])

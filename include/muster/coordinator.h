@@ -49,6 +49,9 @@ public:
 
     /// The UDP port that members reach.
     std::uint16_t port() const;
+    /// The group is announced by mDNS. False: it was not to be (HostOptions::advertise), or mDNS could not start, and
+    /// the log says why; members need the address then.
+    bool is_advertised() const;
     /// Answers a JoinRequest event by its ticket. Ignored if the device has gone.
     void accept(std::uint64_t ticket);
     void refuse(std::uint64_t ticket, std::string reason);
@@ -63,8 +66,9 @@ void start_host(boost::asio::any_io_executor executor, HostOptions options, Coor
 /// Starts hosting: opens the sockets, announces the group. Completes as soon as members can join, which takes
 /// no network round trip. If another coordinator holds the group on this network (mDNS says so, and it has proved
 /// its key), nobody has joined yet, and the group has not been announced, the session ends with name_in_use;
-/// later than that the event GroupContested tells it. Errors: bad_name, bad_input, too_large, storage
-/// (identity), already_exists (port taken), system.
+/// later than that the event GroupContested tells it. Reads or makes the device key in the calling thread, unless
+/// HostOptions::identity has it. Errors: bad_name, bad_input, too_large, storage (identity), already_exists (port
+/// taken), system. Cancellation: none, it completes at once.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto host(boost::asio::any_io_executor executor, HostOptions options = {}, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Coordinator>)>(

@@ -15,9 +15,11 @@ struct JoinOptions {
     JoinOptions() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
 
     std::string group = "muster";
-    std::string name;                  ///< For people; empty: the host name.
-    InfoMap info;                      ///< Told to everyone in the session.
-    Bytes context;                     ///< For the coordinator's decision only: a token, a wish.
+    std::string name;  ///< For people; empty: the host name.
+    InfoMap info;      ///< Told to everyone in the session.
+    /// For the coordinator's decision only: a token, a wish. It goes to whoever answers first, unless `coordinator` says
+    /// who that must be, or a pin does: no secret that is worth more than the group.
+    Bytes context;
     std::optional<Identity> identity;  ///< Empty: Identity::load().
     /// Only this coordinator will do. Empty: the one pinned for the group if there is one, else whoever
     /// answers first, who is pinned from then on (trust on first use).
@@ -53,8 +55,10 @@ void start_join(boost::asio::any_io_executor executor, JoinOptions options, Memb
 
 /// Finds the coordinator of a group, connects over the first path that works, and asks to join.
 /// Errors: no_coordinator, no_interface, unreachable, refused, untrusted, name_in_use, full,
-/// version_mismatch, handshake_failed, timed_out, bad_name, bad_input, too_large, storage, system; each with
-/// what was tried. Cancellation: terminal; nothing stays behind.
+/// version_mismatch, handshake_failed, timed_out, bad_name, bad_input, too_large, storage, system, already_exists
+/// (no address is known, and another program keeps the port of mDNS for itself); each with what was tried.
+/// Reads the pins, and the device key unless JoinOptions::identity has it, in the calling thread.
+/// Cancellation: terminal; nothing stays behind.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto join(boost::asio::any_io_executor executor, JoinOptions options = {}, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Member>)>(

@@ -92,7 +92,12 @@ Result<void> MdnsService::Impl::start() {
     families.ipv6 = options_.ipv6;
     auto sharing =
         sockets_.open(families, [this](const auto& info, ByteView packet) { on_packet(info, packet); });
-    if (!sharing) return std::move(sharing.error()).during("opening the mDNS port 5353");
+    if (!sharing) {
+        Error why = std::move(sharing.error()).during("opening the mDNS port 5353");
+        if (why.code() == Errc::already_exists && why.cure().empty())
+            why.cure("another program keeps the port for itself: stop it, or make it share (SO_REUSEADDR)");
+        return why;
+    }
     sharing_ = *sharing;
     engine_.set_sole_on_port(sharing_ == PortSharing::sole);
     auto monitor = net::InterfaceMonitor::open(

@@ -83,7 +83,9 @@ void CoordinatorNode::advertise() {
     if (auto running = mdns_->advertise(names.own, [](const auto&) {})) own_name_ = std::move(*running);
     if (auto running = mdns_->advertise(names.shared, [this](const auto& event) { on_name(event); }))
         shared_name_ = std::move(*running);
-    if (const auto started = mdns_->start(); !started)
+    const auto started = mdns_->start();
+    is_advertised_ = started.has_value();
+    if (!started)
         log_line(LogLevel::warning,
                  "not announced by mDNS, members need the address: " + started.error().explain());
 }

@@ -18,7 +18,10 @@ public:
     ~CoordinatorNode() override;
 
     void start();
-    std::uint16_t port() const { return port_; }  // any thread
+    // Any thread, once the node was given to the application.
+    std::uint16_t port() const { return port_; }
+    bool is_advertised() const { return is_advertised_; }
+
     void accept(std::uint64_t ticket);
     void refuse(std::uint64_t ticket, std::string_view reason);
     void remove(const DeviceId& member, CloseCode code, std::string_view reason);
@@ -54,6 +57,7 @@ private:
 
     HostOptions options_;
     std::uint16_t port_ = 0;
+    bool is_advertised_ = false;
     std::optional<Departure> ending_;  // what will be said in SessionEnded
     std::unique_ptr<node::CoordinatorCore> core_;
     std::unique_ptr<discovery::MdnsService> mdns_;

@@ -81,8 +81,9 @@ void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const E
     reconsider();
 }
 
-void MemberCore::on_all_found(TimePoint now) {
+void MemberCore::on_all_found(TimePoint now, std::optional<Error> no_discovery) {
     now_ = now;
+    no_discovery_ = std::move(no_discovery);
     is_complete_ = true;
     for (auto& [id, target] : targets_) pursue(id, target);
     reconsider();
@@ -308,13 +309,20 @@ Error MemberCore::explain_failure() const {
                                           impostor_->short_string() + "..., but this device has pinned " +
                                           options_.expected->short_string() + "..."}
             .cure(cure);
-    if (!can_carry_to({})) return explain_no_interface();
+    if (!no_discovery_ && !can_carry_to({})) return explain_no_interface();
     return explain_nobody();
 }
 
 /// No endpoint became known.
 Error MemberCore::explain_nobody() const {
     const std::string group = "group '" + options_.group + "'";
+    if (no_discovery_) {
+        Error error = *no_discovery_;
+        error.during("nobody can be asked for " + group +
+                     ", for no address is known and discovery does not run");
+        return std::move(error.cure((error.cure().empty() ? "" : error.cure() + "; or ") +
+                                    "give the coordinator's address"));
+    }
     if (is_complete_)
         return Error{Errc::no_coordinator,
                      "nobody can be asked for " + group + ": discovery does not run, and no address is known"}

@@ -57,9 +57,10 @@ public:
     /// it is silent: 16 coordinators by the list, 4 by the unique name, 48 endpoints of each.
     void on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints, FoundBy by,
                   TimePoint now);
-    /// Nobody will name anything more: discovery does not run. From here on the core gives up as soon as it is
-    /// known that nobody can answer. Silence is no such knowledge: the coordinator may still come.
-    void on_all_found(TimePoint now);
+    /// Nobody will name anything more: discovery does not run, for the reason given if it should. From here on the core
+    /// gives up as soon as it is known that nobody can answer. Silence is no such knowledge: the coordinator may
+    /// still come.
+    void on_all_found(TimePoint now, std::optional<Error> no_discovery = {});
 
     session::MemberEngine& session() { return *session_; }
     const link::LinkEngine& links() const { return links_; }
@@ -119,7 +120,8 @@ private:
     TimePoint now_{};
     TimePoint started_{};
     TimePoint deadline_ = kNever;
-    bool is_complete_ = false;  // nobody will name more
+    bool is_complete_ = false;           // nobody will name more
+    std::optional<Error> no_discovery_;  // why discovery does not run although it should
     TimePoint hopeless_at_ =
         kNever;  // the verdict, unless an interface changes it; never if somebody may answer
     std::vector<Interface> interfaces_;

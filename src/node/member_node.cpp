@@ -87,15 +87,19 @@ void MemberNode::start(node::WaitId id, Member::Handler handler) {
     if (!at_.empty()) core_->on_found(options_.coordinator, at_, node::FoundBy::owner, started_);
     if (pinned_ && !options_.coordinator)
         core_->on_found(pinned_->id, pinned_->endpoints, node::FoundBy::owner, started_);
-    if (!options_.discover || !discover()) core_->on_all_found(started_);
+    if (!options_.discover) {
+        core_->on_all_found(started_);
+    } else if (const auto discovering = discover(); !discovering) {
+        log_line(LogLevel::info, "only known addresses are tried: " + discovering.error().explain());
+        core_->on_all_found(started_, discovering.error());
+    }
     runner_->poke();
 }
 
 // --- discovery
 // ---------------------------------------------------------------------------------------------------------
 
-/// False if mDNS does not run.
-bool MemberNode::discover() {
+Result<void> MemberNode::discover() {
     discovery::MdnsServiceOptions service;
     service.host = node::host_label(id());
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
@@ -106,11 +110,7 @@ bool MemberNode::discover() {
     const auto listed = node::listing_request(options_.group);
     if (auto running = mdns_->resolve_unique(unique, by_name)) subscriptions_.push_back(std::move(*running));
     if (auto running = mdns_->browse(listed, by_list)) subscriptions_.push_back(std::move(*running));
-    const auto started = mdns_->start();
-    if (!started)
-        log_line(LogLevel::warning,
-                 "mDNS does not run, only known addresses are tried: " + started.error().explain());
-    return started.has_value();
+    return mdns_->start();
 }
 
 void MemberNode::on_service(const ServiceEvent& event, node::FoundBy by) {

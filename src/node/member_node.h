@@ -31,7 +31,7 @@ public:
 
 private:
     Result<void> make_core();
-    bool discover();
+    Result<void> discover();
     void on_service(const ServiceEvent& event, node::FoundBy by);
     void stop_discovery();
     void remember();

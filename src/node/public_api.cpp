@@ -117,6 +117,7 @@ void Session::start_close(CloseCode code, std::string reason, Duration deadline,
 // --- Coordinator and Member
 
 std::uint16_t Coordinator::port() const { return coordinator_of(node_).port(); }
+bool Coordinator::is_advertised() const { return coordinator_of(node_).is_advertised(); }
 
 void Coordinator::accept(std::uint64_t ticket) {
     on_strand(node_, [ticket](auto& node) { static_cast<detail::CoordinatorNode&>(node).accept(ticket); });
