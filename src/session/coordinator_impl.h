@@ -44,7 +44,7 @@ struct Door {
 };
 
 // What one member may have copied to several others by unreliable messages, which no credit holds back: one
-// datagram in may be thousands out. 64 MiB/s is half of a 1 Gbit/s uplink, and 900 recipients of a 1200-octet
+// datagram in may be thousands out. 64 MiB/s is half of a 1 Gbit/s uplink, and 880 recipients of a 1200-octet
 // message at 60 Hz; half of it would get in the way of large groups, and all of the uplink would leave nothing
 // for the others.
 inline constexpr double kCopiesPerSecond = 64 << 20;
@@ -80,6 +80,7 @@ public:
     std::size_t passed_outstanding = 0;  // from it, in the queues of others
     std::size_t last_recipients = 1;
     RateLimit copies{kCopiesAtOnce, kCopiesPerSecond};  // octets of unreliable messages, once per recipient
+    bool was_rationed = false;                          // some were not copied, and the log was told
     std::size_t held_octets = 0, held_messages = 0;     // credit that it gets back later
 
     TimePoint listed_at = kNever;  // DeadlineQueue

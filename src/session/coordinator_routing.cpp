@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <utility>
 
+#include "base/log.h"
 #include "session/coordinator_impl.h"
 
 namespace muster::session {
@@ -138,7 +140,8 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
             if (passes && id != self_) pass(id == from.info.id ? nullptr : find(id), id);
         }
     }
-    from.last_recipients = std::max<std::size_t>(1, recipients);
+    if (reliable)
+        from.last_recipients = std::max<std::size_t>(1, recipients);  // what returned credit stands for
     const std::size_t units = message_units(address.ids.size());
     if (reliable && !ours) return return_credit(from, payload.size(), units);
     if (reliable && units > 1) return_credit(from, 0, units - 1);  // the application gives back the last one
@@ -149,8 +152,15 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
 bool CoordinatorEngine::Impl::may_copy(CoordinatorMember& from, const Address& address, std::size_t payload) {
     const bool everyone = address.kind == Address::Kind::everyone;
     const std::size_t recipients = everyone ? everyone_.size() - 1 : address.ids.size();
-    return recipients <= 1 ||
-           from.copies.take(now_, static_cast<double>(recipients * (payload + kMessageOverhead)));
+    if (recipients <= 1 ||
+        from.copies.take(now_, static_cast<double>(recipients * (payload + kMessageOverhead))))
+        return true;
+    if (!std::exchange(from.was_rationed, true))
+        log_line(LogLevel::warning,
+                 "'" + from.info.name +
+                     "' sends unreliable messages to many faster than 64 MiB/s of copies: what is "
+                     "more is dropped, here and from now on");
+    return false;
 }
 
 /// Queues a message of one member for another. Errc{}: done.
