@@ -12,8 +12,9 @@ namespace asio = boost::asio;
 asio::awaitable<void> host(std::string password, std::string group) {
     muster::HostOptions options;
     options.group = std::move(group);
-    // The link has proved the device's key and is encrypted: a password is safe in it. An answer that needs time, or
-    // a person, is given by the event JoinRequest and accept() or refuse() instead: see HostOptions::ask.
+    // The link is encrypted, and the member has proved its key; but a member that has not pinned the coordinator gives
+    // the password to whoever answers first (JoinOptions::coordinator prevents that). An answer that needs time, or a
+    // person, is given by the event JoinRequest and accept() or refuse() instead: see HostOptions::ask.
     options.admit = [password = muster::to_bytes(password)](const muster::JoinRequest& request) {
         std::cout << request.name << " (" << request.id.short_string() << "...) asks to join" << std::endl;
         return request.context == password ? muster::Admission::accept()

@@ -43,14 +43,15 @@ public:
     const DeviceId& peer() const;
     /// The name the opener gave.
     const std::string& name() const;
-    /// Why reading and writing fail: how the peer reset the stream, or how its session ended, with evidence.
-    /// None while they do not, and after eof.
+    /// Why reading and writing fail: how the stream was reset, by which end, or how its session ended, with
+    /// evidence. None while they do not, and after eof.
     std::optional<Error> failure() const;
 
     /// Reads at least one octet into the first non-empty buffer. Completes with asio::error::eof when the
-    /// peer has finished, make_error_code(Errc::cancelled_by_peer) when it has reset,
-    /// make_error_code(Errc::closed) when the session was closed, make_error_code(Errc::lost) when it was
-    /// lost; failure() has it in words. Cancellation: total (operation_aborted); no octet is lost.
+    /// peer has finished, else with make_error_code of: cancelled_by_peer (it has reset the stream), cancelled
+    /// (this end has), closed or lost (the session is over), unknown_peer (it has left the session, or left
+    /// before it heard of the stream), queue_full (it has too many streams open); failure() has it in words.
+    /// Cancellation: total (operation_aborted); no octet is lost.
     template <class MutableBuffers, class Token = boost::asio::use_awaitable_t<>>
     auto async_read_some(const MutableBuffers& buffers, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(boost::system::error_code, std::size_t)>(
@@ -61,8 +62,8 @@ public:
     }
 
     /// Writes some of the first non-empty buffer, at most 256 KiB; completes when it was accepted, which
-    /// waits while the stream's 1 MiB is full. Errors as above. Cancellation: total; then nothing was
-    /// written.
+    /// waits while the stream's 1 MiB is full. Errors: as above without eof, and asio::error::shut_down
+    /// after shutdown_send(). Cancellation: total; then nothing was written.
     template <class ConstBuffers, class Token = boost::asio::use_awaitable_t<>>
     auto async_write_some(const ConstBuffers& buffers, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(boost::system::error_code, std::size_t)>(

@@ -95,8 +95,8 @@ struct PeerPath {
 
 /// What a coordinator and its members share: events in, messages, streams and files out. In this version it
 /// ends when its link is lost: join again, as a new member; what had not arrived is not sent again. A
-/// resource; movable. Its destructor aborts what still runs; prefer close(). It waits for a disk that is
-/// writing a file, but at most for a second. Any thread; completions run on the handler's associated
+/// resource; movable. Its destructor aborts what still runs; prefer close(). What a disk is at then holds up
+/// the session's strand for a second at most. Any thread; completions run on the handler's associated
 /// executor. Every operation takes any Asio completion token: a callback, use_future, use_awaitable (the
 /// default).
 class Session {
@@ -138,7 +138,7 @@ public:
 
     /// Sends a message. Completes when every recipient's queue has taken it; then it arrives as `options`
     /// promises unless the recipient's session ends. Waits while a queue is full. Errors: too_large,
-    /// unknown_peer, not_connected, closed, queue_full (1024 sends or 64 MiB wait already), cancelled,
+    /// unknown_peer, not_connected, closed or lost (the session ended while it waited), queue_full (1024 sends or 64 MiB wait already), cancelled,
     /// bad_input (no or too many recipients, a coordinator to itself, too many channels, the cookie).
     /// Cancellation: total while it waits; then nothing was sent.
     template <class Token = boost::asio::use_awaitable_t<>>

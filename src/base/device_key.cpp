@@ -123,7 +123,10 @@ std::string DeviceKey::to_pem() const {
     std::string coded(BASE64_ENCODE_RAW_LENGTH(pkcs8_.size()), '\0');
     base64_encode_raw(coded.data(), pkcs8_.size(), reinterpret_cast<const std::uint8_t*>(pkcs8_.data()));
     MUSTER_CHECK(coded.size() == 64);  // One line of PEM: 48 octets, always.
-    std::string pem{kBegin};
+    std::string pem;
+    pem.reserve(kBegin.size() + coded.size() + kEnd.size() +
+                3);  // A reallocation would leave a copy of the key.
+    pem += kBegin;
     pem.append("\n").append(coded).append("\n").append(kEnd).append("\n");
     wipe(std::as_writable_bytes(std::span{coded}));
     return pem;

@@ -26,21 +26,21 @@ struct Log {
     LogLevel level;
 };
 
-// Never destroyed: threads of the library may have something to say while statics go.
 std::atomic<std::shared_ptr<const Log>>& current() {
     static auto* const log = new std::atomic{std::make_shared<const Log>(Log{{}, level_from_environment()})};
     return *log;
 }
 
+// Never destroyed, like the handler: threads of the library may have something to say while statics go.
 spdlog::logger& logger() {
-    static const auto instance = [] {
+    static auto* const instance = new auto([] {
         auto made =
             std::make_shared<spdlog::logger>("muster", std::make_shared<spdlog::sinks::stderr_sink_mt>());
         made->set_pattern("%H:%M:%S.%e %n %l: %v");
         made->set_level(spdlog::level::trace);
         return made;
-    }();
-    return *instance;
+    }());
+    return **instance;
 }
 
 void write_to_stderr(LogLevel level, std::string_view text) {

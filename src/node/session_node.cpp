@@ -7,6 +7,7 @@
 #include "base/interfaces.h"
 #include "base/log.h"
 #include "node/completion.h"
+#include "node/departure.h"
 
 namespace muster::detail {
 
@@ -134,11 +135,8 @@ void SessionNode::abandon() {
 void SessionNode::ended(const Departure& how) {
     if (std::exchange(has_ended_, true)) return;
     on_closing();
-    const Errc code = how.is_lost() ? how.cause().code() : Errc::closed;
-    const std::string why =
-        how.is_lost() ? how.cause().message() : "the session was closed: " + how.closed().reason;
     board_->end(how);
-    waits_.fail_all(Error{code, why});
+    waits_.fail_all(node::error_of(how));
     for (Closer& closer : std::exchange(closers_, {}))
         complete(strand_, std::move(closer.handler), close_outcome());
     events_.push(SessionEnded{how});

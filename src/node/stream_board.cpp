@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/writer.h"
 #include "node/completion.h"
+#include "node/departure.h"
 #include "node/stream_node.h"
 #include "node/transfer_node.h"
 #include "os/file_store.h"
@@ -16,6 +17,7 @@ namespace muster::detail {
 
 namespace asio = boost::asio;
 using node::complete;
+using node::error_of;
 
 namespace {
 
@@ -40,21 +42,6 @@ Errc errc_of_reset(std::uint64_t code) {
         case ResetCode::peer_closed: return Errc::closed;
     }
     return Errc::cancelled_by_peer;
-}
-
-/// What a stream of a session that has ended is told: `closed` with code and reason, or `lost` with the
-/// evidence.
-Error end_of_stream(const Departure& how) {
-    if (how.is_lost()) {
-        Error told{Errc::lost, how.cause().message()};
-        for (const Evidence& each : how.cause().evidence()) told.saw(each);
-        return std::move(told.cure(how.cause().cure()));
-    }
-    const Closed& closed = how.closed();
-    std::string told =
-        closed.by == Closed::By::peer ? "the peer closed the session" : "this end closed the session";
-    if (closed.code != 0) told += " with code " + std::to_string(closed.code);
-    return {Errc::closed, closed.reason.empty() ? told : told + ": " + closed.reason};
 }
 
 }  // namespace
@@ -159,7 +146,7 @@ void StreamBoard::on_stream_reset(StreamHandle stream, std::uint64_t code, std::
 }
 
 void StreamBoard::on_stream_ended(StreamHandle stream, const Departure& how) {
-    end_one(stream, end_of_stream(how));
+    end_one(stream, error_of(how));
 }
 
 void StreamBoard::end_one(StreamHandle stream, Error why) {
@@ -178,7 +165,7 @@ void StreamBoard::on_stream_writable(StreamHandle stream) {
     sink->on_writable();
 }
 
-void StreamBoard::end(const Departure& how) { end_all(end_of_stream(how)); }
+void StreamBoard::end(const Departure& how) { end_all(error_of(how)); }
 
 void StreamBoard::abandon() { end_all({Errc::closed, "the session is gone"}); }
 
