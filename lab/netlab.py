@@ -30,6 +30,8 @@ import threading
 import time
 from pathlib import Path
 
+import sanitizers
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -328,7 +330,10 @@ class Switch(Host):
 
 
 class Lab:
-    """Owns hosts, switches, processes and a scratch directory; the end of its `with` ends them all."""
+    """Owns hosts, switches, processes and a scratch directory; the end of its `with` ends them all.
+
+    That end raises LabError if a sanitizer has reported anything about one of the processes.
+    """
 
     def __init__(self):
         self.hosts, self.processes = [], []
@@ -338,6 +343,7 @@ class Lab:
     def __enter__(self):
         self._scratch = tempfile.TemporaryDirectory(prefix="netlab-")
         self.scratch = self._scratch.name
+        self._sanitizers = sanitizers.Reports(self.scratch)
         for number in (signal.SIGTERM, signal.SIGHUP):  # SIGINT raises KeyboardInterrupt anyway
             self._handlers[number] = signal.signal(number, lambda n, _: sys.exit(128 + n))
         return self
@@ -351,9 +357,13 @@ class Lab:
                 process.kill()
         for host in self.hosts:
             host.close()
+        self._sanitizers.restore()
+        reports = self._sanitizers.text()
         self._scratch.cleanup()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        if reports:
+            raise LabError("a sanitizer reports:\n" + reports)
 
     def host(self, name):
         self.hosts.append(Host(self, name))
