@@ -72,7 +72,7 @@ def values_table(rows):
 def section(document):
     where = document["machine"]
     about = (f"{where['cpu']}, {where['cores']} cores, kernel {where['kernel']}, commit {where['commit']}, "
-             f"{where['date']}, load average {where['load_before']} before and {where['load_after']} after")
+             f"{where['date']}, {'processors kept awake, ' if where.get('awake') else ''}load average {where['load_before']} before and {where['load_after']} after")
     rows = document["rows"]
     table = values_table(rows) if rows and "peer" in rows[0] else samples_table(rows)
     verdicts = [(aim["reached"], aim["text"]) for aim in document.get("aims", [])]

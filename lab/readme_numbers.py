@@ -13,6 +13,10 @@ RESULTS, README = ROOT / "docs/board/results.json", ROOT / "README.md"
 BEGIN, END = "<!-- numbers of the board: begin -->", "<!-- numbers of the board: end -->"
 
 
+def figure(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 class Results:
     def __init__(self, documents):
         self.documents = documents
@@ -27,11 +31,11 @@ class Results:
         row = self.row(name, who, what)
         if not row.get("n"):
             return "never" if row else "-"
-        return ", ".join(f"{p} {row[p]:,.3g}" if row[p] < 1000 else f"{p} {row[p]:,.0f}" for p in percentiles) + " ms"
+        return ", ".join(f"{p} {figure(row[p])}" for p in percentiles) + " ms"
 
     def value(self, who, metric, unit, scale=1.0):
         row = self.row("bench", who, metric)
-        return f"{row['value'] / scale:,.3g} {unit}" if "value" in row else "-"
+        return f"{figure(row['value'] / scale)} {unit}" if "value" in row else "-"
 
 
 def joins(results):
@@ -90,7 +94,8 @@ def main():
     arguments = parser.parse_args()
     documents = json.loads(RESULTS.read_text())
     machine = next(iter(documents.values()))["machine"]
-    about = (f"Measured on {machine['date'][:10]} on a virtual machine with {machine['cores']} processors "
+    days = sorted({document["machine"]["date"][:10] for document in documents.values()})
+    about = (f"Measured on {' to '.join(days[:1] + days[1:][-1:])} on a virtual machine with {machine['cores']} processors "
              f"({machine['cpu']}); both ends and the peers share them.")
     text = README.read_text()
     before, rest = text.split(BEGIN)
