@@ -18,7 +18,7 @@ class TransferNode;
 }
 
 /// What both ends of a file transfer can do. A resource; movable; destroying it cancels a transfer that still
-/// runs. Any thread.
+/// runs, and what waits on it is told `cancelled`. Any thread.
 class FileTransfer {
 public:
     using ProgressHandler = boost::asio::any_completion_handler<void(Result<FileProgress>)>;
@@ -44,8 +44,9 @@ public:
     }
 
     /// Waits for the end: the receiver has verified the SHA-256 and stored the file, or the Error that says
-    /// why not. One wait at a time: a second one is told bad_input, and the first goes on. Cancellation:
-    /// total; the transfer goes on.
+    /// why not. A session that goes while the disk works ends the wait as `closed`; the text says so if the file
+    /// may be there nevertheless. One wait at a time: a second one is told bad_input, and the first goes on.
+    /// Cancellation: total; the transfer goes on.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto finished(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<FileReceipt>)>(

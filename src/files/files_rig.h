@@ -73,6 +73,16 @@ public:
         receiver->on_stream_reset({Errc::lost, "the peer fell silent"}, now);
     }
 
+    /// The workers go; what they were asked for is not done and not answered.
+    void lose_storage() {
+        taken_source_.clear();
+        taken_sink_.clear();
+        source_.reset();
+        sink_.reset();
+        sender->on_storage_gone(now);
+        receiver->on_storage_gone(now);
+    }
+
     /// Errc of an end's result; nullopt: it has a receipt.
     static std::optional<Errc> code(const std::optional<Result<FileReceipt>>& result) {
         if (!result || *result) return std::nullopt;

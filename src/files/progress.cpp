@@ -30,6 +30,13 @@ Error storage_stalled() {
         "check the disk or the network file system that holds the file");
 }
 
+Error storage_gone() { return Error{Errc::closed, "the session is gone"}; }
+
+Error file_may_be_there() {
+    return Error{Errc::closed, "the session went while the file was being stored: it may be there"}.cure(
+        "look whether it is; under its name there is only ever a file whose SHA-256 was right");
+}
+
 void ProgressMeter::start(std::uint64_t done, std::uint64_t total, TimePoint now) {
     progress_ = FileProgress{};
     progress_.octets_done = done;

@@ -33,6 +33,12 @@ Error offer_unanswered();
 Error peer_stalled(Duration unheard, Duration stall);
 Error storage_stalled();
 
+// The errors of a session that goes while the storage works.
+
+Error storage_gone();
+/// The file was being named at that moment.
+Error file_may_be_there();
+
 /// The application accepted the offer: octets flow from here on.
 struct FileAccepted {
     bool operator==(const FileAccepted&) const = default;

@@ -189,6 +189,17 @@ void FileReceiver::on_storage(SinkReply reply, TimePoint now) {
     }
 }
 
+void FileReceiver::on_storage_gone(TimePoint now) {
+    if (!is_over()) {
+        auto error = storage_gone();
+        if (state_ == State::publishing) error = file_may_be_there();
+        end(std::move(error), now);
+    }
+    requests_.clear();
+    at_storage_ = 0;
+    state_ = State::finished;
+}
+
 void FileReceiver::on_created(TimePoint now) {
     state_ = State::receiving;
     since_ = accepted_at_ = moved_at_ = now;

@@ -52,6 +52,9 @@ public:
     // The storage.
     std::optional<SinkRequest> next_request(TimePoint now);
     void on_storage(SinkReply reply, TimePoint now);
+    /// There is no storage any more, and nothing that was asked is answered: the session is gone, and the
+    /// stream before it. Whoever holds the worker removes the part by destroying it. Idempotent.
+    void on_storage_gone(TimePoint now);
 
     // The time.
     TimePoint next_wakeup() const;

@@ -143,6 +143,12 @@ void FileSender::on_storage(SourceReply reply, TimePoint now) {
     }
 }
 
+void FileSender::on_storage_gone(TimePoint now) {
+    finish(storage_gone(), now);
+    requests_.clear();
+    at_storage_ = 0;
+}
+
 void FileSender::on_opened(const SourceReply& reply, TimePoint now) {
     opened_as_ = reply.stat;
     meter_.start(0, opened_as_.size, now);

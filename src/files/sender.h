@@ -60,6 +60,8 @@ public:
     // The storage.
     std::optional<SourceRequest> next_request(TimePoint now);
     void on_storage(SourceReply reply, TimePoint now);
+    /// As FileReceiver::on_storage_gone.
+    void on_storage_gone(TimePoint now);
 
     // The time.
     TimePoint next_wakeup() const;

@@ -24,11 +24,27 @@ constexpr unsigned kFileThreads = 2;  // one file that is slow does not hold up 
 /// Keeps the answers that are expected.
 class FileWork::Desk {
 public:
-    std::optional<std::uint64_t> expect(const asio::any_io_executor& back, Answer answer) {
-        const std::lock_guard lock(mutex_);
-        if (closed_) return std::nullopt;
-        expected_.emplace(++last_, Expected{back, std::move(answer)});
-        return last_;
+    struct Expected {
+        asio::any_io_executor back;
+        Answer answer;
+        Answer gone;  // null: nobody asks
+
+        void tell_gone() {
+            if (gone) asio::post(back, std::move(gone));
+        }
+    };
+
+    /// Nullopt after the end: `one` is told that.
+    std::optional<std::uint64_t> expect(Expected one) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (!closed_) {
+                expected_.emplace(++last_, std::move(one));
+                return last_;
+            }
+        }
+        one.tell_gone();
+        return std::nullopt;
     }
     // Posted under the lock: after close() nothing knows the executor any more, which may be gone then.
     void tell(std::uint64_t ticket) {
@@ -39,18 +55,16 @@ public:
         expected_.erase(found);
     }
     void close() {
-        std::unordered_map<std::uint64_t, Expected> freed;  // after the lock: they may hold anything
-        const std::lock_guard lock(mutex_);
-        closed_ = true;
-        freed.swap(expected_);
+        std::unordered_map<std::uint64_t, Expected> unanswered;  // freed after the lock: may hold anything
+        {
+            const std::lock_guard lock(mutex_);
+            closed_ = true;
+            unanswered.swap(expected_);
+        }
+        for (auto& [ticket, one] : unanswered) one.tell_gone();
     }
 
 private:
-    struct Expected {
-        asio::any_io_executor back;
-        Answer answer;
-    };
-
     std::mutex mutex_;  // guards all: the session's strand and the file threads meet here
     std::unordered_map<std::uint64_t, Expected> expected_;
     std::uint64_t last_ = 0;
@@ -59,8 +73,8 @@ private:
 
 FileWork::FileWork(asio::any_io_executor disk) : disk_(std::move(disk)), desk_(std::make_shared<Desk>()) {}
 
-void FileWork::submit(Call call, const asio::any_io_executor& back, Answer answer) {
-    const auto ticket = desk_->expect(back, std::move(answer));
+void FileWork::submit(Call call, const asio::any_io_executor& back, Answer answer, Answer gone) {
+    const auto ticket = desk_->expect({back, std::move(answer), std::move(gone)});
     if (!ticket) return;
     asio::post(disk_, [desk = desk_, ticket = *ticket, call = std::move(call)]() mutable {
         call();

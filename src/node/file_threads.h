@@ -24,10 +24,11 @@ public:
     FileWork& operator=(const FileWork&) = delete;
     ~FileWork() { close(); }
 
-    /// Runs `call`, and then posts `answer` to `back`. Neither may throw. Any thread.
-    void submit(Call call, const boost::asio::any_io_executor& back, Answer answer);
-    /// What was submitted still runs, but nothing is answered any more: the answers, and with them all that
-    /// belongs to the executors that they hold, are freed before it returns.
+    /// Runs `call`, and then posts `answer` to `back`; or posts `gone` there, if there is one and close() came
+    /// first: then `call` may still be running. None may throw. Any thread.
+    void submit(Call call, const boost::asio::any_io_executor& back, Answer answer, Answer gone = nullptr);
+    /// What was submitted still runs, but nothing is answered any more: `gone` is posted instead, and the
+    /// executors are not known here any more when it returns.
     void close();
 
 private:

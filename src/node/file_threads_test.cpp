@@ -47,6 +47,28 @@ TEST(FileWork, AfterTheEndWhatWasAskedIsDoneAndNobodyIsTold) {
     disk.poll();
 }
 
+TEST(FileWork, TheEndTellsWhoeverWaitsForAnAnswer) {
+    asio::io_context disk, strand;
+    std::string story;
+    FileWork work{disk.get_executor()};
+    const auto ask = [&] {
+        work.submit([&] { story += "call "; }, strand.get_executor(), [&] { story += "answer "; },
+                    [&] { story += "gone "; });
+    };
+    ask();
+    disk.poll();
+    ask();
+    work.close();
+    ask();
+    strand.poll();
+    EXPECT_EQ(story, "call answer gone gone ") << "each of them once, and never from inside the caller";
+    disk.restart();
+    disk.poll();
+    strand.restart();
+    strand.poll();
+    EXPECT_EQ(story, "call answer gone gone call ");
+}
+
 TEST(FileThreads, OneThreadIsEnough) {
     int asked = 0;
     const auto threads = FileThreads::start([&](std::function<void()> body) {

@@ -44,10 +44,7 @@ void drop(std::shared_ptr<detail::StreamNode> node) {
 void drop(std::shared_ptr<detail::TransferNode> node) {
     if (!node) return;
     const auto strand = node->strand();
-    asio::post(strand, [node = std::move(node)] {
-        node->decline("the application did not take it");  // only what waits for its answer
-        node->cancel("the application dropped the transfer");
-    });
+    asio::post(strand, [node = std::move(node)] { node->abandon(); });
 }
 
 }  // namespace

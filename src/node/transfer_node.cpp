@@ -24,6 +24,13 @@ void TransferNode::finished(node::WaitId id, FileTransfer::ResultHandler handler
     if (result_waiter_.begin(id, std::move(handler))) serve_result();
 }
 
+void TransferNode::abandon() {
+    progress_waiter_.give_up();
+    result_waiter_.give_up();
+    decline("the application did not take it");  // only what waits for its answer
+    cancel("the application dropped the transfer");
+}
+
 void TransferNode::attach(std::weak_ptr<node::FileWork> files, session::StreamPort& port,
                           StreamHandle stream) {
     files_ = std::move(files);
@@ -158,8 +165,9 @@ private:
 
     // One after another; the threads may be gone, with the session, while the application keeps its handle.
     void ask_storage(TimePoint now) {
-        const auto files = files_.lock();
-        if (at_storage_ || !files) return;
+        if (at_storage_ || !files_) return;
+        const auto files = files_->lock();
+        if (!files) return on_files_gone(now);
         auto request = engine_.next_request(now);
         if (!request) return;
         at_storage_ = true;
@@ -169,11 +177,23 @@ private:
         auto call = [storage = wiring_.storage, worker = worker_, request = std::move(*request), reply] {
             *reply = worker->run(request);
         };
-        files->submit(std::move(call), wiring_.strand, [self = self(), reply] {
+        auto answer = [self = self(), reply] {
             self->at_storage_ = false;
             self->engine_.on_storage(std::move(*reply), SteadyClock::now());
             self->turn();
-        });
+        };
+        auto gone = [self = self()] {  // not `reply`: the call may still write to it
+            self->at_storage_ = false;
+            self->files_.emplace();
+            self->turn();
+        };
+        files->submit(std::move(call), wiring_.strand, std::move(answer), std::move(gone));
+    }
+
+    void on_files_gone(TimePoint now) {
+        if (reset_) engine_.on_stream_reset(*std::exchange(reset_, std::nullopt), now);  // it says why
+        engine_.on_storage_gone(now);
+        worker_.reset();  // and the part with it, if no call holds it
     }
 
     void write(TimePoint now) {
@@ -216,7 +236,8 @@ private:
         const TimePoint next = engine_.next_wakeup();
         if (next == armed_) return;
         armed_ = next;
-        timer_.expires_at(next);
+        timer_.expires_at(next);     // ends the earlier wait
+        if (next == kNever) return;  // such a wait would keep io_context::run() from returning
         timer_.async_wait(
             [weak = std::weak_ptr<TransferNode>(shared_from_this()), this](boost::system::error_code ec) {
                 const auto alive = weak.lock();
@@ -228,7 +249,7 @@ private:
     }
 
     Engine engine_;
-    std::shared_ptr<Worker> worker_;  // owners: this node and the request that runs
+    std::shared_ptr<Worker> worker_;  // owners: this node and the request that runs; null: files_ are gone
     asio::steady_timer timer_;
     TimePoint armed_{};
     Bytes held_;       // octets that the engine did not take yet; bounded by the stream's credit

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -47,6 +48,8 @@ public:
     virtual void accept(const ReceiveFileOptions& options) = 0;
     virtual void decline(std::string_view reason) = 0;
     virtual void cancel(std::string_view reason) = 0;
+    /// The application dropped its handle: what waits is cancelled, and the transfer ends.
+    void abandon();
     /// Begins: blocking calls go to `files` as long as it is there, octets go through `stream`.
     void attach(std::weak_ptr<node::FileWork> files, session::StreamPort& port, StreamHandle stream);
     /// The transfer never came to be: told instead of attach().
@@ -62,8 +65,8 @@ protected:
     virtual void begin() = 0;
 
     Wiring wiring_;
-    std::weak_ptr<node::FileWork> files_;
-    session::StreamPort* port_ = nullptr;  // null before attach() and once the stream is gone
+    std::optional<std::weak_ptr<node::FileWork>> files_;  // nullopt before attach()
+    session::StreamPort* port_ = nullptr;                 // null before attach() and once the stream is gone
     StreamHandle stream_{};
     FileOffer offer_;
 
