@@ -66,6 +66,10 @@ void StreamBoard::open(const DeviceId& to, std::string name, Session::StreamHand
                           "a stream's name has at most 255 octets, not " + std::to_string(name.size())};
         return complete(wiring_.strand, std::move(handler), Result<ByteStream>{error});
     }
+    if (has_ended_) {
+        const Error error{Errc::not_connected, "the session is over"};
+        return complete(wiring_.strand, std::move(handler), Result<ByteStream>{error});
+    }
     const auto handle = wiring_.port().open_stream(to, header_of(kApplicationStream, name));
     if (!handle) return complete(wiring_.strand, std::move(handler), Result<ByteStream>{handle.error()});
     auto node =

@@ -4,29 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "files/memory_storage.h"
+#include "node/silent_port_rig.h"
 
 namespace muster::detail {
 namespace {
 
 using files::FileFrame;
-
-/// A stream whose octets nobody reads.
-class SilentPort final : public session::StreamPort {
-public:
-    Result<StreamHandle> open_stream(const DeviceId&, ByteView) override { return StreamHandle{}; }
-    Result<void> write(StreamHandle, Slice) override {
-        if (full) return Error{Errc::queue_full, ""};
-        ++writes;
-        return {};
-    }
-    std::size_t writable(StreamHandle) const override { return 1 << 20; }
-    void finish(StreamHandle) override {}
-    void reset(StreamHandle, std::uint64_t, std::string_view) override {}
-    void consume(StreamHandle, std::size_t) override {}
-
-    bool full = false;
-    int writes = 0;
-};
 
 /// A receiving transfer whose storage works only when it is told to.
 class TransferNodeTest : public testing::Test {
