@@ -197,7 +197,9 @@ TEST(DeviceKey, RefusesWhatIsNotAnEd25519Key) {
         "-----BEGIN PRIVATE KEY-----\n"
         "MC4CAQAwBQYDK2VuBCIEIABARDchPG/3FBN1SGyPbdR0VJeQPq2JudqBQECnYKtB\n"
         "-----END PRIVATE KEY-----\n";
-    const std::string refused[] = {"", "nonsense", pem.substr(0, pem.size() / 2), x25519};
+    std::string version_is_text = pem;  // an octet string in place of the integer
+    version_is_text[pem.find("MC4CAQAw") + 3] = 'E';
+    const std::string refused[] = {"", "nonsense", pem.substr(0, pem.size() / 2), x25519, version_is_text};
     for (const auto& text : refused) {
         const auto key = DeviceKey::from_pem(text);
         ASSERT_FALSE(key) << text;

@@ -78,7 +78,7 @@ std::span<const std::uint8_t> seed_in(ByteView der) {
         info.type != ASN1_SEQUENCE || asn1_der_decode_constructed_last(&info) != ASN1_ITERATOR_PRIMITIVE)
         return {};
     std::uint32_t version = 0;
-    if (!asn1_der_get_uint32(&info, &version) || version > 1) return {};
+    if (info.type != ASN1_INTEGER || !asn1_der_get_uint32(&info, &version) || version > 1) return {};
     if (asn1_der_iterator_next(&info) != ASN1_ITERATOR_CONSTRUCTED || !names_ed25519(info)) return {};
     if (asn1_der_iterator_next(&info) != ASN1_ITERATOR_PRIMITIVE || info.type != ASN1_OCTETSTRING) return {};
     asn1_der_iterator key{};
