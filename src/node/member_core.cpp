@@ -83,6 +83,7 @@ void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const E
 
 void MemberCore::on_all_found(TimePoint now, std::optional<Error> no_discovery) {
     now_ = now;
+    if (state_ != State::searching) return;
     no_discovery_ = std::move(no_discovery);
     is_complete_ = true;
     for (auto& [id, target] : targets_) pursue(id, target);

@@ -46,6 +46,15 @@ TEST_F(JoinVerdict, AnAddressOnAnInterfaceThatIsNotThereIsToldInASecond) {
     EXPECT_LE(member().failed_after, 1s);
 }
 
+TEST_F(JoinVerdict, NewsAfterItBeginNothing) {
+    world.network.unplug(member().node.host(), eth());
+    join({{coordinator()}});
+    ASSERT_TRUE(fails());
+    const TimePoint before = member().core->next_wakeup();
+    member().core->on_all_found(world.clock.now(), std::nullopt);
+    EXPECT_EQ(member().core->next_wakeup(), before) << "nobody is called again";
+}
+
 TEST_F(JoinVerdict, AnInterfaceThatComesUpInTimeIsUsed) {
     world.network.unplug(member().node.host(), eth());
     join({{coordinator()}});
