@@ -98,7 +98,10 @@ std::string hex(ByteView octets) {
     return out;
 }
 
-void wipe(std::span<std::byte> octets) { explicit_bzero(octets.data(), octets.size()); }
+void wipe(std::span<std::byte> octets) {
+    if (!octets.empty())
+        explicit_bzero(octets.data(), octets.size());  // which takes no null pointer, even for nothing
+}
 
 DeviceId device_id_of(ByteView spki_der) {
     const Sha256Digest digest = sha256(spki_der);
