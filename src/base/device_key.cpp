@@ -1,6 +1,7 @@
 // Ed25519 keys in the encodings of RFC 8410, whose DER has a fixed prefix, and in PEM (RFC 7468).
 
 #include <algorithm>
+#include <cstring>
 
 #include <nettle/asn1.h>
 #include <nettle/base64.h>
@@ -60,11 +61,16 @@ bool decode_pem(std::string_view pem, Bytes& out) {
     return base64_decode_final(&state) == 1;
 }
 
+/// Nettle keeps any tag of the input in an enum that cannot hold all of them, so that it may not be read as one.
+bool is(const asn1_der_iterator& element, asn1_type type) {
+    return std::memcmp(&element.type, &type, sizeof type) == 0;
+}
+
 bool names_ed25519(asn1_der_iterator& algorithm) {
     asn1_der_iterator inside{};
-    return algorithm.type == ASN1_SEQUENCE &&
+    return is(algorithm, ASN1_SEQUENCE) &&
            asn1_der_decode_constructed(&algorithm, &inside) == ASN1_ITERATOR_PRIMITIVE &&
-           inside.type == ASN1_IDENTIFIER &&
+           is(inside, ASN1_IDENTIFIER) &&
            std::ranges::equal(std::span{inside.data, inside.length}, kEd25519) &&
            asn1_der_iterator_next(&inside) == ASN1_ITERATOR_END;
 }
@@ -75,15 +81,15 @@ std::span<const std::uint8_t> seed_in(ByteView der) {
     asn1_der_iterator info{};
     if (asn1_der_iterator_first(&info, der.size(), reinterpret_cast<const std::uint8_t*>(der.data())) !=
             ASN1_ITERATOR_CONSTRUCTED ||
-        info.type != ASN1_SEQUENCE || asn1_der_decode_constructed_last(&info) != ASN1_ITERATOR_PRIMITIVE)
+        !is(info, ASN1_SEQUENCE) || asn1_der_decode_constructed_last(&info) != ASN1_ITERATOR_PRIMITIVE)
         return {};
     std::uint32_t version = 0;
     if (info.type != ASN1_INTEGER || !asn1_der_get_uint32(&info, &version) || version > 1) return {};
     if (asn1_der_iterator_next(&info) != ASN1_ITERATOR_CONSTRUCTED || !names_ed25519(info)) return {};
-    if (asn1_der_iterator_next(&info) != ASN1_ITERATOR_PRIMITIVE || info.type != ASN1_OCTETSTRING) return {};
+    if (asn1_der_iterator_next(&info) != ASN1_ITERATOR_PRIMITIVE || !is(info, ASN1_OCTETSTRING)) return {};
     asn1_der_iterator key{};
     if (asn1_der_iterator_first(&key, info.length, info.data) != ASN1_ITERATOR_PRIMITIVE ||
-        key.type != ASN1_OCTETSTRING || key.length != kKeySize)
+        !is(key, ASN1_OCTETSTRING) || key.length != kKeySize)
         return {};
     return {key.data, key.length};
 }
