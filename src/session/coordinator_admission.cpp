@@ -109,8 +109,8 @@ void CoordinatorEngine::Impl::on_control_frame(LinkBinding& binding, FrameType t
     if (door->stage != Door::Stage::inside) return on_first_frames(*door, type, body);
     if (door->member->session.binding() != &binding) return;
     if (type == FrameType::pong) return on_pong(*door);
-    if (std::string broken = door->member->session.on_control_frame(type, body); !broken.empty())
-        on_violation(binding, std::move(broken));
+    if (const Violation broken = door->member->session.on_control_frame(type, body))
+        on_violation(binding, std::string{broken.what()});
 }
 
 void CoordinatorEngine::Impl::on_first_frames(Door& door, FrameType type, ByteView body) {

@@ -32,8 +32,9 @@ void CoordinatorMember::on_message(PeerSession&, const Address& address, const S
                                    ByteView payload) {
     coordinator_.on_message(*this, address, how, payload);
 }
-std::string CoordinatorMember::on_frame(PeerSession&, FrameType type, ByteView) {
-    return (static_cast<std::uint64_t>(type) & 1) != 0 ? "" : "a frame that only the coordinator sends";
+Violation CoordinatorMember::on_frame(PeerSession&, FrameType type, ByteView) {
+    if ((static_cast<std::uint64_t>(type) & 1) != 0) return {};  // of a later version, and can be skipped
+    return "a frame that only the coordinator sends";
 }
 void CoordinatorMember::on_stream_opened(PeerSession&, StreamNumber stream, const Address& address,
                                          ByteView header) {

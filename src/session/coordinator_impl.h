@@ -89,7 +89,7 @@ public:
 private:
     void on_message(PeerSession& peer, const Address& address, const SendOptions& how,
                     ByteView payload) override;
-    std::string on_frame(PeerSession& peer, FrameType type, ByteView body) override;
+    Violation on_frame(PeerSession& peer, FrameType type, ByteView body) override;
     void on_stream_opened(PeerSession& peer, StreamNumber stream, const Address& address,
                           ByteView header) override;
     void on_stream_data(PeerSession& peer, StreamNumber stream, ByteView data, bool fin) override;

@@ -57,7 +57,7 @@ Inbox::Lane* Inbox::find(LaneId id) {
     return lanes_.emplace_back(std::make_unique<Lane>(id)).get();
 }
 
-std::string Inbox::on_lane_data(LaneId id, std::uint64_t position, ByteView data) {
+Violation Inbox::on_lane_data(LaneId id, std::uint64_t position, ByteView data) {
     Lane* const lane = find(id);
     if (lane == nullptr) return "a lane that must not be";
     if (position > lane->received) return "a gap in a lane";
@@ -70,17 +70,16 @@ std::string Inbox::on_lane_data(LaneId id, std::uint64_t position, ByteView data
     return id == kControlLane ? on_control(data) : on_messages(*lane, data);
 }
 
-std::string Inbox::on_control(ByteView data) {
+Violation Inbox::on_control(ByteView data) {
     while (true) {
         const auto outcome = control_.next(data);
         if (outcome == FrameSplitter::Outcome::too_large) return "a frame that is too large";
         if (outcome == FrameSplitter::Outcome::need_more) return {};
-        if (std::string broken = events_.on_frame(control_.type(), control_.body()); !broken.empty())
-            return broken;
+        if (const Violation broken = events_.on_frame(control_.type(), control_.body())) return broken;
     }
 }
 
-std::string Inbox::on_messages(Lane& lane, ByteView data) {
+Violation Inbox::on_messages(Lane& lane, ByteView data) {
     Sink sink{*this, lane};
     switch (lane.parser.feed(data, sink, {config_.message_limit, config_.recipients})) {
         case MessageParser::Outcome::ok: return {};

@@ -7,6 +7,7 @@
 
 #include "session/frame.h"
 #include "session/message_lane.h"
+#include "session/violation.h"
 
 namespace muster::session {
 
@@ -16,8 +17,8 @@ public:
     virtual ~InboxEvents() = default;
     virtual void on_message(const Address& address, Delivery delivery, std::uint64_t cookie,
                             ByteView payload) = 0;
-    /// A frame of the control lane. Not empty: how it breaks the protocol.
-    virtual std::string on_frame(FrameType type, ByteView body) = 0;
+    /// A frame of the control lane. Whether it breaks the protocol.
+    virtual Violation on_frame(FrameType type, ByteView body) = 0;
 };
 
 /// What one end receives besides byte streams. Drops what a change of links repeats; bounds what waits for
@@ -36,8 +37,8 @@ public:
     Inbox(const Inbox&) = delete;
     Inbox& operator=(const Inbox&) = delete;
 
-    /// Not empty: how the peer broke the protocol.
-    std::string on_lane_data(LaneId lane, std::uint64_t position, ByteView data);
+    /// Whether the peer broke the protocol.
+    Violation on_lane_data(LaneId lane, std::uint64_t position, ByteView data);
     /// The application has dealt with messages of so many octets in all.
     void consume(std::size_t octets, std::size_t messages);
 
@@ -57,8 +58,8 @@ private:
     class Sink;
 
     Lane* find(LaneId id);
-    std::string on_control(ByteView data);
-    std::string on_messages(Lane& lane, ByteView data);
+    Violation on_control(ByteView data);
+    Violation on_messages(Lane& lane, ByteView data);
 
     Config config_;
     InboxEvents& events_;

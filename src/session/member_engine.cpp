@@ -31,13 +31,14 @@ void MemberEngine::Impl::on_message(PeerSession& peer, const Address& address, c
     listener_.on_message({from, how.channel, how.delivery, payload});
 }
 
-std::string MemberEngine::Impl::on_frame(PeerSession&, FrameType type, ByteView body) {
+Violation MemberEngine::Impl::on_frame(PeerSession&, FrameType type, ByteView body) {
     if (type == FrameType::roster) {
         auto update = RosterUpdate::parse(body);
         if (!update) return "a roster that cannot be read";
         const auto applied = roster_.apply(std::move(*update), *this);
         if (applied == MemberRoster::Applied::whole) listener_.on_roster(roster_.roster());
-        return applied == MemberRoster::Applied::refused ? "a roster that does not fit the last one" : "";
+        if (applied == MemberRoster::Applied::refused) return "a roster that does not fit the last one";
+        return {};
     }
     if (type == FrameType::undelivered) {
         const auto notice = UndeliveredNotice::parse(body);
@@ -45,7 +46,8 @@ std::string MemberEngine::Impl::on_frame(PeerSession&, FrameType type, ByteView 
         listener_.on_undelivered(notice->what);
         return {};
     }
-    return (static_cast<std::uint64_t>(type) & 1) != 0 ? "" : "a frame of an unknown type";
+    if ((static_cast<std::uint64_t>(type) & 1) != 0) return {};  // of a later version, and can be skipped
+    return "a frame of an unknown type";
 }
 
 void MemberEngine::Impl::on_stream_opened(PeerSession&, StreamNumber stream, const Address& address,

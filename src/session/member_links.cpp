@@ -114,8 +114,8 @@ void MemberEngine::Impl::on_control_frame(LinkBinding& binding, FrameType type, 
     }
     if (attempt->stage != Stage::carrying) return on_answer(*attempt, type, body);
     if (session_->binding() != &binding) return;
-    if (std::string broken = session_->on_control_frame(type, body); !broken.empty())
-        on_violation(binding, std::move(broken));
+    if (const Violation broken = session_->on_control_frame(type, body))
+        on_violation(binding, std::string{broken.what()});
 }
 
 void MemberEngine::Impl::on_answer(Attempt& attempt, FrameType type, ByteView body) {

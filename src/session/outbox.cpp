@@ -97,11 +97,12 @@ bool Outbox::count_acknowledged(OutLane& lane, Change change) {
     return fine;
 }
 
-std::string Outbox::on_acked(const Position& position) {
+Violation Outbox::on_acked(const Position& position) {
     OutLane* const lane = find(position.lane);
     const bool fine = lane != nullptr &&
                       count_acknowledged(*lane, [&](OutLane& it) { return it.on_acked(position.received); });
-    return fine ? "" : "an acknowledgement of messages that were never sent";
+    if (fine) return {};
+    return "an acknowledgement of messages that were never sent";
 }
 
 void Outbox::collect_ends(std::vector<Position>& out) const {
@@ -119,7 +120,7 @@ void Outbox::detach() {
     for (const auto& lane : unordered_) lane->lane().detach();
 }
 
-std::string Outbox::rewind(const std::vector<Position>& positions) {
+Violation Outbox::rewind(const std::vector<Position>& positions) {
     const auto back = [this](OutLane& lane, std::uint64_t offset) {
         return count_acknowledged(lane, [offset](OutLane& it) { return it.rewind(offset); });
     };

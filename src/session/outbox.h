@@ -9,6 +9,7 @@
 #include "session/frame.h"
 #include "session/link_binding.h"
 #include "session/message_lane.h"
+#include "session/violation.h"
 
 namespace muster::session {
 
@@ -40,11 +41,11 @@ public:
 
     void pump(LinkBinding& binding);
     bool has_unsent() const;
-    std::string on_acked(const Position& position);
+    Violation on_acked(const Position& position);
     void on_credit(std::uint64_t limit) { credit_.limit = std::max(credit_.limit, limit); }
     void collect_ends(std::vector<Position>& out) const;
     void detach();
-    std::string rewind(const std::vector<Position>& positions);
+    Violation rewind(const std::vector<Position>& positions);
 
     /// Octets of messages that the peer's session has acknowledged, since the start.
     std::uint64_t acknowledged() const { return acknowledged_; }

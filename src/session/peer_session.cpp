@@ -146,8 +146,9 @@ void PeerSession::fail(Error cause, LinkCode code) {
     finish_with(cause, cause);
 }
 
-void PeerSession::violate(const std::string& what) {
-    fail({Errc::protocol_violation, "the peer sent " + what}, LinkCode::protocol_violation);
+void PeerSession::violate(const Violation& how) {
+    fail({Errc::protocol_violation, "the peer sent " + std::string{how.what()}},
+         LinkCode::protocol_violation);
 }
 
 void PeerSession::end_closing(std::optional<Error> missed) {
@@ -176,9 +177,9 @@ void PeerSession::attach(LinkBinding& binding, const Ack* heard) {
     fresh_link_ = true;
     if (heard != nullptr) {
         outbox_.on_credit(heard->message_credit);
-        std::string broken = outbox_.rewind(heard->positions);
-        if (broken.empty()) broken = streams_.rewind(heard->positions);
-        if (!broken.empty()) return violate(broken);
+        Violation broken = outbox_.rewind(heard->positions);
+        if (!broken) broken = streams_.rewind(heard->positions);
+        if (broken) return violate(broken);
     }
     busy();
     binding.attach(this);
@@ -219,7 +220,7 @@ Ack PeerSession::state() const {
     return all;
 }
 
-std::string PeerSession::on_control_frame(FrameType type, ByteView body) {
+Violation PeerSession::on_control_frame(FrameType type, ByteView body) {
     if (end_) return {};
     if (type == FrameType::ack) {
         const auto ack = Ack::parse(body);
@@ -242,13 +243,13 @@ std::string PeerSession::on_control_frame(FrameType type, ByteView body) {
     return "a control frame that must not be here";
 }
 
-std::string PeerSession::on_ack(const Ack& ack) {
+Violation PeerSession::on_ack(const Ack& ack) {
     outbox_.on_credit(ack.message_credit);
     for (const Position& position : ack.positions) {
-        std::string broken = kind_of(position.lane) == LaneKind::stream
-                                 ? streams_.on_acked(number_of(position.lane), position)
-                                 : outbox_.on_acked(position);
-        if (!broken.empty()) return broken;
+        Violation broken = kind_of(position.lane) == LaneKind::stream
+                               ? streams_.on_acked(number_of(position.lane), position)
+                               : outbox_.on_acked(position);
+        if (broken) return broken;
         if (end_) return {};
     }
     busy();
@@ -257,13 +258,13 @@ std::string PeerSession::on_ack(const Ack& ack) {
 
 void PeerSession::on_lane_data(LaneId lane, std::uint64_t position, ByteView data, bool fin) {
     if (end_) return;
-    std::string broken;
+    Violation broken;
     if (kind_of(lane) == LaneKind::stream) {
         broken = streams_.on_lane_data(number_of(lane), position, data, fin, binding_);
     } else {
         broken = fin ? "the end of a lane that has none" : inbox_.on_lane_data(lane, position, data);
     }
-    if (!broken.empty()) return violate(broken);
+    if (broken) return violate(broken);
     busy();
 }
 
@@ -284,7 +285,7 @@ void PeerSession::on_message(const Address& address, Delivery delivery, std::uin
     events_.on_message(*this, address, how, payload);
 }
 
-std::string PeerSession::on_frame(FrameType type, ByteView body) {
+Violation PeerSession::on_frame(FrameType type, ByteView body) {
     if (end_) return {};
     if (type == FrameType::stream_reset) {
         const auto frame = StreamReset::parse(body);

@@ -9,6 +9,7 @@
 #include "session/link_binding.h"
 #include "session/outbox.h"
 #include "session/stream_table.h"
+#include "session/violation.h"
 
 #include "muster/session_types.h"
 #include "muster/time.h"
@@ -26,8 +27,8 @@ public:
     virtual ~PeerEvents() = default;
     virtual void on_message(PeerSession& peer, const Address& address, const SendOptions& how,
                             ByteView payload) = 0;
-    /// A frame of the control lane that is not the session's own. Not empty: how it breaks the protocol.
-    virtual std::string on_frame(PeerSession& peer, FrameType type, ByteView body) = 0;
+    /// A frame of the control lane that is not the session's own. Whether it breaks the protocol.
+    virtual Violation on_frame(PeerSession& peer, FrameType type, ByteView body) = 0;
     virtual void on_stream_opened(PeerSession& peer, StreamNumber stream, const Address& address,
                                   ByteView header) = 0;
     virtual void on_stream_data(PeerSession& peer, StreamNumber stream, ByteView data, bool fin) = 0;
@@ -111,8 +112,8 @@ public:
     /// How far we are, for the peer to continue there.
     Ack state() const;
 
-    /// A frame of the control stream. Not empty: how it breaks the protocol.
-    std::string on_control_frame(FrameType type, ByteView body);
+    /// A frame of the control stream. Whether it breaks the protocol.
+    Violation on_control_frame(FrameType type, ByteView body);
     void on_lane_data(LaneId lane, std::uint64_t position, ByteView data, bool fin) override;
     void on_datagram(ByteView payload) override;
     void on_link_ready() override { busy(); }
@@ -143,7 +144,7 @@ private:
     // InboxEvents
     void on_message(const Address& address, Delivery delivery, std::uint64_t cookie,
                     ByteView payload) override;
-    std::string on_frame(FrameType type, ByteView body) override;
+    Violation on_frame(FrameType type, ByteView body) override;
     // StreamEvents
     void on_opened(StreamNumber stream, const Address& address, ByteView header) override;
     void on_data(StreamNumber stream, ByteView data, bool fin) override;
@@ -154,8 +155,8 @@ private:
     void send_reset(const StreamReset& frame) override;
 
     void busy();
-    void violate(const std::string& what);
-    std::string on_ack(const Ack& ack);
+    void violate(const Violation& how);
+    Violation on_ack(const Ack& ack);
     void send_datagram(const Address& address, ByteView payload);
     Result<void> check_datagram(const Address& address, ByteView payload) const;
     bool has_received_all(const Goodbye& goodbye) const;

@@ -163,7 +163,7 @@ std::vector<StreamNumber> StreamTable::numbers() const {
 
 /// Finds the stream of an incoming lane, or takes in a new one. Null without violation: it is forgotten
 /// already.
-StreamTable::Stream* StreamTable::take_in(std::uint64_t number, std::string& violation) {
+StreamTable::Stream* StreamTable::take_in(std::uint64_t number, Violation& violation) {
     if (Stream* const known = find(StreamNumber{static_cast<std::uint32_t>(number)}); known != nullptr)
         return known;
     const std::uint64_t index = number >> 1;
@@ -196,11 +196,11 @@ StreamTable::Stream* StreamTable::take_in(std::uint64_t number, std::string& vio
     return made;
 }
 
-std::string StreamTable::on_lane_data(std::uint64_t number, std::uint64_t position, ByteView data, bool fin,
-                                      LinkBinding* binding) {
-    std::string violation;
+Violation StreamTable::on_lane_data(std::uint64_t number, std::uint64_t position, ByteView data, bool fin,
+                                    LinkBinding* binding) {
+    Violation violation;
     Stream* const stream = take_in(number, violation);
-    if (!violation.empty()) return violation;
+    if (violation) return violation;
     if (stream == nullptr) {
         if (forgotten_.size() < kMaxForgotten && std::ranges::find(forgotten_, number) == forgotten_.end())
             forgotten_.push_back(number);
@@ -224,7 +224,7 @@ std::string StreamTable::on_lane_data(std::uint64_t number, std::uint64_t positi
         return {};
     }
     if (!take_header(*stream, data, violation)) {
-        if (violation.empty() && fin) return "a stream that ends within its header";
+        if (!violation && fin) return "a stream that ends within its header";
         return violation;
     }
     if (!stream->gone && (fin || !data.empty())) deliver(*stream, data, fin);
@@ -233,7 +233,7 @@ std::string StreamTable::on_lane_data(std::uint64_t number, std::uint64_t positi
 }
 
 /// True once the header is complete and has been reported; `data` is then what follows it.
-bool StreamTable::take_header(Stream& stream, ByteView& data, std::string& violation) {
+bool StreamTable::take_header(Stream& stream, ByteView& data, Violation& violation) {
     if (stream.header_taken) return true;
     const std::size_t had = stream.header.size();
     const ByteView start =
@@ -244,7 +244,7 @@ bool StreamTable::take_header(Stream& stream, ByteView& data, std::string& viola
     ByteView block;
     if (Reader ahead = in; ahead.read_varint(size) && size > kMaxHeaderBlock)
         violation = "a stream header too large";
-    if (!violation.empty() || !in.read_sized(block, kMaxHeaderBlock)) return false;
+    if (violation || !in.read_sized(block, kMaxHeaderBlock)) return false;
     const std::size_t taken = stream.header.size() - in.remaining();
     data = data.subspan(taken - had);
     Reader reader{block};
@@ -270,8 +270,8 @@ void StreamTable::deliver(Stream& stream, ByteView data, bool fin) {
         settle(stream);
 }
 
-std::string StreamTable::on_reset_frame(const StreamReset& frame, LinkBinding* binding) {
-    std::string violation;
+Violation StreamTable::on_reset_frame(const StreamReset& frame, LinkBinding* binding) {
+    Violation violation;
     Stream* const stream = take_in(frame.number, violation);
     if (stream == nullptr) return violation;
     const bool reported = stream->header_taken;
@@ -281,7 +281,7 @@ std::string StreamTable::on_reset_frame(const StreamReset& frame, LinkBinding* b
     return {};
 }
 
-std::string StreamTable::on_acked(std::uint64_t number, const Position& position) {
+Violation StreamTable::on_acked(std::uint64_t number, const Position& position) {
     Stream* const stream = find(StreamNumber{static_cast<std::uint32_t>(number)});
     if (stream == nullptr) return {};  // reset meanwhile
     stream->out.raise_limit(position.credit);
@@ -372,7 +372,7 @@ void StreamTable::detach() {
     for (const auto& [number, stream] : streams_) stream->out.detach();
 }
 
-std::string StreamTable::rewind(const std::vector<Position>& positions) {
+Violation StreamTable::rewind(const std::vector<Position>& positions) {
     for (const auto& [number, stream] : streams_) {
         const auto heard = std::ranges::find(positions, stream->out.id(), &Position::lane);
         if (heard != positions.end()) stream->out.raise_limit(heard->credit);

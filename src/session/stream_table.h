@@ -10,6 +10,7 @@
 #include "session/frame.h"
 #include "session/link_binding.h"
 #include "session/out_lane.h"
+#include "session/violation.h"
 
 namespace muster::session {
 
@@ -59,11 +60,11 @@ public:
     bool contains(StreamNumber stream) const { return streams_.contains(stream); }
     std::vector<StreamNumber> numbers() const;
 
-    /// Empty if all was well, otherwise how the peer broke the protocol.
-    std::string on_lane_data(std::uint64_t number, std::uint64_t position, ByteView data, bool fin,
-                             LinkBinding* binding);
-    std::string on_reset_frame(const StreamReset& frame, LinkBinding* binding);
-    std::string on_acked(std::uint64_t number, const Position& position);
+    /// Whether the peer broke the protocol.
+    Violation on_lane_data(std::uint64_t number, std::uint64_t position, ByteView data, bool fin,
+                           LinkBinding* binding);
+    Violation on_reset_frame(const StreamReset& frame, LinkBinding* binding);
+    Violation on_acked(std::uint64_t number, const Position& position);
 
     /// Frees what has ended. Only from the session's flush: no call that may hold a stream is under way
     /// there.
@@ -85,7 +86,7 @@ public:
 
     void detach();
     /// On a fresh link: continue where the peer is.
-    std::string rewind(const std::vector<Position>& positions);
+    Violation rewind(const std::vector<Position>& positions);
 
 private:
     struct Stream;
@@ -93,8 +94,8 @@ private:
     static Position position_of(const Stream& stream);
     bool is_ours(std::uint64_t number) const;
     Stream* find(StreamNumber stream) const;
-    Stream* take_in(std::uint64_t number, std::string& violation);
-    bool take_header(Stream& stream, ByteView& data, std::string& violation);
+    Stream* take_in(std::uint64_t number, Violation& violation);
+    bool take_header(Stream& stream, ByteView& data, Violation& violation);
     void deliver(Stream& stream, ByteView data, bool fin);
     void give_credit(Stream& stream);
     void tell_progress(Stream& stream);
