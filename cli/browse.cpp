@@ -53,8 +53,8 @@ JsonLine json_of(const ServiceInstance& service) {
     return line.object("txt", txt);
 }
 
-/// Shows what a Browser tells: events with --json, lines in a pipe, a table that keeps itself up to date on a
-/// terminal.
+/// Shows what a Browser tells: events with --json, lines in a pipe, a table that keeps itself up
+/// to date on a terminal.
 class Board {
 public:
     Board(Output& output, bool groups, TimePoint started)

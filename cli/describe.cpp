@@ -15,8 +15,8 @@ std::string list_of(const std::vector<std::string>& items) {
     return "[" + out + "]";
 }
 
-/// Split out of CLI11's type: "PROFILE" out of "PROFILE:{realtime,balanced}", and the words between the
-/// braces.
+/// Split out of CLI11's type: "PROFILE" out of "PROFILE:{realtime,balanced}", and the
+/// words between the braces.
 struct Taken {
     std::string label;
     std::vector<std::string> choices;

@@ -17,9 +17,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-// A terminal or a pipe is opened anew: Asio makes what it reads non-blocking, and on a shared open file that
-// would reach our own stdout and the shell. What cannot be opened anew (a socket, a closed stdin) is
-// duplicated.
+// A terminal or a pipe is opened anew: Asio makes what it reads non-blocking, and on a shared open
+// file that would reach our own stdout and the shell. What cannot be opened anew (a socket, a closed
+// stdin) is duplicated.
 int own_standard_input() {
     struct stat status{};
     const bool shared =

@@ -8,9 +8,9 @@
 
 namespace muster::cli {
 
-/// The thread on which sessions live. They keep their links alive there while the program's own thread waits
-/// for a terminal or for whoever reads its output. The destructor lets the last goodbyes out, for at most
-/// three seconds.
+/// The thread on which sessions live. They keep their links alive there while the program's own thread
+/// waits for a terminal or for whoever reads its output. The destructor lets the last goodbyes out, for
+/// at most three seconds.
 class Network {
 public:
     Network();

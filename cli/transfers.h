@@ -13,8 +13,8 @@
 
 namespace muster::cli {
 
-/// Follows files on their way and shows how far they are: one live line on a terminal, events with --json.
-/// One thread.
+/// Follows files on their way and shows how far they are: one live line on a terminal, events
+/// with --json. One thread.
 class Transfers {
 public:
     explicit Transfers(Output& output) : output_(output) {}

@@ -83,9 +83,9 @@ public:
 
     executor_type get_executor() const;
 
-    /// Waits for the next event. One wait at a time; at most 1024 events wait, older ones are dropped first.
-    /// Errors: closed (after stop()), cancelled, bad_input (a second wait; the first goes on). Cancellation:
-    /// total.
+    /// Waits for the next event. One wait at a time; at most 1024 events wait, older ones are dropped
+    /// first. Errors: closed (after stop()), cancelled, bad_input (a second wait; the first goes on).
+    /// Cancellation: total.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto next_event(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<OfferEvent>)>(

@@ -53,19 +53,19 @@ public:
     /// The strand on which it lives.
     executor_type get_executor() const;
 
-    /// Waits for the next change. One wait at a time. Who does not ask misses no service: changes of one
-    /// service are folded into one, and what came and went meanwhile is not told. Errors: closed (after
-    /// stop()), cancelled, bad_input (a second wait; the first goes on). Cancellation: total; no change is
-    /// lost.
+    /// Waits for the next change. One wait at a time. Who does not ask misses no service: changes
+    /// of one service are folded into one, and what came and went meanwhile is not told. Errors:
+    /// closed (after stop()), cancelled, bad_input (a second wait; the first goes on).
+    /// Cancellation: total; no change is lost.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto next_event(Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<ServiceEvent>)>(
             [this](auto handler) { start_next_event(std::move(handler)); }, token);
     }
 
-    /// Tells that this service did not answer on its own protocol: it is asked for again, and `left` comes
-    /// after 10 s of silence (RFC 6762 section 10.4). mDNS alone would believe in a crashed peer for 75
-    /// minutes.
+    /// Tells that this service did not answer on its own protocol: it is asked for again, and `left`
+    /// comes after 10 s of silence (RFC 6762 section 10.4). mDNS alone would believe in a crashed
+    /// peer for 75 minutes.
     void reconfirm(std::string instance);
     /// Stops; a waiting next_event() ends with Errc::closed. Idempotent.
     void stop();

@@ -32,8 +32,8 @@ struct HostOptions {
     /// Decides about devices that the trust policy lets through. Called on the session's strand. A device
     /// about which it throws is refused. Empty: accept.
     std::function<Admission(const JoinRequest&)> admit;
-    /// Instead of `admit`: JoinRequest comes as an event, answered by Coordinator::accept or refuse within 25
-    /// s.
+    /// Instead of `admit`: JoinRequest comes as an event, answered by Coordinator::accept
+    /// or refuse within 25 s.
     bool ask = false;
     Profile profile = Profile::balanced;
     std::uint16_t port = 0;  ///< UDP; 0: any.

@@ -59,13 +59,13 @@ struct Endpoint {
     static std::optional<Endpoint> parse(std::string_view text);
 };
 
-/// Reads an endpoint as people write it: "192.0.2.1:4711", "192.0.2.1%eth0:4711", "[fe80::1%eth0]:4711". The
-/// scope is an interface by name or index; an IPv6 link-local address needs one. Asks the kernel for the
-/// name. Error: bad_input, which says what is wrong (also that no interface has this name) and shows the
-/// form.
+/// Reads an endpoint as people write it: "192.0.2.1:4711", "192.0.2.1%eth0:4711",
+/// "[fe80::1%eth0]:4711". The scope is an interface by name or index; an IPv6 link-local address needs
+/// one. Asks the kernel for the name. Error: bad_input, which says what is wrong (also that no
+/// interface has this name) and shows the form.
 Result<Endpoint> parse_endpoint(std::string_view text);
-/// Prints what parse_endpoint() reads, with the interface by the name it has now, for every address that has
-/// one.
+/// Prints what parse_endpoint() reads, with the interface by the name it has now, for every
+/// address that has one.
 std::string to_text(const Endpoint& endpoint);
 
 }  // namespace muster

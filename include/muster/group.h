@@ -24,8 +24,8 @@ struct FoundGroup {
     bool operator==(const FoundGroup&) const = default;
 };
 
-/// What a service of kGroupType says; nullopt if it is no coordinator's: a fact is missing, or is no name or
-/// id.
+/// What a service of kGroupType says; nullopt if it is no coordinator's: a fact is missing,
+/// or is no name or id.
 std::optional<FoundGroup> found_group(const ServiceInstance& service);
 
 }  // namespace muster

@@ -13,15 +13,15 @@ namespace muster {
 struct InterfaceAddress {
     IpAddress address;
     std::uint8_t prefix_length = 0;
-    /// IPv6 duplicate address detection still runs: the kernel will not send from this address yet (RFC
-    /// 4862 5.4).
+    /// IPv6 duplicate address detection still runs: the kernel will not send from this
+    /// address yet (RFC 4862 5.4).
     bool tentative = false;
 
     bool operator==(const InterfaceAddress&) const = default;
 };
 
-/// One network interface as the kernel has it now. A value; never cached by Muster beyond the next kernel
-/// event.
+/// One network interface as the kernel has it now. A value; never cached by Muster beyond
+/// the next kernel event.
 struct Interface {
     InterfaceIndex index = InterfaceIndex::none;
     std::string name;        ///< For people; never a key: names change and repeat.

@@ -11,8 +11,8 @@ enum class Profile {
     low_power,  ///< Bound 15 s; every 7 s.
 };
 
-/// The longest time for which a peer that has vanished is still called connected, while this process gets to
-/// run.
+/// The longest time for which a peer that has vanished is still called connected, while this
+/// process gets to run.
 Duration liveness_bound(Profile profile);
 
 }  // namespace muster

@@ -50,8 +50,8 @@ public:
         bool operator==(const Entry&) const = default;
     };
 
-    /// Octets of a whole record: a UDP packet of 9000 octets (RFC 6762 section 17) must hold it with its
-    /// neighbours.
+    /// Octets of a whole record: a UDP packet of 9000 octets (RFC 6762 section 17) must hold it
+    /// with its neighbours.
     static constexpr std::size_t kMaxSize = 8900;
 
     TxtRecord() = default;

@@ -93,12 +93,12 @@ struct PeerPath {
     std::vector<Evidence> candidates;  ///< What was tried on the way, and what came of it.
 };
 
-/// What a coordinator and its members share: events in, messages, streams and files out. In this version it
-/// ends when its link is lost: join again, as a new member; what had not arrived is not sent again. A
-/// resource; movable. Its destructor aborts what still runs; prefer close(). What a disk is at then holds up
-/// the session's strand for a second at most. Any thread; completions run on the handler's associated
-/// executor. Every operation takes any Asio completion token: a callback, use_future, use_awaitable (the
-/// default).
+/// What a coordinator and its members share: events in, messages, streams and files out. In this
+/// version it ends when its link is lost: join again, as a new member; what had not arrived is not sent
+/// again. A resource; movable. Its destructor aborts what still runs; prefer close(). What a disk is at
+/// then holds up the session's strand for a second at most. Any thread; completions run on the
+/// handler's associated executor. Every operation takes any Asio completion token: a callback,
+/// use_future, use_awaitable (the default).
 class Session {
 public:
     using executor_type = boost::asio::any_io_executor;

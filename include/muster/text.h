@@ -6,8 +6,8 @@
 
 namespace muster {
 
-// Text from outside: names, reasons and file names are chosen by others and may be any octets. Values; any
-// thread.
+// Text from outside: names, reasons and file names are chosen by others and may be any
+// octets. Values; any thread.
 
 /// One character (code point) of a text.
 struct Character {

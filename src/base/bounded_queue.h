@@ -9,8 +9,8 @@ namespace muster {
 
 enum class WhenFull { refuse, drop_oldest };
 
-/// A queue that never holds more than its limit. What does not fit is refused or pushes out the oldest; both
-/// are counted.
+/// A queue that never holds more than its limit. What does not fit is refused or pushes out the
+/// oldest; both are counted.
 template <class T>
 class BoundedQueue {
 public:

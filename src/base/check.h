@@ -2,8 +2,8 @@
 
 namespace muster {
 
-/// Logs the broken expectation and ends the process. Only for what we got wrong: nothing a remote sends may
-/// get here.
+/// Logs the broken expectation and ends the process. Only for what we got wrong: nothing a
+/// remote sends may get here.
 [[noreturn]] void check_failed(const char* expression, const char* file, int line) noexcept;
 
 }  // namespace muster

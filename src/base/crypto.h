@@ -48,14 +48,14 @@ std::string hex(ByteView octets);
 /// Overwrites octets in a way the compiler may not remove.
 void wipe(std::span<std::byte> octets);
 
-/// An Ed25519 key pair (RFC 8032) in the two encodings that TLS stacks ask for. Wipes its private part when
-/// destroyed.
+/// An Ed25519 key pair (RFC 8032) in the two encodings that TLS stacks ask for. Wipes its private
+/// part when destroyed.
 class DeviceKey {
 public:
     /// Makes a new key from the operating system's random numbers.
     static DeviceKey generate();
-    /// Makes the key of a 32-octet seed: for tests and simulations, or a stored key. Error bad_input for
-    /// other sizes.
+    /// Makes the key of a 32-octet seed: for tests and simulations, or a stored key. Error
+    /// bad_input for other sizes.
     static Result<DeviceKey> from_seed(ByteView seed);
     /// Reads a PEM "PRIVATE KEY" (PKCS #8). Error bad_input if it is not an Ed25519 key.
     static Result<DeviceKey> from_pem(std::string_view pem);

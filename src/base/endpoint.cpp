@@ -8,8 +8,8 @@
 namespace muster {
 namespace {
 
-// Text forms of addresses are not what Muster is for: Asio's value types know RFC 4291 and 5952. No socket is
-// touched here.
+// Text forms of addresses are not what Muster is for: Asio's value types know RFC 4291 and 5952. No
+// socket is touched here.
 namespace ip = boost::asio::ip;
 
 template <class T>

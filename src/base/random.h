@@ -16,8 +16,8 @@ public:
     virtual std::uint64_t next() = 0;
 };
 
-/// A uniform number in [0, bound); 0 if bound is 0. The bias of the remainder is below 2^-40 for bounds under
-/// 2^24.
+/// A uniform number in [0, bound); 0 if bound is 0. The bias of the remainder is below 2^-40
+/// for bounds under 2^24.
 inline std::uint64_t uniform(Randomness& random, std::uint64_t bound) {
     return bound ? random.next() % bound : 0;
 }

@@ -11,9 +11,8 @@
 
 namespace muster {
 
-/// Takes octets from the front of a borrowed span, never past its end. Integers are big-endian.
-/// A failed read takes nothing; whoever parses checks `empty()` at the end, for left-over octets are an
-/// error.
+/// Takes octets from the front of a borrowed span, never past its end. Integers are big-endian. A failed read
+/// takes nothing; whoever parses checks `empty()` at the end, for left-over octets are an error.
 class Reader {
 public:
     explicit Reader(ByteView data) : rest_(data) {}

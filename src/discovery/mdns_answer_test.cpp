@@ -15,8 +15,8 @@ constexpr auto kName = "svc._muster._udp.local";
 constexpr auto kType = "_muster._udp.local";
 constexpr auto kGroup = "_group._sub._muster._udp.local";
 
-// A host that has said everything it had to say, more than the quarter of a life ago that section 5.4 asks
-// about.
+// A host that has said everything it had to say, more than the quarter of a life ago that
+// section 5.4 asks about.
 struct Quiet {
     Wire wire;
     Wire::Host& host;

@@ -61,28 +61,28 @@ class MdnsCache {
 public:
     explicit MdnsCache(Randomness& random) : random_(random) {}
 
-    /// Takes one record of a response. `now` is the same for all records of one packet. False: refused for
-    /// space.
+    /// Takes one record of a response. `now` is the same for all records of one packet.
+    /// False: refused for space.
     bool put(const names::Record& record, const IpAddress& source, InterfaceIndex interface, TimePoint now);
 
-    /// Calls `visit` for each live record (not leaving) of this name and type on this interface, or on any
-    /// for none.
+    /// Calls `visit` for each live record (not leaving) of this name and type on this
+    /// interface, or on any for none.
     void each(const names::DnsName& name, names::DnsType type, InterfaceIndex interface,
               const std::function<void(const CachedRecord&)>& visit) const;
-    /// Whether `type` needs no question now: a live record is there, or its owner said that there is none
-    /// (section 6.1).
+    /// Whether `type` needs no question now: a live record is there, or its owner said that there
+    /// is none (section 6.1).
     bool answers(const names::DnsName& name, names::DnsType type, InterfaceIndex interface,
                  TimePoint now) const;
-    /// Records of this name and type that a question should list as known: more than half their life ahead
-    /// (7.1).
+    /// Records of this name and type that a question should list as known: more than half
+    /// their life ahead (7.1).
     std::vector<names::Record> known_answers(const names::DnsName& name, names::DnsType type,
                                              InterfaceIndex interface, TimePoint now) const;
 
     /// Somebody else asked; records that the question did not list as known ought to be answered now (10.5).
     void on_others_question(const names::Question& question, const std::vector<names::Record>& known,
                             InterfaceIndex interface, TimePoint now);
-    /// Ends records of this name and type in ten seconds unless they are heard again (10.4). False if none is
-    /// there.
+    /// Ends records of this name and type in ten seconds unless they are heard again (10.4).
+    /// False if none is there.
     bool doubt(const names::DnsName& name, names::DnsType type, TimePoint now);
     void drop_interface(InterfaceIndex interface);
     /// Forgets what nobody is interested in any more.

@@ -1,5 +1,5 @@
-// The part of MdnsResponder that deals with others who want the same name: RFC 6762 sections 8.1, 8.2,
-// 9, 10.1.
+// The part of MdnsResponder that deals with others who want the same name: RFC 6762
+// sections 8.1, 8.2, 9, 10.1.
 #include <algorithm>
 #include <tuple>
 
@@ -148,8 +148,8 @@ void MdnsResponder::defend(Entry& entry, Presence& presence, TimePoint now) {
     presence.next = retry_time(entry, now);
 }
 
-// Slow until ten seconds passed without any conflict: whoever contradicts us for ever must not make us probe
-// for ever.
+// Slow until ten seconds passed without any conflict: whoever contradicts us for ever must not
+// make us probe for ever.
 TimePoint MdnsResponder::retry_time(Entry& entry, TimePoint now) {
     if (now - entry.last_conflict > kConflictWindow) entry.recent_conflicts = 0;
     entry.last_conflict = now;

@@ -8,14 +8,14 @@
 
 namespace muster::discovery {
 
-/// Discovery over an engine: handlers instead of polled events, subscriptions instead of numbers. Drives no
-/// time and no sockets: whoever owns the engine calls dispatch() after each of its inputs. Same strand as the
-/// engine.
+/// Discovery over an engine: handlers instead of polled events, subscriptions instead of numbers.
+/// Drives no time and no sockets: whoever owns the engine calls dispatch() after each of its inputs.
+/// Same strand as the engine.
 class MdnsFront final : public Discovery {
 public:
-    /// `engine` must outlive the front. `now` is the time of the calls that come in through Discovery; `wake`
-    /// is called when the engine has something to do: call on_timer and dispatch soon, but not from inside
-    /// it.
+    /// `engine` must outlive the front. `now` is the time of the calls that come in through
+    /// Discovery; `wake` is called when the engine has something to do: call on_timer and dispatch
+    /// soon, but not from inside it.
     MdnsFront(MdnsEngine& engine, std::function<TimePoint()> now, std::function<void()> wake);
     ~MdnsFront() override;
     MdnsFront(const MdnsFront&) = delete;

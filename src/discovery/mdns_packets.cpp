@@ -18,8 +18,8 @@ names::Header response_header() {
     return header;
 }
 
-// A record alone may exceed the usual size up to the largest packet (section 17); beyond that it cannot be
-// sent.
+// A record alone may exceed the usual size up to the largest packet (section 17); beyond
+// that it cannot be sent.
 bool add_alone(std::vector<Bytes>& out, const Record& record) {
     MessageWriter writer{response_header(), kMaxPacket};
     if (!writer.add(Section::answer, record)) return false;

@@ -19,9 +19,9 @@ struct ProbeItem {
 };
 std::vector<Bytes> probe_packets(const std::vector<ProbeItem>& probes, std::size_t limit);
 
-/// Answers, in as few packets as possible; additional records ride along, and those without room become
-/// answers of the next packet rather than questions of everybody who got the first. `sent` gets what is in
-/// them.
+/// Answers, in as few packets as possible; additional records ride along, and those without room
+/// become answers of the next packet rather than questions of everybody who got the first. `sent`
+/// gets what is in them.
 std::vector<Bytes> response_packets(const std::vector<names::Record>& answers,
                                     const std::vector<names::Record>& additionals, std::size_t limit,
                                     std::vector<names::Record>& sent);

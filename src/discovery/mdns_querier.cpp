@@ -23,8 +23,8 @@ void MdnsQuerier::want(const QuestionKey& key, Packing packing, TimePoint first,
     auto& asked = asked_[key];
     ++interests_[key.name];
     if (asked.users++ > 0) {
-        // A second user starts now what rests in a long interval, at most once a second per link
-        // (section 5.2).
+        // A second user starts now what rests in a long interval, at most once a second
+        // per link (section 5.2).
         for (auto& schedule : asked.links)
             if (schedule.sent > 1 && schedule.next != kNever)
                 schedule.next = std::min(schedule.next, first + kFirstInterval);
@@ -140,8 +140,8 @@ std::vector<OutgoingQuery> MdnsQuerier::on_timer(const MdnsCache& cache, TimePoi
     return out;
 }
 
-// A question for a unique record rests when the cache knows the answer; the cache wakes it by refresh or
-// restart.
+// A question for a unique record rests when the cache knows the answer; the cache wakes it
+// by refresh or restart.
 bool MdnsQuerier::due(const QuestionKey& key, Schedule& schedule, const MdnsCache& cache, TimePoint now) {
     if (schedule.next > now + kTogether) return false;
     const bool rests = key.type != DnsType::ptr && !schedule.refresh &&

@@ -50,8 +50,8 @@ public:
     void unwant(const QuestionKey& key);
     bool interested(const names::DnsName& name) const { return interests_.contains(name); }
 
-    /// New links get every question: after a change, with the random delay of section 5.2 unless it is asked
-    /// alone.
+    /// New links get every question: after a change, with the random delay of section 5.2
+    /// unless it is asked alone.
     void on_links(const LinkTable& links, LinkCause cause, TimePoint now);
     /// Asks again from `when` on, for the answer is gone or in doubt.
     void restart(const names::DnsName& name, names::DnsType type, InterfaceIndex interface, TimePoint when);

@@ -86,8 +86,8 @@ private:
         bool answers() const { return phase == Phase::announcing || phase == Phase::established; }
     };
 
-    // A name that is ours alone, with all records that depend on it: a service, or the host (no
-    // registration).
+    // A name that is ours alone, with all records that depend on it: a service, or the
+    // host (no registration).
     struct Entry {
         AdvertisementId id = AdvertisementId::none;
         std::optional<Registration> registration;

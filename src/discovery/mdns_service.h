@@ -13,9 +13,9 @@
 namespace muster::discovery {
 
 struct MdnsServiceOptions {
-    /// First label of this host's name, without ".local"; empty: "m-" and 16 random base32 characters (80
-    /// bits). Must be unique by itself (a key's fingerprint, 64 random bits): it is announced without
-    /// probing.
+    /// First label of this host's name, without ".local"; empty: "m-" and 16 random base32
+    /// characters (80 bits). Must be unique by itself (a key's fingerprint, 64 random bits): it is
+    /// announced without probing.
     std::string host;
     LoopbackUse loopback = LoopbackUse::when_alone;
     bool ipv4 = true;
@@ -37,8 +37,8 @@ public:
     /// Opens the sockets and follows the interfaces. Advertise, browse and resolve may be called before or
     /// after. Errors: system (a call and its reason) if neither family can be opened.
     Result<void> start();
-    /// Says goodbye for everything that is advertised and closes the sockets. Idempotent; no callback comes
-    /// after it.
+    /// Says goodbye for everything that is advertised and closes the sockets. Idempotent; no
+    /// callback comes after it.
     void stop();
 
     Result<Advertisement> advertise(Registration registration, AdvertiseHandler handler) override;

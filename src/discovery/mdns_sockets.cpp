@@ -59,8 +59,8 @@ Result<PortSharing> MdnsSockets::open(const LinkPolicy& policy, OnPacket on_pack
     if (families.empty())
         return reason ? *std::move(reason) : Error{Errc::bad_input, "mDNS without IPv4 and without IPv6"};
     auto opened = open_ports(families);
-    // Alone a moment ago, but another process asks right now whether it is: so it is there, and we are
-    // second.
+    // Alone a moment ago, but another process asks right now whether it is: so it is
+    // there, and we are second.
     if (!opened && opened.error().code() == Errc::already_exists && sharing_ == PortSharing::sole) {
         sharing_ = PortSharing::shared;
         opened = open_ports(families);
@@ -82,9 +82,9 @@ Result<void> MdnsSockets::open_ports(std::span<const Family> families) {
     return {};
 }
 
-// A bind without any option succeeds only if nobody has the port on the same address or on all. The loopback
-// address keeps us out of the way of programs that start at the same time and are second: they bind to the
-// group.
+// A bind without any option succeeds only if nobody has the port on the same address or on all. The
+// loopback address keeps us out of the way of programs that start at the same time and are second:
+// they bind to the group.
 Result<PortSharing> MdnsSockets::probe_port(Family family) const {
     os::MulticastOptions options;
     options.group = group_of(family);
@@ -179,8 +179,8 @@ void MdnsSockets::close() {
     joined_.clear();
 }
 
-// The wait holds only the port: `this` is touched after `closed` was checked, and close() runs in the
-// destructor.
+// The wait holds only the port: `this` is touched after `closed` was checked, and close()
+// runs in the destructor.
 void MdnsSockets::wait(const PortPointer& port) {
     port->waiter.async_wait(asio::posix::descriptor_base::wait_read,
                             [this, port](boost::system::error_code ec) {

@@ -22,8 +22,8 @@ enum class PortSharing {
              ///< answers
 };
 
-/// The sockets of mDNS: port 5353 on both groups, and ephemeral ports for one-shot queries. Same executor
-/// throughout.
+/// The sockets of mDNS: port 5353 on both groups, and ephemeral ports for one-shot queries. Same
+/// executor throughout.
 class MdnsSockets final : public MdnsWire {
 public:
     using OnPacket = std::function<void(const PacketInfo& info, ByteView packet)>;

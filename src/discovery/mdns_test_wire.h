@@ -27,8 +27,8 @@ struct Sent {
     std::size_t size = 0;
 };
 
-/// Several engines on one Ethernet in virtual time. Packets take 100 us; multicast is looped back as the
-/// kernel does.
+/// Several engines on one Ethernet in virtual time. Packets take 100 us; multicast is looped
+/// back as the kernel does.
 class Wire {
 public:
     struct Host {

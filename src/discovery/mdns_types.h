@@ -73,8 +73,8 @@ struct MdnsEngineOptions {
     /// First label of this host's name; must be unique by itself, for it is not probed.
     std::string host;
     LinkPolicy links;
-    /// Whether questions may ask for unicast answers: only as the sole user of port 5353 (RFC 6762
-    /// section 15.1).
+    /// Whether questions may ask for unicast answers: only as the sole user of port 5353
+    /// (RFC 6762 section 15.1).
     bool sole_on_port = true;
 };
 

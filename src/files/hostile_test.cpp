@@ -1,5 +1,5 @@
-// One engine against a peer that is scripted by hand: lies, violations, and the offset of a continued
-// transfer.
+// One engine against a peer that is scripted by hand: lies, violations, and the offset of
+// a continued transfer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -48,8 +48,8 @@ public:
     std::size_t on_stream_bytes(ByteView octets, TimePoint now);
     /// The peer closed its half.
     void on_stream_end(TimePoint now);
-    /// The stream is gone: reset by the peer (cancelled_by_peer), session lost or closed. Nothing more is
-    /// sent.
+    /// The stream is gone: reset by the peer (cancelled_by_peer), session lost or closed.
+    /// Nothing more is sent.
     void on_stream_reset(Error why, TimePoint now);
     bool want_write() const { return !out_.empty(); }
     /// At most `max` octets to write; empty if there are none.

@@ -18,10 +18,10 @@ struct Candidates {
     std::vector<std::pair<Path, std::string>> ruled_out;
 };
 
-/// Works out over which interfaces `remote` can be tried. An endpoint with an interface is tried over that
-/// one, if it is usable and has an own address of that family; a link-local endpoint without one over every
-/// usable interface; any other over each interface whose subnet it is in, and over whatever the kernel's
-/// routing says.
+/// Works out over which interfaces `remote` can be tried. An endpoint with an interface is tried over
+/// that one, if it is usable and has an own address of that family; a link-local endpoint without one
+/// over every usable interface; any other over each interface whose subnet it is in, and over whatever
+/// the kernel's routing says.
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces);
 
 /// False for the well-known ports and that of mDNS: no packet of ours goes there because somebody says so.

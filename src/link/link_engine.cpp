@@ -12,8 +12,8 @@
 namespace muster::link {
 namespace {
 
-// Paths of strangers are kept just long enough to answer them: a flood of spoofed addresses stays within
-// this.
+// Paths of strangers are kept just long enough to answer them: a flood of spoofed
+// addresses stays within this.
 constexpr std::size_t kMaxStrangers = 1024;
 
 // A request to join is at most 21 kB, on one stream; 4,096 strangers that fill this are what a hundred members are.

@@ -52,8 +52,8 @@ enum class DialId : std::uint64_t {};
 /// addresses: equal inputs make equal runs, whatever the allocator does.
 enum class LinkSerial : std::uint64_t {};
 
-/// Link events, from inside on_datagram, on_timer, on_interfaces and flush. Calling back into the engine is
-/// allowed.
+/// Link events, from inside on_datagram, on_timer, on_interfaces and flush. Calling back into
+/// the engine is allowed.
 class LinkEvents {
 public:
     virtual ~LinkEvents() = default;

@@ -12,8 +12,8 @@ namespace muster::link {
 /// What carries the datagrams of a path.
 enum class MediumKind : std::uint8_t { udp, simulated };
 
-/// One way to a peer: the medium, the local interface (inside `remote`), the local address and the remote
-/// address.
+/// One way to a peer: the medium, the local interface (inside `remote`), the local address
+/// and the remote address.
 struct Path {
     MediumKind medium = MediumKind::udp;
     Endpoint remote;

@@ -16,9 +16,9 @@ namespace muster::link {
 // QUIC's. The bit alone would not do: ngtcp2 always offers to have it greased (RFC 9287), so QUIC packets may
 // come without it.
 
-/// Payload of a race probe and of its answer. Both have QUIC's minimum size, so that a path which carries
-/// them in both directions also carries a handshake, and the answer never amplifies (RFC 9000 sections 8.1
-/// and 14.1).
+/// Payload of a race probe and of its answer. Both have QUIC's minimum size, so that a path which
+/// carries them in both directions also carries a handshake, and the answer never amplifies (RFC 9000
+/// sections 8.1 and 14.1).
 inline constexpr std::size_t kProbeSize = 1200;
 
 /// The short hash that names a group in probes, so that strangers' coordinators do not answer.

@@ -46,8 +46,8 @@ public:
 
     /// The next heartbeat that asks for an answer.
     Bytes heartbeat_request(TimePoint now);
-    /// Takes a heartbeat; returns the answer to send, if it asks for one. Forged and replayed ones are
-    /// ignored.
+    /// Takes a heartbeat; returns the answer to send, if it asks for one. Forged and
+    /// replayed ones are ignored.
     std::optional<Bytes> on_heartbeat(ByteView datagram, TimePoint now);
 
     // LinkPort

@@ -13,16 +13,16 @@ namespace {
 
 constexpr std::size_t kMaxCandidates = 64;  // 16 interfaces x 4 addresses
 constexpr std::size_t kMaxParallelHandshakes = 3;
-// A device that answers probes and then falls silent must not keep the place of an honest one until QUIC
-// gives up. Three repetitions of a lost first packet fit in; a coordinator that is slower than that gets more
-// of them.
+// A device that answers probes and then falls silent must not keep the place of an honest one until
+// QUIC gives up. Three repetitions of a lost first packet fit in; a coordinator that is slower than
+// that gets more of them.
 constexpr Duration kHandshakePlace = 500ms;
 // Pause after a refusal, doubled three times and spread up to the double: those who were refused together
 // must not come back together. The first gives a coordinator time for a hundred handshakes.
 constexpr Duration kRefusalPause = 50ms;
 constexpr int kMostDoublings = 3;
-// A handshake on a LAN takes 1 to 3 ms; one that needs longer lost a packet, and then the next path may start
-// beside it.
+// A handshake on a LAN takes 1 to 3 ms; one that needs longer lost a packet, and then the next path
+// may start beside it.
 constexpr Duration kHandshakeStagger = 60ms;
 // Pauses between probes of one candidate: quick at first, because the first packet after link-up is often
 // lost to address resolution; then slow, because by then the path is dead more likely than unlucky.
@@ -52,8 +52,8 @@ Race::Candidate* Race::place_for(const Path& path) {
         return was_ruled_out ? &*known : nullptr;
     }
     if (candidates_.size() < kMaxCandidates) return &candidates_.emplace_back();
-    // What failed goes first, then what is silent, then what answered but has not shaken hands; of equals the
-    // oldest.
+    // What failed goes first, then what is silent, then what answered but has not shaken hands;
+    // of equals the oldest.
     const auto worth = [](const Candidate& each) {
         const bool stays = each.by == NamedBy::owner || each.state == State::shaking_hands;
         const int rank = stays ? 3 : each.state == State::answered ? 2 : each.state == State::probing ? 1 : 0;

@@ -48,8 +48,8 @@ struct NsecData {
     bool operator==(const NsecData&) const = default;
 };
 
-/// What a record says: an address (A, AAAA), a name (PTR, CNAME, NS), or the octets of TXT and of every other
-/// type.
+/// What a record says: an address (A, AAAA), a name (PTR, CNAME, NS), or the octets of TXT and
+/// of every other type.
 using RecordData = std::variant<Bytes, IpAddress, DnsName, SrvData, NsecData>;
 
 struct Question {

@@ -11,9 +11,9 @@
 
 namespace muster::names {
 
-/// An absolute domain name: a list of labels of any octets (RFC 1035 section 3.1). A value that cannot be too
-/// long: labels of 1 to 63 octets, at most 255 octets on the wire. Compares and hashes without ASCII case
-/// (RFC 4343).
+/// An absolute domain name: a list of labels of any octets (RFC 1035 section 3.1). A value that cannot
+/// be too long: labels of 1 to 63 octets, at most 255 octets on the wire. Compares and hashes without
+/// ASCII case (RFC 4343).
 class DnsName {
 public:
     static constexpr std::size_t kMaxLabel = 63;
@@ -21,9 +21,9 @@ public:
 
     DnsName() = default;  ///< the root
 
-    /// Parses "stage\.left._muster._udp.local", with or without the final dot; "\." "\\" and "\065" are
-    /// escapes (RFC 1035 section 5.1). nullopt for empty or overlong labels, overlong names and broken
-    /// escapes.
+    /// Parses "stage\.left._muster._udp.local", with or without the final dot; "\." "\\" and
+    /// "\065" are escapes (RFC 1035 section 5.1). nullopt for empty or overlong labels, overlong
+    /// names and broken escapes.
     static std::optional<DnsName> parse(std::string_view text);
     /// Makes a name of whole labels, without any escaping.
     static std::optional<DnsName> from_labels(const std::vector<std::string_view>& labels);

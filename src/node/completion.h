@@ -19,11 +19,11 @@
 
 namespace muster::node {
 
-/// Hands a result to a completion handler on the executor that belongs to it, never from inside the caller.
-/// Posted by way of `fallback`, the node's strand: the handler's own executor comes as Boost's
-/// any_completion_executor, which cannot promise not to run at once (blocking.never is not among its
-/// properties). A coroutine on the strand that awaits one send after the other would pile them up on its
-/// stack.
+/// Hands a result to a completion handler on the executor that belongs to it, never from inside the
+/// caller. Posted by way of `fallback`, the node's strand: the handler's own executor comes as
+/// Boost's any_completion_executor, which cannot promise not to run at once (blocking.never is not
+/// among its properties). A coroutine on the strand that awaits one send after the other would pile
+/// them up on its stack.
 template <class Executor, class Handler, class... Values>
 void complete(const Executor& fallback, Handler handler, Values... values) {
     auto executor = boost::asio::prefer(boost::asio::get_associated_executor(handler, fallback),
@@ -130,8 +130,8 @@ private:
     boost::asio::any_io_executor strand_;
     std::string what_;
     WaitId id_{};
-    // Swapped, never assigned: the move assignment of Boost 1.81's any_completion_handler calls itself for
-    // ever.
+    // Swapped, never assigned: the move assignment of Boost 1.81's any_completion_handler
+    // calls itself for ever.
     Handler handler_;  // null: nobody waits
 };
 

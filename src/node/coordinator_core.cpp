@@ -8,8 +8,8 @@ namespace muster::node {
 
 namespace {
 
-// Whoever holds a name answers a probe and a handshake in milliseconds; with this, five lost probes are made up
-// for.
+// Whoever holds a name answers a probe and a handshake in milliseconds; with this, five lost
+// probes are made up for.
 constexpr Duration kHolderPatience = std::chrono::seconds{1};
 
 }  // namespace

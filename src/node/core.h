@@ -16,8 +16,8 @@ struct Surroundings {
     link::Medium& medium;
 };
 
-/// All engines of one node behind one face: what a driver on real sockets, or a simulated host, has to feed
-/// and turn.
+/// All engines of one node behind one face: what a driver on real sockets, or a simulated host,
+/// has to feed and turn.
 class Core {
 public:
     virtual ~Core() = default;

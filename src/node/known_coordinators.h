@@ -17,8 +17,8 @@ struct KnownCoordinator {
     std::vector<Endpoint> endpoints;  ///< Where it was reached last; hints only.
 };
 
-/// One small JSON file for each group below the state directory, written atomically; so two processes never
-/// tear it.
+/// One small JSON file for each group below the state directory, written atomically; so two
+/// processes never tear it.
 class KnownCoordinators {
 public:
     /// `directory`: of the identity; empty: nothing is remembered.

@@ -251,8 +251,8 @@ void MemberCore::give_up() {
     listener_.on_connect_failed(explain_failure());
 }
 
-/// Whether packets could have left for any of these endpoints; with none of them, whether any could have left
-/// this machine.
+/// Whether packets could have left for any of these endpoints; with none of them, whether any could
+/// have left this machine.
 bool MemberCore::can_carry_to(std::span<const Endpoint> endpoints) const {
     const auto is_here = [](const Endpoint& endpoint) { return endpoint.address.is_loopback(); };
     if (std::ranges::any_of(endpoints, is_here)) return true;

@@ -39,8 +39,8 @@ enum class FoundBy : std::uint8_t {
     owner,        ///< The user, or a pin.
 };
 
-/// A member without sockets: looks for its coordinator among what discovery tells, links, joins. An engine;
-/// one strand.
+/// A member without sockets: looks for its coordinator among what discovery tells, links, joins.
+/// An engine; one strand.
 class MemberCore final : public Core, private link::LinkEvents {
 public:
     /// The listener and what is around must outlive the core. Errors: those of session::MemberEngine::create.
@@ -57,9 +57,9 @@ public:
     /// it is silent: 16 coordinators by the list, 4 by the unique name, 48 endpoints of each.
     void on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints, FoundBy by,
                   TimePoint now);
-    /// Nobody will name anything more: discovery does not run, for the reason given if it should. From here on the core
-    /// gives up as soon as it is known that nobody can answer. Silence is no such knowledge: the coordinator may
-    /// still come.
+    /// Nobody will name anything more: discovery does not run, for the reason given if it should. From here
+    /// on the core gives up as soon as it is known that nobody can answer. Silence is no such knowledge: the
+    /// coordinator may still come.
     void on_all_found(TimePoint now, std::optional<Error> no_discovery = {});
 
     session::MemberEngine& session() { return *session_; }

@@ -121,8 +121,8 @@ void MemberNode::on_service(const ServiceEvent& event, node::FoundBy by) {
     runner_->poke();
 }
 
-// An ongoing browse costs air time and harms the connection on some radios: stop as soon as the choice is
-// made.
+// An ongoing browse costs air time and harms the connection on some radios: stop as soon
+// as the choice is made.
 void MemberNode::stop_discovery() {
     subscriptions_.clear();
     if (mdns_) mdns_->stop();

@@ -37,8 +37,8 @@ public:
     std::vector<std::string> told;
 };
 
-/// The deadline passes while others have the thread. A datagram comes when the timer's handler stands in line
-/// already.
+/// The deadline passes while others have the thread. A datagram comes when the timer's handler
+/// stands in line already.
 void run_late(Listening& core) {
     asio::io_context context;
     const auto runner = Runner::open(asio::make_strand(context), 0).value();

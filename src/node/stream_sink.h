@@ -5,8 +5,8 @@
 
 namespace muster::node {
 
-/// Whoever stands at the end of a byte stream of the session: an application's ByteStream, or a file
-/// transfer.
+/// Whoever stands at the end of a byte stream of the session: an application's
+/// ByteStream, or a file transfer.
 class StreamSink {
 public:
     virtual ~StreamSink() = default;

@@ -14,9 +14,9 @@ namespace {
 constexpr std::size_t kMaxPending = 128;
 // Batches read before others on the strand get their turn.
 constexpr int kMaxReadsInARow = 8;
-// When a device's queue or the kernel's memory is full, nobody tells when there is room again. A queue of
-// 1000 packets is empty after 12 ms at 1 Gbit/s: half of this only costs wake-ups, ten times this is idle
-// air.
+// When a device's queue or the kernel's memory is full, nobody tells when there is room again. A
+// queue of 1000 packets is empty after 12 ms at 1 Gbit/s: half of this only costs wake-ups, ten
+// times this is idle air.
 constexpr Duration kSendAgain = std::chrono::milliseconds{1};
 
 }  // namespace
@@ -91,8 +91,8 @@ UdpMedia::Socket* UdpMedia::socket_for(const IpAddress& address) {
     return sockets_[static_cast<std::size_t>(os::family_of(address))].get();
 }
 
-// The waits hold only the socket: `this` is touched after `stopped` was checked, and stop() runs in the
-// destructor.
+// The waits hold only the socket: `this` is touched after `stopped` was checked, and stop()
+// runs in the destructor.
 void UdpMedia::wait_readable(const std::shared_ptr<Socket>& socket) {
     socket->waiter.async_wait(asio::posix::descriptor_base::wait_read,
                               [this, socket](boost::system::error_code ec) {

@@ -77,8 +77,8 @@ const ifinfomsg* link_of(const nlmsghdr& message) {
 }
 
 bool is_tentative(std::uint32_t flags) {
-    // An optimistic address may be used while detection still runs (RFC 4429); one that failed it may never
-    // be.
+    // An optimistic address may be used while detection still runs (RFC 4429); one that
+    // failed it may never be.
     if ((flags & IFA_F_DADFAILED) != 0) return true;
     return (flags & IFA_F_TENTATIVE) != 0 && (flags & IFA_F_OPTIMISTIC) == 0;
 }

@@ -1,5 +1,5 @@
-// main() of lab tests: they make network namespaces, which takes root. Without it they are skipped, and say
-// so.
+// main() of lab tests: they make network namespaces, which takes root. Without it they are
+// skipped, and say so.
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Two hosts joined by one cable, as network namespaces of this process alone: for the lab tests of os/ and
-// net/.
+// Two hosts joined by one cable, as network namespaces of this process alone: for the lab
+// tests of os/ and net/.
 
 #include <algorithm>
 #include <cstdlib>
@@ -44,8 +44,8 @@ inline void make_drops_known(std::uint16_t port) {
     EXPECT_GT(found, 0) << "no socket has port " << port;
 }
 
-/// A namespace of its own that lives as long as the object. Sockets stay in the one in which they were
-/// opened.
+/// A namespace of its own that lives as long as the object. Sockets stay in the one in
+/// which they were opened.
 class LabNamespace {
 public:
     LabNamespace() {

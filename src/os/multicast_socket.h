@@ -40,8 +40,8 @@ struct MulticastOptions {
 /// it has joined itself. A resource; nonblocking; one thread or strand.
 class MulticastSocket {
 public:
-    /// Largest datagram accepted; what is longer is dropped and counted (RFC 6762 section 17: 9000 with
-    /// headers).
+    /// Largest datagram accepted; what is longer is dropped and counted (RFC 6762 section
+    /// 17: 9000 with headers).
     static constexpr std::size_t kMaxDatagram = 9216;
     /// Datagrams per receive().
     static constexpr std::size_t kSlots = 8;

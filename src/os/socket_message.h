@@ -64,8 +64,8 @@ private:
 /// Sends one prepared message; returns 0 or errno. EINTR is repeated.
 int send_message(int socket, const msghdr& header);
 
-/// Receive buffers for recvmmsg: `count` slots of `slot_size` octets. Pages that no datagram has touched cost
-/// nothing.
+/// Receive buffers for recvmmsg: `count` slots of `slot_size` octets. Pages that no datagram has
+/// touched cost nothing.
 class ReceiveBatch {
 public:
     ReceiveBatch(std::size_t count, std::size_t slot_size);

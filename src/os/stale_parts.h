@@ -5,10 +5,10 @@
 
 namespace muster::os {
 
-// Part files of killed processes. A living writer holds a lock (flock) on its part, which the kernel lets go
-// when the process dies, however it dies. So a part that can be locked is nobody's: no age has to be guessed,
-// and a writer that is merely stopped or slow keeps its own. Where a file system has no locks, nothing is
-// removed.
+// Part files of killed processes. A living writer holds a lock (flock) on its part, which the kernel
+// lets go when the process dies, however it dies. So a part that can be locked is nobody's: no age has
+// to be guessed, and a writer that is merely stopped or slow keeps its own. Where a file system has no
+// locks, nothing is removed.
 
 /// True if `name` leads to this open file, and to no other.
 bool is_named(int directory, int file, const std::string& name);

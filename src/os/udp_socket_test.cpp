@@ -37,8 +37,8 @@ protected:
 
     static Endpoint endpoint(const UdpSocket& socket) { return {local(), socket.port(), loopback()}; }
 
-    /// Reads until `octets` have come or nothing more comes; copies, for the views live only until the next
-    /// read.
+    /// Reads until `octets` have come or nothing more comes; copies, for the views live only
+    /// until the next read.
     static std::vector<Bytes> read_datagrams(UdpSocket& socket, std::size_t octets) {
         std::vector<Bytes> datagrams;
         std::size_t seen = 0;

@@ -126,8 +126,8 @@ public:
     /// full, and does not count for the limit of its source.
     virtual void let_in() = 0;
 
-    /// Queues one datagram (RFC 9221). False if it is empty, too large for now, or too many are queued: it is
-    /// dropped.
+    /// Queues one datagram (RFC 9221). False if it is empty, too large for now, or too many are
+    /// queued: it is dropped.
     virtual bool send_datagram(Slice payload) = 0;
 
     /// Sends CONNECTION_CLOSE with an application code and reason (cut to 200 octets) at the next flush,

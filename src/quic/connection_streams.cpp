@@ -85,8 +85,8 @@ void ConnectionImpl::reset(StreamId id, std::uint64_t code) {
     orders_.push_back(stream->bearer());
     mark_dirty();
     if (!unheard) return;
-    // A peer that hears of the reset first never ends its direction of the bearer: so the kind goes out
-    // before.
+    // A peer that hears of the reset first never ends its direction of the bearer: so the
+    // kind goes out before.
     stream->announced = false;
     announce(*stream);
     make_ready(*stream);

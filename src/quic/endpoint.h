@@ -17,8 +17,8 @@ struct Config {
     DeviceKey key;
     std::string alpn = "muster/1";
     // What tells an accepting endpoint from others of the same key, and is the same after a restart.
-    // Stateless resets are bound to it: one endpoint must not be made to say the words that end another's
-    // connections.
+    // Stateless resets are bound to it: one endpoint must not be made to say the words that end
+    // another's connections.
     Bytes reset_scope;
     Duration initial_rtt = std::chrono::milliseconds{25};  // local links; ngtcp2's 333 ms makes a move slow
     Duration handshake_timeout = std::chrono::seconds{10};
@@ -38,8 +38,8 @@ struct Config {
     // are taken, the oldest handshake of the source that has most gives up its own.
     std::size_t max_half_open = 1024;
     std::size_t max_half_open_per_source = 64;  // see Source; a LAN with IPv6 may be one
-    // So many that a Retry proves the address of the next. Few of one source, for anybody may send them in
-    // its name.
+    // So many that a Retry proves the address of the next. Few of one source, for anybody may
+    // send them in its name.
     std::size_t retry_above = 128;
     std::size_t retry_above_per_source = 16;
     // While more than half of all places are taken. Not while one source waits for its own places: a thousand
@@ -47,8 +47,8 @@ struct Config {
     Duration crowded_handshake_timeout = std::chrono::seconds{3};
 };
 
-/// A batch of UDP payloads for one path: `octets` is cut into pieces of `segment` octets, the last may be
-/// shorter.
+/// A batch of UDP payloads for one path: `octets` is cut into pieces of `segment` octets, the
+/// last may be shorter.
 struct Transmit {
     PathId path{};
     ByteView octets;
@@ -84,8 +84,8 @@ public:
 
     /// Starts a handshake on `path`. The endpoint owns the connection until forget().
     virtual Result<Connection*> connect(PathId path, Handler& handler, TimePoint now) = 0;
-    /// Frees a connection after its on_closed, or silently before it (no CONNECTION_CLOSE is sent, no event
-    /// follows).
+    /// Frees a connection after its on_closed, or silently before it (no CONNECTION_CLOSE is
+    /// sent, no event follows).
     virtual void forget(Connection& connection) = 0;
 
     /// One received datagram (not a GRO batch). Never fails: what is not for us is dropped and counted.

@@ -137,8 +137,8 @@ void EndpointImpl::on_datagram(PathId path, ByteView packet, std::uint8_t ecn, T
     if (packet.empty()) return;
     Visit visit{*this};
     const auto first = std::to_integer<std::uint8_t>(packet[0]);
-    // The fixed bit is not asked for: ngtcp2 always offers to have it greased (RFC 9287), and then greases
-    // it.
+    // The fixed bit is not asked for: ngtcp2 always offers to have it greased (RFC 9287),
+    // and then greases it.
     ngtcp2_version_cid header{};
     const auto* octets = reinterpret_cast<const std::uint8_t*>(packet.data());
     const int rv = ngtcp2_pkt_decode_version_cid(&header, octets, packet.size(), kCidSize);

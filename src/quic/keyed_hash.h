@@ -10,8 +10,8 @@
 
 namespace muster::quic {
 
-/// A hash for tables whose keys strangers choose: without its key, nobody can make them all fall into one
-/// bucket.
+/// A hash for tables whose keys strangers choose: without its key, nobody can make them all
+/// fall into one bucket.
 class KeyedHash {
 public:
     static constexpr std::size_t kLongest = 24;

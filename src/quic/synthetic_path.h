@@ -15,9 +15,9 @@ namespace muster::quic {
 /// process), tag, PathId. The numbers stand in the address and not in the port, for a change of the port
 /// alone counts as NAT rebinding and would keep the old path's congestion state.
 ///
-/// A client has to change its local address to move; a server must not, or each rebinding of a client's
-/// address would cost it a connection id (RFC 9000 section 9.5). So a server's local address is always the
-/// same.
+/// A client has to change its local address to move; a server must not, or each rebinding of a
+/// client's address would cost it a connection id (RFC 9000 section 9.5). So a server's local
+/// address is always the same.
 ///
 /// A client takes a fresh PathId for every move, but a server sees it come back by the PathId it had before.
 /// For as long as ngtcp2 0.12 still checks that path after the move away from it, it would not follow the

@@ -124,8 +124,8 @@ bool TlsSession::has_alpn() const {
 
 TlsSession::~TlsSession() { wipe(exporter_secret_); }
 
-// GnuTLS offers its secrets for logging; the exporter's is the only one that is still needed after the
-// handshake.
+// GnuTLS offers its secrets for logging; the exporter's is the only one that is still needed
+// after the handshake.
 int TlsSession::on_secret(gnutls_session_t session, const char* label, const gnutls_datum_t* secret) {
     if (std::string_view{label} != "EXPORTER_SECRET") return 0;
     auto* reference = static_cast<ngtcp2_crypto_conn_ref*>(gnutls_session_get_ptr(session));

@@ -58,8 +58,8 @@ struct CoordinatorOptions {
     Duration decision_deadline = std::chrono::seconds{25};
     /// A member whose queue stays full that long is dropped with too_slow.
     Duration patience = std::chrono::seconds{5};
-    /// A member whose queue has been full that long no longer holds up those who send to everyone: it is
-    /// skipped.
+    /// A member whose queue has been full that long no longer holds up those who send to
+    /// everyone: it is skipped.
     Duration stall_limit = std::chrono::milliseconds{250};
     /// A device joins although it is a member: the old link gets that long to prove that it lives.
     Duration duplicate_probe = std::chrono::milliseconds{500};
@@ -79,8 +79,8 @@ public:
     CoordinatorEngine& operator=(const CoordinatorEngine&) = delete;
     ~CoordinatorEngine() override;
 
-    /// A member's link is up. The handler takes the link's events; it and the port are used until
-    /// on_link_down.
+    /// A member's link is up. The handler takes the link's events; it and the port are
+    /// used until on_link_down.
     link::LinkHandler& on_link_up(link::LinkPort& port, TimePoint now);
     /// A link is gone, also after the engine itself closed it. The port is not used any more. Not from inside
     /// LinkPort::close.

@@ -7,9 +7,9 @@
 namespace muster::session {
 namespace {
 
-// What one member may have waiting in the queues of others, per recipient of its messages, before it gets no
-// more credit: its own queue fills then, and its application hears queue_full, instead of messages being
-// refused.
+// What one member may have waiting in the queues of others, per recipient of its messages, before it
+// gets no more credit: its own queue fills then, and its application hears queue_full, instead of
+// messages being refused.
 constexpr std::size_t kPassedPerRecipient = 1 << 20;
 
 // Adjacent messages of one sender are accounted for together up to this size.
@@ -200,8 +200,8 @@ void CoordinatorEngine::Impl::notify_undelivered(CoordinatorMember& sender, cons
                             LinkCode::too_slow);
 }
 
-/// Gives a member credit for a message that was passed on, now or when the queues it went to have got
-/// shorter.
+/// Gives a member credit for a message that was passed on, now or when the queues it went
+/// to have got shorter.
 void CoordinatorEngine::Impl::return_credit(CoordinatorMember& member, std::size_t octets,
                                             std::size_t messages) {
     member.held_octets += octets;

@@ -84,8 +84,8 @@ void CoordinatorEngine::Impl::on_stream_data(CoordinatorMember& from, StreamNumb
     PeerSession& session = to->second->session;
     if (!data.empty()) session.pass_on(number_of(other), Slice::copy_of(data));
     if (fin) session.finish(number_of(other));
-    // Back-pressure: the sender gets credit only while less than half of the buffer towards the recipient is
-    // used.
+    // Back-pressure: the sender gets credit only while less than half of the buffer towards
+    // the recipient is used.
     if (session.streams().writable(number_of(other)) > options_.limits.stream_buffer / 2)
         return from.session.consume(stream, data.size());
     relay->second.held += data.size();

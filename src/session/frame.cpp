@@ -151,8 +151,8 @@ std::optional<Join> Join::parse(ByteView body) {
     Reader in{body};
     Join frame;
     ByteView context;
-    // Twice the limits are taken, so that a request that is a little too large gets a reason instead of an
-    // end.
+    // Twice the limits are taken, so that a request that is a little too large gets a
+    // reason instead of an end.
     if (!in.read_text(frame.name, 2 * kMaxNameSize) || !read_info(in, frame.info) ||
         !in.read_sized(context, 2 * kMaxContextSize) || !frame.limits.read(in))
         return std::nullopt;

@@ -44,8 +44,8 @@ struct MemberOptions {
     InfoMap info;
     Bytes context;
     SessionLimits limits;
-    /// How long the session outlives its link; the coordinator's own grace bounds it too. 0: a lost link ends
-    /// it.
+    /// How long the session outlives its link; the coordinator's own grace bounds it too. 0:
+    /// a lost link ends it.
     Duration grace{};
     /// From link up to the coordinator's answer, which may wait for a person.
     Duration join_deadline = std::chrono::seconds{30};

@@ -131,8 +131,8 @@ MessageParser::Outcome MessageParser::feed(ByteView data, RecordSink& sink, cons
         if (outcome != Outcome::ok) return outcome;
         data = data.subspan(size);
     }
-    // If data is left, partial_ is empty: feed_partial() ends with data left only when its record is
-    // complete.
+    // If data is left, partial_ is empty: feed_partial() ends with data left only when
+    // its record is complete.
     if (!data.empty()) partial_.assign(data.begin(), data.end());
     return Outcome::ok;
 }

@@ -21,8 +21,8 @@ public:
     OutLane& lane() { return lane_; }
     const OutLane& lane() const { return lane_; }
 
-    /// Queues a message. `shared` may hold the payload's octets already; then a large one is not copied
-    /// again.
+    /// Queues a message. `shared` may hold the payload's octets already; then a large one
+    /// is not copied again.
     void append(const Address& address, std::uint64_t cookie, ByteView payload, const Slice* shared);
 
 private:

@@ -62,8 +62,8 @@ void Outbox::pump(LinkBinding& binding) {
         MessageOutLane& lane =
             place < ordered_.size() ? *ordered_[place] : *unordered_[place - ordered_.size()];
         if (!lane.lane().has_unsent()) continue;
-        // Nobody overtakes a lane that waits for credit: its message may be large, and small ones would
-        // starve it.
+        // Nobody overtakes a lane that waits for credit: its message may be large, and small
+        // ones would starve it.
         if (binding.pump(lane.lane(), &credit_) == OutLane::Stop::credit) {
             turn_ = place;
             return;

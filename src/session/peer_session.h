@@ -42,9 +42,9 @@ public:
     virtual void on_busy(PeerSession& peer) = 0;
 };
 
-/// One session as one end sees it: what was accepted and not acknowledged, what was received, over whatever
-/// link is there now. The same at both ends. Ends are noticed by the owner: look at end() after every
-/// flush().
+/// One session as one end sees it: what was accepted and not acknowledged, what was received, over
+/// whatever link is there now. The same at both ends. Ends are noticed by the owner: look at end()
+/// after every flush().
 class PeerSession final : public LaneSink, private InboxEvents, private StreamEvents {
 public:
     struct Config {
@@ -80,8 +80,8 @@ public:
     void reset(StreamNumber stream, std::uint64_t code, std::string_view reason);
     void consume(StreamNumber stream, std::size_t octets) { streams_.consume(stream, octets); }
     const StreamTable& streams() const { return streams_; }
-    /// For whoever passes a stream on: takes octets past the limit, which the credit given to their sender
-    /// bounds.
+    /// For whoever passes a stream on: takes octets past the limit, which the credit given to
+    /// their sender bounds.
     void pass_on(StreamNumber stream, Slice octets) { streams_.pass_on(stream, std::move(octets)); }
     /// on_stream_writable follows once the stream's buffer is half empty.
     void want_writable(StreamNumber stream) { streams_.want_writable(stream); }
@@ -126,8 +126,8 @@ public:
     /// From end() on: what kept the peer from having all that this end accepted, or from hearing the goodbye;
     /// none if nothing did. Its evidence says how much is not known to have arrived.
     const std::optional<Error>& shortfall() const { return shortfall_; }
-    /// Since when the queue has been full, not counting moments at which it was not half empty; kNever if it
-    /// is not.
+    /// Since when the queue has been full, not counting moments at which it was not half empty;
+    /// kNever if it is not.
     TimePoint full_since() const { return full_since_; }
     /// When the peer last acknowledged a message, or the queue was empty.
     TimePoint progress_at() const { return progress_at_; }

@@ -324,8 +324,8 @@ TEST_F(JoinedByHand, GarbageDatagramsAreDropped) {
 
 TEST_F(JoinedByHand, SenderCannotBeForged) {
     auto& witness = rig.join("witness");
-    // The record says "listed: witness"; from a member that is where the message goes, not where it comes
-    // from.
+    // The record says "listed: witness"; from a member that is where the message goes, not
+    // where it comes from.
     Address address;
     address.kind = Address::Kind::listed;
     address.ids = {witness.id};

@@ -37,8 +37,8 @@ enum class ResetCode : std::uint64_t {
     peer_closed,                            ///< the peer's session was closed
 };
 
-/// Byte streams of one end, in both directions, over any number of links: coordinator and member alike have
-/// them.
+/// Byte streams of one end, in both directions, over any number of links: coordinator and
+/// member alike have them.
 class StreamPort {
 public:
     virtual ~StreamPort() = default;
@@ -54,8 +54,8 @@ public:
     virtual std::size_t writable(StreamHandle stream) const = 0;
     /// Ends our direction after what is queued. Idempotent.
     virtual void finish(StreamHandle stream) = 0;
-    /// Gives up both directions and drops what is queued. The peer sees code and reason; no event follows
-    /// here.
+    /// Gives up both directions and drops what is queued. The peer sees code and reason;
+    /// no event follows here.
     virtual void reset(StreamHandle stream, std::uint64_t code, std::string_view reason) = 0;
     /// Gives the peer credit for octets of on_stream_data that have been dealt with.
     virtual void consume(StreamHandle stream, std::size_t octets) = 0;

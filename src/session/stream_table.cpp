@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::size_t kMaxHeaderBlock = kMaxStreamHeaderSize + 64;  // with the address
 
-// Streams that the peer has opened according to the numbers it uses, but of which nothing has come yet: their
-// lanes may overtake each other. A peer opens and resets in bursts, so it may be ahead by several times its
-// limit.
+// Streams that the peer has opened according to the numbers it uses, but of which nothing has come
+// yet: their lanes may overtake each other. A peer opens and resets in bursts, so it may be ahead by
+// several times its limit.
 constexpr std::size_t kUnseenFactor = 16;
 
 // Streams of the peer that are over for both applications, and wait for its last acknowledgement: an honest
@@ -161,8 +161,8 @@ std::vector<StreamNumber> StreamTable::numbers() const {
     return all;
 }
 
-/// Finds the stream of an incoming lane, or takes in a new one. Null without violation: it is forgotten
-/// already.
+/// Finds the stream of an incoming lane, or takes in a new one. Null without violation: it
+/// is forgotten already.
 StreamTable::Stream* StreamTable::take_in(std::uint64_t number, Violation& violation) {
     if (Stream* const known = find(StreamNumber{static_cast<std::uint32_t>(number)}); known != nullptr)
         return known;

@@ -66,8 +66,8 @@ public:
     Violation on_reset_frame(const StreamReset& frame, LinkBinding* binding);
     Violation on_acked(std::uint64_t number, const Position& position);
 
-    /// Frees what has ended. Only from the session's flush: no call that may hold a stream is under way
-    /// there.
+    /// Frees what has ended. Only from the session's flush: no call that may hold a
+    /// stream is under way there.
     void forget_done();
     void pump(LinkBinding& binding);
     bool has_unsent() const;

@@ -31,9 +31,9 @@ struct Datagram {
     std::uint8_t hop_limit = 0;
 };
 
-/// What a station sends. `remote.interface` names the interface to leave by, none leaves it to the routing
-/// (the interface whose prefix fits, else the first usable one). `local.address` unspecified: the host
-/// chooses.
+/// What a station sends. `remote.interface` names the interface to leave by, none leaves it to the
+/// routing (the interface whose prefix fits, else the first usable one). `local.address`
+/// unspecified: the host chooses.
 struct SimSend {
     Endpoint local;
     Endpoint remote;
@@ -57,8 +57,8 @@ public:
 
 struct LanOptions {
     Quality quality{.delay = std::chrono::microseconds{100}};  ///< About a switch and two network stacks.
-    /// Largest IP packet that the LAN carries. Smaller than an interface's MTU: a black hole for large
-    /// packets.
+    /// Largest IP packet that the LAN carries. Smaller than an interface's MTU: a black
+    /// hole for large packets.
     std::uint32_t mtu = 1500;
 };
 
