@@ -141,7 +141,7 @@ class Process:
                 os.kill(self.pid, number)
         return at
 
-    def freeze(self, timeout=1.0):
+    def freeze(self, timeout=5.0):
         """Stops the process, and returns when each of its threads has: SIGSTOP alone takes effect at some later time."""
         at = self.signal(signal.SIGSTOP)
         end = time.monotonic() + timeout
