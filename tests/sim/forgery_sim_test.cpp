@@ -248,7 +248,7 @@ TEST_F(LockOut, ARogueCoordinatorUnderTheTrueIdDoesNotKeepAPinnedMemberOut) {
     const auto host = network.add_host("pinned");
     network.attach(host, lan);
     const auto first = std::move(member);  // what the clock has for it may still come
-    member = std::make_unique<SimMember>(clock, network, host, 3, Profile::balanced, key_of(1).id());
+    member = std::make_unique<SimMember>(clock, network, host, 3, Habits{Profile::balanced, key_of(1).id()});
     member->start();
     auto records =
         Forger::claim(node::coordinator_instance(kGroup), "evil", kPort, key_of(1).id().to_string());

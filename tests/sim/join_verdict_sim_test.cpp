@@ -86,7 +86,7 @@ TEST_F(JoinVerdict, WithNobodyToAskItComesAtOnce) {
 TEST_F(JoinVerdict, AnotherDeviceThanTheOneWantedIsToldAtOnce) {
     const auto host = world.network.add_host("choosy");
     world.network.attach(host, world.lan);
-    SimMember choosy{world.clock, world.network, host, 9, Profile::balanced, key_of(77).id()};
+    SimMember choosy{world.clock, world.network, host, 9, Habits{Profile::balanced, key_of(77).id()}};
     choosy.start_without_discovery({{coordinator()}});
     ASSERT_TRUE(world.clock.run_until([&] { return choosy.failure.has_value(); }, 15s));
     EXPECT_EQ(choosy.failure->code(), Errc::untrusted) << choosy.failure->explain();

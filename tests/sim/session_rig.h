@@ -117,17 +117,25 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
     bool closed = false;
 };
 
+struct Habits {
+    Habits(Profile how)
+        : profile(how) {}  // NOLINT(google-explicit-constructor): most have nothing but a profile
+    Habits(Profile how, const DeviceId& only) : profile(how), pin(only) {}
+
+    Profile profile;
+    std::optional<DeviceId> pin;  // the only coordinator that will do
+};
+
 struct SimMember final : NoStreams<node::MemberCoreListener> {
-    /// `pin`: the only coordinator that will do.
-    SimMember(SimClock& the_clock, SimNetwork& network, HostId host, std::uint32_t number, Profile profile,
-              std::optional<DeviceId> pin = {})
+    SimMember(SimClock& the_clock, SimNetwork& network, HostId host, std::uint32_t number,
+              const Habits& habits)
         : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
         node::MemberCoreOptions options;
         options.group = kGroup;
-        options.expected = pin;
-        options.pinned = pin.has_value();
+        options.expected = habits.pin;
+        options.pinned = habits.pin.has_value();
         link::LinkOptions links{key};
-        links.profile = profile;
+        links.profile = habits.profile;
         session::MemberOptions session;
         session.name = "member " + std::to_string(number);
         core = node::MemberCore::create(options, links, session, {network.random(host), node}, *this).value();
