@@ -118,8 +118,8 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
 };
 
 struct Habits {
-    Habits(Profile how)
-        : profile(how) {}  // NOLINT(google-explicit-constructor): most have nothing but a profile
+    // Most have nothing but a profile. NOLINTNEXTLINE(google-explicit-constructor,hicpp-explicit-conversions)
+    Habits(Profile how) : profile(how) {}
     Habits(Profile how, const DeviceId& only) : profile(how), pin(only) {}
 
     Profile profile;
