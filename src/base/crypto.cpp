@@ -38,9 +38,12 @@ Sha256Digest Sha256::finish() {
 }
 
 Sha256Digest sha256(ByteView octets) {
-    Sha256 hash;
-    hash.update(octets);
-    return hash.finish();
+    sha256_ctx state;
+    sha256_init(&state);
+    sha256_update(&state, octets.size(), octets_of(octets));
+    Sha256Digest digest{};
+    sha256_digest(&state, digest.size(), digest.data());
+    return digest;
 }
 
 Sha256Digest hmac_sha256(ByteView key, ByteView octets) {
