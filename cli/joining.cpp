@@ -51,12 +51,12 @@ asio::awaitable<Result<Member>> joined(Network& network, JoinOptions options) {
     co_return co_await join(network.executor(), std::move(options));
 }
 
-asio::awaitable<PeerPath> path_of(Member& member) {
-    const auto path = co_await member.path_to(member.coordinator().id);
-    co_return path.value_or(PeerPath{});
+asio::awaitable<std::optional<PeerPath>> path_of(Member& member) {
+    co_return co_await member.path_to(member.coordinator().id);
 }
 
-void tell(const Member& member, const PeerPath& path, const JoinArguments& arguments,
+/// `path`: none if the link is gone already.
+void tell(const Member& member, const std::optional<PeerPath>& path, const JoinArguments& arguments,
           const Context& context) {
     const PeerInfo* self = nullptr;
     const Roster roster = member.roster();
@@ -68,16 +68,17 @@ void tell(const Member& member, const PeerPath& path, const JoinArguments& argum
     line.object("coordinator", json_of(member.coordinator())).integer("peers", roster.peers.size());
     line.ms("found_ms", member.found_after()).ms("connected_ms", member.connected_after());
     line.ms("joined_ms", member.joined_after()).ms("started_ms", SteadyClock::now() - context.started);
-    line.text("interface", path.interface)
-        .text("remote", to_text(path.remote))
-        .ms("round_trip_ms", path.round_trip);
+    if (path)
+        line.text("interface", path->interface)
+            .text("remote", to_text(path->remote))
+            .ms("round_trip_ms", path->round_trip);
     context.output.event(std::move(line));
     Output& out = context.output;
-    const std::string via = path.interface.empty() ? "" : " via " + printable(path.interface);
-    out.say(fmt::format("found {} in {}{} ({}), joined in {}",
+    std::string via = path && !path->interface.empty() ? " via " + printable(path->interface) : "";
+    if (path) via += " (udp " + to_text(path->remote) + ")";
+    out.say(fmt::format("found {} in {}{}, joined in {}",
                         out.paint(Colour::bold, described(member.coordinator())),
-                        duration_text(member.found_after()), via, "udp " + to_text(path.remote),
-                        duration_text(member.joined_after())));
+                        duration_text(member.found_after()), via, duration_text(member.joined_after())));
 }
 
 }  // namespace
@@ -111,7 +112,7 @@ asio::awaitable<Joined> join_group(asio::io_context& io, Network& network, const
     }
     auto& member = std::get<0>(outcome);
     if (!member) co_return failed(context, in_commands(member.error(), arguments));
-    const PeerPath path = co_await path_of(*member);
+    const auto path = co_await path_of(*member);
     tell(*member, path, arguments, context);
     co_return std::move(*member);
 }
