@@ -77,8 +77,8 @@ struct CoordinatorApp final : CoordinatorListener {
     }
     void on_undelivered(const Undelivered&) override {}
     void on_writable(const DeviceId&) override {}
-    void on_interrupted(const DeviceId&, const Error&) override {}
-    void on_resumed(const DeviceId&) override {}
+    void on_interrupted(const PeerInfo&, const Error&) override {}
+    void on_resumed(const PeerInfo&) override {}
     void on_closed() override {}
     void on_stream_opened(StreamHandle, const DeviceId&, ByteView) override {}
     void on_stream_data(StreamHandle stream, ByteView data, bool) override {

@@ -140,6 +140,7 @@ void CoordinatorEngine::Impl::on_join(Door& door, ByteView body) {
     door.request.info = std::move(join->info);
     door.request.context = std::move(join->context);
     door.limits = join->limits;
+    door.grace_ms = join->grace_ms;
     consider(door);
 }
 
@@ -245,7 +246,7 @@ void CoordinatorEngine::Impl::admit(Door& door) {
     config.end = LinkBinding::End::coordinator;
     config.limits = options_.limits;
     config.peer = door.limits;
-    config.grace = options_.grace;
+    config.grace = shorter_grace(options_.grace, door.grace_ms);
     config.patience = options_.patience;
     PeerInfo info{door.request.id, std::move(door.request.name), std::move(door.request.info)};
     auto made = std::make_unique<CoordinatorMember>(*this, std::move(info), next_serial_++, config);
@@ -260,8 +261,7 @@ void CoordinatorEngine::Impl::admit(Door& door) {
     Welcome welcome;
     welcome.session = member.session_id;
     welcome.secret = member.secret;
-    welcome.grace_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(
-        0, std::chrono::duration_cast<std::chrono::milliseconds>(options_.grace).count()));
+    welcome.grace_ms = grace_in_ms(options_.grace);
     welcome.name = options_.name;
     welcome.info = options_.info;
     welcome.limits = receive_limits(options_.limits);
@@ -303,7 +303,7 @@ void CoordinatorEngine::Impl::on_resume(Door& door, ByteView body) {
     door.binding->port().let_in();
     door.binding->send(resumed);
     member->session.attach(*door.binding, &resume->state);
-    if (std::exchange(member->interruption_told, false)) listener_.on_resumed(member->info.id);
+    if (std::exchange(member->interruption_told, false)) listener_.on_resumed(member->info);
 }
 
 }  // namespace muster::session

@@ -119,7 +119,7 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     if (behind && session.outbox().control_queued() == 0) send_roster(member);
     if (const auto& why = session.interruption(); why && !member.interruption_told) {
         member.interruption_told = true;
-        listener_.on_interrupted(member.info.id, Error{*why});
+        listener_.on_interrupted(member.info, Error{*why});
     }
     TimePoint next = session.next_wakeup();
     if (!member.passed.empty()) next = std::min(next, session.progress_at() + options_.stall_limit);

@@ -31,8 +31,8 @@ public:
     /// A send that was refused with queue_full because of this member may be tried again.
     virtual void on_writable(const DeviceId& member) = 0;
     /// The member's link went; its session waits for a fresh one until the grace is over.
-    virtual void on_interrupted(const DeviceId& member, const Error& why) = 0;
-    virtual void on_resumed(const DeviceId& member) = 0;
+    virtual void on_interrupted(const PeerInfo& member, const Error& why) = 0;
+    virtual void on_resumed(const PeerInfo& member) = 0;
     /// close() is complete: every member has gone.
     virtual void on_closed() = 0;
 };
@@ -49,7 +49,7 @@ struct CoordinatorOptions {
     TrustPolicy trust;
     Admission admission = Admission::automatic;
     Names names = Names::may_repeat;
-    /// How long a session outlives its link. 0: a lost link ends it.
+    /// How long a session outlives its link; the member's own grace bounds it too. 0: a lost link ends it.
     Duration grace{};
     /// A link that does not say who it is for.
     Duration hello_deadline = std::chrono::seconds{5};

@@ -39,6 +39,7 @@ struct Door {
     bool said_hello = false;
     JoinRequest request;
     ReceiveLimits limits;
+    std::uint64_t grace_ms = 0;           // the device's
     CoordinatorMember* member = nullptr;  // the one whose session it carries, if inside
     TimePoint listed_at = kNever;         // DeadlineQueue
 };

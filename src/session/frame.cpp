@@ -145,6 +145,7 @@ void Join::write(Writer& out) const {
     write_info(out, info);
     out.write_sized(context);
     limits.write(out);
+    out.write_varint(grace_ms);
 }
 
 std::optional<Join> Join::parse(ByteView body) {
@@ -154,7 +155,8 @@ std::optional<Join> Join::parse(ByteView body) {
     // Twice the limits are taken, so that a request that is a little too large gets a
     // reason instead of an end.
     if (!in.read_text(frame.name, 2 * kMaxNameSize) || !read_info(in, frame.info) ||
-        !in.read_sized(context, 2 * kMaxContextSize) || !frame.limits.read(in))
+        !in.read_sized(context, 2 * kMaxContextSize) || !frame.limits.read(in) ||
+        !in.read_varint(frame.grace_ms))
         return std::nullopt;
     frame.context = to_bytes(context);
     return whole(in, std::move(frame));

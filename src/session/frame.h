@@ -73,6 +73,7 @@ struct Join {
     InfoMap info;
     Bytes context;
     ReceiveLimits limits;
+    std::uint64_t grace_ms = 0;
 
     bool operator==(const Join&) const = default;
     void write(Writer& out) const;

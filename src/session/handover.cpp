@@ -7,6 +7,8 @@
 namespace muster::session {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t kProofKeySize = 32;
 
 // One message more than the longest always fits: pieces are sealed at 64 KiB, see out_lane.cpp.
@@ -17,6 +19,9 @@ constexpr std::size_t kCreditAboveMessage = 128 * 1024;
 // not all fit, a channel might wait for a stream to end.
 constexpr std::size_t kLinkStreams = 256;
 constexpr std::size_t kLanesBesides = 2 + kUnorderedLanes;
+
+// More than anybody waits for a link; a hundredth of what would overflow a time.
+constexpr std::chrono::milliseconds kMostGrace = 366 * 24h;
 
 // A stream's header block has to fit into its first credit.
 constexpr std::size_t kLeastStreamCredit = 8 * 1024;
@@ -98,6 +103,17 @@ Result<void> check_limits(const SessionLimits& limits) {
         limits.recipients == 0 || limits.recipients > 512)
         return Error{Errc::bad_input, "limits: message, channels, streams or recipients out of range"};
     return {};
+}
+
+std::uint64_t grace_in_ms(Duration grace) {
+    const auto most = std::chrono::duration_cast<Duration>(kMostGrace);
+    return static_cast<std::uint64_t>(std::clamp(grace, Duration{}, most) / 1ms);
+}
+
+Duration shorter_grace(Duration ours, std::uint64_t theirs_ms) {
+    const auto most = static_cast<std::uint64_t>(kMostGrace.count());
+    const Duration theirs = std::chrono::milliseconds{std::min(theirs_ms, most)};
+    return std::clamp(ours, Duration{}, theirs);
 }
 
 void wipe_secret(Secret& secret) { wipe(std::as_writable_bytes(std::span{secret})); }

@@ -27,6 +27,10 @@ ReceiveLimits receive_limits(const SessionLimits& limits);
 bool are_sensible(const ReceiveLimits& limits);
 /// Error bad_input: limits that cannot work.
 Result<void> check_limits(const SessionLimits& limits);
+/// A grace as it is told to the other end.
+std::uint64_t grace_in_ms(Duration grace);
+/// The shorter of both ends' graces is that of the session.
+Duration shorter_grace(Duration ours, std::uint64_t theirs_ms);
 /// Wipes a secret.
 void wipe_secret(Secret& secret);
 

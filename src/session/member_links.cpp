@@ -29,6 +29,7 @@ void MemberEngine::Impl::start_join(Attempt& attempt, TimePoint now) {
     join.info = options_.info;
     join.context = options_.context;
     join.limits = receive_limits(options_.limits);
+    join.grace_ms = grace_in_ms(options_.grace);
     attempt.binding->send(Hello{});
     attempt.binding->send(join);
 }
@@ -133,13 +134,11 @@ void MemberEngine::Impl::on_welcome(Attempt& attempt, ByteView body) {
     session_id_ = welcome->session;
     secret_ = welcome->secret;
     coordinator_ = {attempt.binding->peer(), welcome->name, welcome->info, true};
-    const auto theirs = std::chrono::milliseconds{
-        static_cast<std::int64_t>(std::min<std::uint64_t>(welcome->grace_ms, std::uint64_t{1} << 40))};
     PeerSession::Config config;
     config.end = LinkBinding::End::member;
     config.limits = options_.limits;
     config.peer = welcome->limits;
-    config.grace = std::min<Duration>(options_.grace, theirs);
+    config.grace = shorter_grace(options_.grace, welcome->grace_ms);
     session_ = std::make_unique<PeerSession>(config, *this);
     attempt.stage = Stage::carrying;
     attempt.deadline = kNever;

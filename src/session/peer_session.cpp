@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/duration_text.h"
 #include "base/text.h"
 #include "session/stream_port.h"
 
@@ -346,7 +347,10 @@ void PeerSession::check_deadlines(TimePoint now) {
         if (binding_ != nullptr) binding_->close(closing_.code, closing_.reason);
         return finish_with(closing_, late());
     }
-    if (interrupted_ && now >= grace_deadline_) finish_with(Error{*interrupted_}, interrupted_);
+    if (!interrupted_ || now < grace_deadline_) return;
+    const Error why = std::move(Error{*interrupted_}.saw(
+        {"resume", "", "no other link within the grace of " + in_milliseconds(config_.grace)}));
+    finish_with(phase_ == Phase::live ? Departure{why} : Departure{closing_}, why);
 }
 
 Error PeerSession::late() const {

@@ -62,23 +62,52 @@ TEST(Resume, EndsLostWithItsCauseWhenTheGraceIsOver) {
     ann.link->cut();
     rig.run(9s);
     EXPECT_THAT(ann.log.ended, IsEmpty());
+    EXPECT_THAT(rig.log.left, IsEmpty());
     rig.run(2s);
     ASSERT_THAT(ann.log.ended, SizeIs(1));
     EXPECT_EQ(ann.log.ended[0].cause().message(), "the link was cut");
-    EXPECT_THAT(rig.log.left, IsEmpty());
-    rig.run(50s);
-    ASSERT_THAT(rig.log.left, SizeIs(1));
+    ASSERT_THAT(rig.log.left, SizeIs(1)) << "the shorter of both ends' graces counts at both";
     EXPECT_EQ(rig.log.left[0].second.cause().code(), Errc::lost);
 }
 
-TEST(Resume, WithoutGraceALostLinkEndsTheSession) {
-    Rig rig;
-    auto& ann = rig.join("ann", patient_member());  // the coordinator's word counts
+TEST(Resume, WithoutGraceAtEitherEndALostLinkEndsTheSession) {
+    for (const bool coordinator_has_it : {false, true}) {
+        Rig rig{coordinator_has_it ? patient() : CoordinatorOptions{}};
+        auto& ann = rig.join("ann", coordinator_has_it ? MemberOptions{} : patient_member());
+        ann.link->cut();
+        rig.run(10ms);
+        EXPECT_THAT(ann.log.interrupted, IsEmpty());
+        EXPECT_THAT(rig.log.interrupted, IsEmpty());
+        EXPECT_THAT(ann.log.ended, SizeIs(1));
+        EXPECT_THAT(rig.log.left, SizeIs(1));
+    }
+}
+
+TEST(Resume, AGraceWithoutEndIsNoOverflow) {
+    CoordinatorOptions host;
+    host.grace = Duration::max();
+    MemberOptions member;
+    member.grace = Duration::max();
+    Rig rig{host};
+    auto& ann = rig.join("ann", member);
+    ann.link->cut();
+    rig.run(1h);
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+    EXPECT_THAT(rig.log.left, IsEmpty());
+}
+
+TEST(Resume, WhoClosesAndIsCutOffForTheWholeGraceHasClosed) {
+    Rig rig{patient()};
+    MemberOptions hasty;
+    hasty.grace = 1s;
+    auto& ann = rig.join("ann", hasty);
     ann.link->cut();
     rig.run(10ms);
-    EXPECT_THAT(ann.log.interrupted, IsEmpty());
-    EXPECT_THAT(ann.log.ended, SizeIs(1));
-    EXPECT_THAT(rig.log.left, SizeIs(1));
+    ann.engine->close(6, "gone", 5s, rig.timeline.now());
+    rig.run(2s);
+    EXPECT_THAT(ann.log.ended, ElementsAre(Departure(Closed(Closed::By::this_end, 6, "gone"))));
+    ASSERT_TRUE(ann.engine->shortfall());
+    EXPECT_EQ(ann.engine->shortfall()->code(), Errc::lost);
 }
 
 TEST(Resume, TakesOverFromALinkThatStillHangs) {
@@ -269,6 +298,7 @@ struct Resumption : testing::Test {
         Join join;
         join.name = "by hand";
         join.limits = {1 << 20, 2 << 20, 64 * 1024, 64, 32};
+        join.grace_ms = 60'000;
         first.send(Hello{});
         first.send(join);
         rig.run(10ms);

@@ -251,8 +251,8 @@ struct CoordinatorLog : CoordinatorListener {
     }
     void on_undelivered(const Undelivered& what) override { undelivered.push_back(what); }
     void on_writable(const DeviceId& member) override { writable.push_back(member); }
-    void on_interrupted(const DeviceId&, const Error& why) override { interrupted.push_back(why); }
-    void on_resumed(const DeviceId&) override { ++resumed; }
+    void on_interrupted(const PeerInfo&, const Error& why) override { interrupted.push_back(why); }
+    void on_resumed(const PeerInfo&) override { ++resumed; }
     void on_closed() override { ++closed; }
     void on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) override {
         streams[stream].from = from;

@@ -96,8 +96,8 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
     }
     void on_undelivered(const Undelivered&) override {}
     void on_writable(const DeviceId&) override {}
-    void on_interrupted(const DeviceId&, const Error&) override {}
-    void on_resumed(const DeviceId&) override {}
+    void on_interrupted(const PeerInfo&, const Error&) override {}
+    void on_resumed(const PeerInfo&) override {}
     void on_closed() override { closed = true; }
 
     SimClock& clock;
