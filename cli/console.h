@@ -62,6 +62,8 @@ private:
     void on(Message& message);
     void on(PeerJoined& joined);
     void on(PeerLeft& left);
+    void on(PeerInterrupted& interrupted);
+    void on(PeerResumed& resumed);
     void on(StreamOpened& opened);
     void on(FileOffered& offered);
     void on(JoinRequest& request);

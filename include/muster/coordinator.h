@@ -38,6 +38,9 @@ struct HostOptions {
     Profile profile = Profile::balanced;
     std::uint16_t port = 0;  ///< UDP; 0: any.
     bool advertise = true;   ///< Announce by mDNS; without it members need the address.
+    /// How long a member's session outlives its link, waiting for the member to come back (PeerInterrupted). The
+    /// shorter of both ends' graces counts. 0: a lost link ends the session.
+    Duration grace{};
     SessionLimits limits;
 };
 

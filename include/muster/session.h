@@ -38,6 +38,21 @@ struct PeerLeft {
     Departure how;
 };
 
+/// The link to a peer is gone, and its session waits for another one: until PeerResumed, or until the grace is over
+/// (HostOptions::grace, JoinOptions::grace) and PeerLeft or SessionEnded follows. What is sent meanwhile waits, within the
+/// limits of the session; streams and files stand still; unreliable messages are dropped. Told at both ends of the link:
+/// to a coordinator about a member, to a member about its coordinator, and to nobody else.
+struct PeerInterrupted {
+    PeerInfo peer;
+    Error why;
+};
+
+/// The session goes on over another link where it stood: nothing reliable was lost, doubled or reordered.
+struct PeerResumed {
+    PeerInfo peer;
+    Duration after{};  ///< Since PeerInterrupted.
+};
+
 /// A peer has opened a byte stream to this end.
 struct StreamOpened {
     ByteStream stream;
@@ -62,8 +77,8 @@ struct SessionEnded {
 };
 
 /// What happens in a session, in the order in which it happened.
-using Event = std::variant<Message, PeerJoined, PeerLeft, StreamOpened, FileOffered, JoinRequest, Undelivered,
-                           GroupContested, SessionEnded>;
+using Event = std::variant<Message, PeerJoined, PeerLeft, PeerInterrupted, PeerResumed, StreamOpened,
+                           FileOffered, JoinRequest, Undelivered, GroupContested, SessionEnded>;
 
 /// What the queue of events gave up because the application did not read it; counted since the start.
 struct EventsDropped {
@@ -73,7 +88,8 @@ struct EventsDropped {
     std::uint64_t unreliable = 0;
     /// Reliable messages of members that have left: beyond 64 MiB those of the one that left last.
     std::uint64_t left_behind = 0;
-    /// PeerJoined and PeerLeft, always in pairs: while 1024 wait, peers that come and go unread are not told.
+    /// PeerJoined and PeerLeft, PeerInterrupted and PeerResumed: while 1024 wait, what comes and goes unread is not
+    /// told, neither its beginning nor its end; nor is an interruption that ended in a departure.
     std::uint64_t peer_news = 0;
     /// StreamOpened and FileOffered that the peer had ended already: beyond 64 the oldest.
     std::uint64_t openings = 0;

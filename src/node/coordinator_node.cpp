@@ -48,6 +48,7 @@ Result<void> CoordinatorNode::make_core() {
     session.info = options_.info;
     session.limits = options_.limits;
     session.trust = options_.trust;
+    session.grace = options_.grace;
     const bool asks = options_.ask || options_.admit;
     session.admission = asks ? session::CoordinatorOptions::Admission::ask
                              : session::CoordinatorOptions::Admission::automatic;
@@ -155,7 +156,7 @@ void CoordinatorNode::remove(const DeviceId& member, CloseCode code, std::string
 
 std::optional<PeerPath> CoordinatorNode::path_to(const DeviceId& peer) {
     const link::LinkPort* port = core_->link_of(peer);
-    if (!port) return std::nullopt;
+    if (!port || is_interrupted(peer)) return std::nullopt;
     return SessionNode::describe(core_->links(), *port);
 }
 
@@ -210,7 +211,18 @@ void CoordinatorNode::on_member_joined(const PeerInfo& member) { push_joined(mem
 
 void CoordinatorNode::on_member_left(const PeerInfo& member, const Departure& how) {
     on_left_behind(member.id);
+    if (is_interrupted(member.id)) board().on_resumed(member.id);
     push_left(member, how);
+}
+
+void CoordinatorNode::on_interrupted(const PeerInfo& member, const Error& why) {
+    push_interrupted(member, why);
+    board().on_interrupted(member.id);
+}
+
+void CoordinatorNode::on_resumed(const PeerInfo& member) {
+    board().on_resumed(member.id);
+    push_resumed(member);
 }
 
 void CoordinatorNode::on_closed() {

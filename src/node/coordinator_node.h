@@ -50,9 +50,8 @@ private:
     void on_member_joined(const PeerInfo& member) override;
     void on_member_left(const PeerInfo& member, const Departure& how) override;
     void on_writable(const DeviceId&) override { SessionNode::on_writable(); }
-    void on_interrupted(const PeerInfo&, const Error&) override {
-    }  // no grace yet: a lost link ends the session
-    void on_resumed(const PeerInfo&) override {}
+    void on_interrupted(const PeerInfo& member, const Error& why) override;
+    void on_resumed(const PeerInfo& member) override;
     void on_closed() override;
 
     HostOptions options_;

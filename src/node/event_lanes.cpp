@@ -38,29 +38,49 @@ Message UnreliableLane::take(Place place) {
 void PeerNewsLane::push(EventNumber number, PeerJoined joined) {
     const DeviceId id = joined.peer.id;
     queue_.push_back({number, std::move(joined)});
-    unread_joins_.insert_or_assign(id, std::prev(queue_.end()));
+    joins_.insert_or_assign(id, std::prev(queue_.end()));
+}
+
+void PeerNewsLane::push(EventNumber number, PeerInterrupted interrupted) {
+    const DeviceId id = interrupted.peer.id;
+    queue_.push_back({number, std::move(interrupted)});
+    interruptions_.insert_or_assign(id, std::prev(queue_.end()));
 }
 
 std::size_t PeerNewsLane::push(EventNumber number, PeerLeft left) {
-    const auto join = unread_joins_.find(left.peer.id);
-    if (join != unread_joins_.end()) {
-        const auto place = join->second;
-        unread_joins_.erase(join);
-        if (queue_.size() > kMaxTold) {
-            queue_.erase(place);
-            return 2;
-        }
-    }
+    const bool no_interruption = fold(interruptions_, left.peer.id);
+    if (fold(joins_, left.peer.id)) return no_interruption ? 3 : 2;
     queue_.push_back({number, std::move(left)});
+    return no_interruption ? 1 : 0;
+}
+
+std::size_t PeerNewsLane::push(EventNumber number, PeerResumed resumed) {
+    if (fold(interruptions_, resumed.peer.id)) return 2;
+    queue_.push_back({number, std::move(resumed)});
     return 0;
 }
 
+bool PeerNewsLane::fold(Beginnings& beginnings, const DeviceId& id) {
+    const auto found = beginnings.find(id);
+    if (found == beginnings.end()) return false;
+    const Place place = found->second;
+    beginnings.erase(found);
+    if (queue_.size() <= kMaxTold) return false;
+    queue_.erase(place);
+    return true;
+}
+
+void PeerNewsLane::forget(Beginnings& beginnings, const DeviceId& id, Place place) {
+    const auto found = beginnings.find(id);
+    if (found != beginnings.end() && found->second == place) beginnings.erase(found);
+}
+
 Event PeerNewsLane::pop() {
-    Event event = std::move(queue_.front().event);
-    if (const auto* joined = std::get_if<PeerJoined>(&event)) {
-        const auto join = unread_joins_.find(joined->peer.id);
-        if (join != unread_joins_.end() && join->second == queue_.begin()) unread_joins_.erase(join);
-    }
+    const Place place = queue_.begin();
+    Event event = std::move(place->event);
+    if (const auto* joined = std::get_if<PeerJoined>(&event)) forget(joins_, joined->peer.id, place);
+    if (const auto* interrupted = std::get_if<PeerInterrupted>(&event))
+        forget(interruptions_, interrupted->peer.id, place);
     queue_.pop_front();
     return event;
 }

@@ -54,9 +54,10 @@ private:
     std::size_t octets_ = 0;
 };
 
-/// Who came and who left. Told one by one; while kMaxTold wait, the arrival and the departure of a peer of
-/// whom the application has heard neither are not told at all. So at most one departure and one arrival per
-/// peer are added to those, and members come and go without end in bounded memory.
+/// Who came and who left, whose link went and who is back. Told one by one; while kMaxTold wait, a beginning of which
+/// the application has not heard when it ends is not told at all, nor is that end: arrival and departure, interruption
+/// and resumption; of an interruption that ends in a departure, the departure is. So at most one of each kind per peer
+/// is added to those, and members come and go without end in bounded memory.
 class PeerNewsLane {
 public:
     static constexpr std::size_t kMaxTold = 1024;
@@ -66,8 +67,10 @@ public:
     PeerNewsLane& operator=(const PeerNewsLane&) = delete;
 
     void push(EventNumber number, PeerJoined joined);
+    void push(EventNumber number, PeerInterrupted interrupted);
     /// Returns how many events were dropped.
     std::size_t push(EventNumber number, PeerLeft left);
+    std::size_t push(EventNumber number, PeerResumed resumed);
     EventNumber first() const { return queue_.empty() ? kNoEvent : queue_.front().number; }
     Event pop();
 
@@ -76,9 +79,15 @@ private:
         EventNumber number = 0;
         Event event;
     };
+    using Place = std::list<Entry>::iterator;
+    using Beginnings = std::unordered_map<DeviceId, Place>;  // unread, and not followed by their end
+
+    static void forget(Beginnings& beginnings, const DeviceId& id, Place place);
+    /// Drops the beginning, if it is there and there is no room.
+    bool fold(Beginnings& beginnings, const DeviceId& id);
 
     std::list<Entry> queue_;
-    std::unordered_map<DeviceId, std::list<Entry>::iterator> unread_joins_;  // not followed by a departure
+    Beginnings joins_, interruptions_;
 };
 
 /// Streams that were opened and files that were offered. Those that live are bounded by

@@ -53,6 +53,14 @@ bool EventQueue::queue(Event event) {
         count(dropped_news_, news_.push(next_++, std::move(*left)));
         return true;
     }
+    if (auto* interrupted = std::get_if<PeerInterrupted>(&event)) {
+        news_.push(next_++, std::move(*interrupted));
+        return true;
+    }
+    if (auto* resumed = std::get_if<PeerResumed>(&event)) {
+        count(dropped_news_, news_.push(next_++, std::move(*resumed)));
+        return true;
+    }
     return queue_rest(std::move(event));
 }
 

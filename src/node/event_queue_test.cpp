@@ -32,6 +32,11 @@ protected:
         queue.push(PeerLeft{PeerInfo{device(number), "peer"}, Departure{Closed{Closed::By::peer, 0, ""}}});
     }
 
+    void interrupt(std::uint32_t number) {
+        queue.push(PeerInterrupted{PeerInfo{device(number), "peer"}, Error{Errc::lost, "gone"}});
+    }
+    void resume(std::uint32_t number) { queue.push(PeerResumed{PeerInfo{device(number), "peer"}, {}}); }
+
     asio::io_context io;
     std::size_t credited = 0;  // octets
     EventQueue queue{io.get_executor(), [this](const Message& taken) { credited += taken.payload.size(); }};
@@ -42,12 +47,14 @@ TEST_F(EventQueueTest, AllKindsComeInTheOrderInWhichTheyHappened) {
     queue.push(message(1, Delivery::ordered, 10));
     queue.push(message(1, Delivery::unreliable, 20));
     queue.push(Undelivered{});
+    interrupt(1);
+    resume(1);
     queue.push(message(1, Delivery::unordered, 30));
     leave(1);
     queue.push(SessionEnded{Departure{Closed{}}});
     std::vector<std::size_t> kinds;
     while (auto event = queue.try_pop()) kinds.push_back(event->index());
-    EXPECT_EQ(kinds, (std::vector<std::size_t>{1, 0, 0, 6, 0, 2, 8}));
+    EXPECT_EQ(kinds, (std::vector<std::size_t>{1, 0, 0, 8, 3, 4, 0, 2, 10}));
     EXPECT_EQ(credited, 40u) << "unreliable messages are owed no credit";
 }
 
@@ -106,6 +113,37 @@ TEST_F(EventQueueTest, MembersThatComeAndGoWithoutEndAreFolded) {
     std::erase_if(present, [](const auto& entry) { return entry.second == 0; });
     EXPECT_EQ(present.size(), 1u) << "whoever reads all knows who is there";
     EXPECT_TRUE(present.contains(device(42)));
+}
+
+TEST_F(EventQueueTest, InterruptionsWithoutEndAreFolded) {
+    join(1);
+    interrupt(1);
+    EXPECT_TRUE(queue.try_pop() && queue.try_pop());  // the application knows of the first interruption
+    constexpr std::uint32_t kMany = 100'000;
+    for (std::uint32_t i = 0; i < kMany; ++i) {
+        resume(1);
+        interrupt(1);
+        join(2);
+        interrupt(2);
+        if (i % 2 == 0) resume(2);
+        leave(2);
+    }
+    leave(1);
+    const auto dropped = queue.dropped().peer_news;
+    std::size_t told = 0;
+    int here = 1, interrupted = 1;
+    while (auto event = queue.try_pop()) {
+        ++told;
+        const auto* cut = std::get_if<PeerInterrupted>(&*event);
+        const auto* back = std::get_if<PeerResumed>(&*event);
+        const auto* left = std::get_if<PeerLeft>(&*event);
+        if (cut && cut->peer.id == device(1)) EXPECT_EQ(++interrupted, 1);
+        if (back && back->peer.id == device(1)) EXPECT_EQ(--interrupted, 0);
+        if (left && left->peer.id == device(1)) --here;
+    }
+    EXPECT_LE(told, PeerNewsLane::kMaxTold + 4);
+    EXPECT_EQ(told + dropped, 5u * kMany + kMany / 2 + 1);
+    EXPECT_EQ(here, 0);
 }
 
 TEST_F(EventQueueTest, WhatAMemberLeftBehindGivesNoCreditToItsNextSession) {

@@ -71,6 +71,7 @@ Result<void> MemberNode::make_core() {
     session.info = options_.info;
     session.context = options_.context;
     session.limits = options_.limits;
+    session.grace = options_.grace;
     auto made = node::MemberCore::create(std::move(core), std::move(links), std::move(session),
                                          {random_, runner_->medium()}, *this);
     if (!made) return made.error();
@@ -164,6 +165,19 @@ void MemberNode::on_roster(const Roster& roster) {
     remember();
 }
 
+// Before the application has its member it is told nothing: the join goes on where it stood.
+void MemberNode::on_interrupted(const Error& why) {
+    if (joining_.is_waiting()) return;
+    push_interrupted(coordinator_, why);
+    board().on_interrupted(std::nullopt);
+}
+
+void MemberNode::on_resumed() {
+    if (!is_interrupted(coordinator_.id)) return;
+    board().on_resumed(std::nullopt);
+    push_resumed(coordinator_);
+}
+
 void MemberNode::on_ended(const Departure& how) {
     if (!joining_.is_waiting()) return ended(how);
     if (how.is_lost()) return fail(how.cause());
@@ -186,7 +200,7 @@ void MemberNode::fail(Error why) {
 
 std::optional<PeerPath> MemberNode::path_to(const DeviceId& peer) {
     const link::LinkPort* port = core_->current_link();
-    if (!port || port->peer() != peer) return std::nullopt;
+    if (!port || port->peer() != peer || is_interrupted(peer)) return std::nullopt;
     PeerPath path = describe(core_->links(), *port);
     path.found_after = found_after_;
     path.connected_after = connected_after_;

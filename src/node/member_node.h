@@ -55,8 +55,8 @@ private:
     void on_peer_joined(const PeerInfo& peer) override { push_joined(peer); }
     void on_peer_left(const PeerInfo& peer, const Departure& how) override { push_left(peer, how); }
     void on_writable() override { SessionNode::on_writable(); }
-    void on_interrupted(const Error&) override {}  // no grace yet: a lost link ends the session
-    void on_resumed() override {}
+    void on_interrupted(const Error& why) override;
+    void on_resumed() override;
     void on_ended(const Departure& how) override;
 
     JoinOptions options_;

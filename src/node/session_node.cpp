@@ -77,7 +77,21 @@ void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {
         const std::lock_guard lock(roster_mutex_);
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
     }
+    interrupted_since_.erase(peer.id);
     push(PeerLeft{peer, how});
+}
+
+void SessionNode::push_interrupted(const PeerInfo& peer, const Error& why) {
+    interrupted_since_.insert_or_assign(peer.id, SteadyClock::now());
+    push(PeerInterrupted{peer, why});
+}
+
+void SessionNode::push_resumed(const PeerInfo& peer) {
+    const auto since = interrupted_since_.find(peer.id);
+    if (since == interrupted_since_.end()) return;
+    const Duration after = SteadyClock::now() - since->second;
+    interrupted_since_.erase(since);
+    push(PeerResumed{peer, after});
 }
 
 Result<void> SessionNode::try_send(const Recipients& to, ByteView payload, const SendOptions& options) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <unordered_map>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -92,6 +93,10 @@ protected:
     /// quadratic while a large group fills.
     void push_joined(const PeerInfo& peer);
     void push_left(const PeerInfo& peer, const Departure& how);
+    /// The link to a peer is gone, and the session waits for another one.
+    void push_interrupted(const PeerInfo& peer, const Error& why);
+    void push_resumed(const PeerInfo& peer);
+    bool is_interrupted(const DeviceId& peer) const { return interrupted_since_.contains(peer); }
     /// The session with this member is over.
     void on_left_behind(const DeviceId& member) { events_.on_left_behind(member); }
     /// SessionEnded, and nothing after it.
@@ -125,6 +130,7 @@ private:
     node::SendWaits waits_;
     std::shared_ptr<StreamBoard> board_;  // owners: this, and what is posted to it
     std::list<Closer> closers_;
+    std::unordered_map<DeviceId, TimePoint> interrupted_since_;
     std::shared_ptr<node::FileThreads> file_threads_;  // made when they are needed first
     std::shared_ptr<SessionNode> last_words_;          // itself, from abandon() until the links are quiet
     bool has_ended_ = false;

@@ -1,5 +1,6 @@
 #include "node/stream_board.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -74,7 +75,7 @@ void StreamBoard::open(const DeviceId& to, std::string name, Session::StreamHand
     if (!handle) return complete(wiring_.strand, std::move(handler), Result<ByteStream>{handle.error()});
     auto node =
         std::make_shared<StreamNode>(wiring_.strand, wiring_.port(), *handle, to, std::move(name), poker());
-    sinks_.emplace(*handle, node);
+    add(*handle, to, node);
     wiring_.poke();
     complete(wiring_.strand, std::move(handler), Result<ByteStream>{ByteStream{std::move(node)}});
 }
@@ -106,7 +107,7 @@ void StreamBoard::begin_file(const std::shared_ptr<TransferNode>& node, const De
         wiring_.port().reset(*handle, 0, files.error().message());
         return node->fail_at_once(files.error());
     }
-    sinks_.emplace(*handle, node);
+    add(*handle, to, node);
     node->attach(*files, wiring_.port(), *handle);
     wiring_.poke();
 }
@@ -123,7 +124,7 @@ void StreamBoard::add_file(StreamHandle stream, const DeviceId& from) {
     };
     auto node = TransferNode::receive(
         {.strand = wiring_.strand, .storage = storage_, .poke = poker(), .on_offer = on_offer}, receiver);
-    sinks_.emplace(stream, node);
+    add(stream, from, node);
     node->attach(*files, wiring_.port(), stream);
 }
 
@@ -133,14 +134,14 @@ void StreamBoard::on_stream_opened(StreamHandle stream, const DeviceId& from, By
         return wiring_.port().reset(stream, 0, "this end knows no such kind of stream");
     auto node = std::make_shared<StreamNode>(wiring_.strand, wiring_.port(), stream, from,
                                              std::string{as_text(header.subspan(1))}, poker());
-    sinks_.emplace(stream, node);
+    add(stream, from, node);
     events_.push_opening(StreamOpened{ByteStream{std::move(node)}}, stream);
 }
 
 void StreamBoard::on_stream_data(StreamHandle stream, ByteView data, bool fin) {
     const auto found = sinks_.find(stream);
     if (found == sinks_.end()) return;
-    const auto sink = found->second;
+    const auto sink = found->second.sink;
     sink->on_data(data, fin);
     sweep_ = sweep_ || fin;
 }
@@ -156,7 +157,7 @@ void StreamBoard::on_stream_ended(StreamHandle stream, const Departure& how) {
 void StreamBoard::end_one(StreamHandle stream, Error why) {
     const auto found = sinks_.find(stream);
     if (found == sinks_.end()) return;
-    const auto sink = std::move(found->second);
+    const auto sink = std::move(found->second.sink);
     sinks_.erase(found);
     sink->on_reset(std::move(why));
     events_.on_stream_ended(stream);
@@ -165,8 +166,32 @@ void StreamBoard::end_one(StreamHandle stream, Error why) {
 void StreamBoard::on_stream_writable(StreamHandle stream) {
     const auto found = sinks_.find(stream);
     if (found == sinks_.end()) return;
-    const auto sink = found->second;
+    const auto sink = found->second.sink;
     sink->on_writable();
+}
+
+void StreamBoard::add(StreamHandle stream, const DeviceId& peer, std::shared_ptr<node::StreamSink> sink) {
+    const bool waits =
+        std::ranges::any_of(interrupted_, [&](const Whose& whose) { return whose.value_or(peer) == peer; });
+    if (waits) sink->on_interrupted();
+    sinks_.insert_or_assign(stream, Stream{std::move(sink), peer});
+}
+
+std::vector<std::shared_ptr<node::StreamSink>> StreamBoard::sinks_of(const Whose& peer) const {
+    std::vector<std::shared_ptr<node::StreamSink>> found;
+    for (const auto& [handle, stream] : sinks_)
+        if (peer.value_or(stream.peer) == stream.peer) found.push_back(stream.sink);
+    return found;
+}
+
+void StreamBoard::on_interrupted(const Whose& peer) {
+    interrupted_.push_back(peer);
+    for (const auto& sink : sinks_of(peer)) sink->on_interrupted();
+}
+
+void StreamBoard::on_resumed(const Whose& peer) {
+    std::erase(interrupted_, peer);
+    for (const auto& sink : sinks_of(peer)) sink->on_resumed();
 }
 
 void StreamBoard::end(const Departure& how) { end_all(error_of(how)); }
@@ -175,13 +200,13 @@ void StreamBoard::abandon() { end_all({Errc::closed, "the session is gone"}); }
 
 void StreamBoard::end_all(const Error& why) {
     has_ended_ = true;
-    for (auto& [handle, sink] : std::exchange(sinks_, {})) sink->on_reset(why);
+    for (auto& [handle, stream] : std::exchange(sinks_, {})) stream.sink->on_reset(why);
 }
 
 void StreamBoard::sweep() {
     if (!std::exchange(sweep_, false)) return;
     for (auto entry = sinks_.begin(); entry != sinks_.end();) {
-        if (!entry->second->is_done()) {
+        if (!entry->second.sink->is_done()) {
             ++entry;
             continue;
         }

@@ -2,9 +2,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -43,6 +45,9 @@ public:
     void end(const Departure& how);
     /// The session went without an end.
     void abandon();
+    /// The link to a peer is gone, or that over which all peers are reached (none): what runs with them waits.
+    void on_interrupted(const std::optional<DeviceId>& peer);
+    void on_resumed(const std::optional<DeviceId>& peer);
     /// Forgets the streams that are over.
     void sweep();
 
@@ -54,6 +59,14 @@ public:
     void on_stream_delivered(StreamHandle) override {}
 
 private:
+    struct Stream {
+        std::shared_ptr<node::StreamSink> sink;
+        DeviceId peer;
+    };
+    using Whose = std::optional<DeviceId>;  // none: everybody's
+
+    void add(StreamHandle stream, const DeviceId& peer, std::shared_ptr<node::StreamSink> sink);
+    std::vector<std::shared_ptr<node::StreamSink>> sinks_of(const Whose& peer) const;
     void begin_file(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
     void add_file(StreamHandle stream, const DeviceId& from);
     void end_one(StreamHandle stream, Error why);
@@ -63,7 +76,8 @@ private:
     Wiring wiring_;
     node::EventQueue& events_;
     std::shared_ptr<FileStorage> storage_;  // owners: the board and its transfers
-    std::unordered_map<StreamHandle, std::shared_ptr<node::StreamSink>> sinks_;
+    std::unordered_map<StreamHandle, Stream> sinks_;
+    std::vector<Whose> interrupted_;
     bool has_ended_ = false;
     bool sweep_ = false;  // somebody may be done
 };

@@ -13,6 +13,9 @@ public:
     virtual void on_data(ByteView data, bool fin) = 0;
     virtual void on_reset(Error why) = 0;
     virtual void on_writable() = 0;
+    /// The link to the peer is gone, and may come back: nobody is to blame for silence until on_resumed().
+    virtual void on_interrupted() {}
+    virtual void on_resumed() {}
     /// Nothing more is expected of the stream: the session may forget the sink.
     virtual bool is_done() const = 0;
 };

@@ -103,6 +103,14 @@ public:
         turn();
     }
     void on_writable() override { turn(); }
+    void on_interrupted() override {
+        engine_.on_interrupted();
+        turn();
+    }
+    void on_resumed() override {
+        engine_.on_resumed(SteadyClock::now());
+        turn();
+    }
     bool is_done() const override { return engine_.done(); }
 
     void accept(const ReceiveFileOptions& options) override {
