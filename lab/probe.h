@@ -3,6 +3,7 @@
 // What the probes share: small programs on the library that tell the laboratory what happened when, one JSON
 // object per line: {"event": what, "t_ns": CLOCK_MONOTONIC, ...}. That clock is the same in all namespaces.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <boost/json.hpp>
 
@@ -42,7 +44,8 @@ inline void tell_failure(const Error& error) {
     tell("failed", {{"error", boost::json::parse(error.to_json())}, {"explain", error.explain()}});
 }
 
-/// Options of the form --key=value; a bare --key has the value "yes".
+/// Options of the form --key=value or --key value; a bare --key has the value "yes". One that is given several times
+/// has all of its values, with commas between them.
 class Options {
 public:
     Options(int argc, char** argv) {
@@ -51,8 +54,10 @@ public:
             const auto equals = text.find('=');
             if (!text.starts_with("--")) fail(text);
             const bool bare = equals == std::string_view::npos;
-            values_[std::string{text.substr(2, bare ? equals : equals - 2)}] =
-                bare ? "yes" : std::string{text.substr(equals + 1)};
+            std::string& value = values_[std::string{text.substr(2, bare ? equals : equals - 2)}];
+            if (!value.empty()) value += ',';
+            const bool is_next = bare && i + 1 < argc && !std::string_view{argv[i + 1]}.starts_with("--");
+            value += is_next ? argv[++i] : bare ? "yes" : std::string{text.substr(equals + 1)};
         }
     }
 
@@ -60,6 +65,16 @@ public:
     std::string text(const std::string& key, std::string otherwise = {}) const {
         const auto found = values_.find(key);
         return found == values_.end() ? std::move(otherwise) : found->second;
+    }
+    std::vector<std::string> list(const std::string& key) const {
+        std::vector<std::string> parts;
+        const std::string all = text(key);
+        for (std::size_t begin = 0; begin < all.size();) {
+            const std::size_t end = std::min(all.find(',', begin), all.size());
+            parts.push_back(all.substr(begin, end - begin));
+            begin = end + 1;
+        }
+        return parts;
     }
     std::int64_t number(const std::string& key, std::int64_t otherwise) const {
         return has(key) ? std::stoll(text(key)) : otherwise;

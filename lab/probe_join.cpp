@@ -25,23 +25,13 @@ using namespace muster::lab;
 
 namespace {
 
-std::vector<std::string> split_at_commas(const std::string& text) {
-    std::vector<std::string> parts;
-    for (std::size_t begin = 0; begin < text.size();) {
-        const std::size_t end = std::min(text.find(',', begin), text.size());
-        parts.push_back(text.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
-
 JoinOptions join_options(const Options& options) {
     JoinOptions how;
     how.group = options.text("group", "lab");
     how.name = options.text("name", "member");
     how.identity = Identity::ephemeral();
     how.profile = options.profile();
-    how.at = split_at_commas(options.text("at"));
+    how.at = options.list("at");
     how.discover = !options.has("no-discover");
     how.patience = std::chrono::milliseconds{options.number("patience-ms", 5000)};
     return how;

@@ -1,0 +1,280 @@
+// Numbered messages both ways at a steady rate, and what comes of them: ordered and reliable, from the coordinator to
+// each member and from each member to the coordinator.
+//
+//   muster_pulse host|join [--group NAME] [--name NAME] [--profile realtime|balanced|low_power] [--grace MS]
+//                          [--rate HZ] [--seconds S] [--files DIR]
+//           host: [--port N] [--no-advertise]
+//           join: [--at ADDRESS:PORT]... [--no-discover] [--patience-ms N]
+//
+// Prints one JSON object per line, {"event": what, "t_ns": ..., "t_ms": ...}, by CLOCK_MONOTONIC: hosting, joined,
+// peer_joined, peer_left, interrupted, resumed, file_received, file_sent, failed, ended; and a "summary" for each peer when it is over.
+// It is over after --seconds, at SIGTERM or SIGINT, or when the session ends. Orders on standard input:
+//
+//   report      a summary for each peer, now
+//   quiet       send nothing more, but go on to receive: then the sums of both ends must be equal
+//   file PATH   send a file to the coordinator, or to each member; --files DIR takes what others send
+#include <csignal>
+#include <cstring>
+#include <memory>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "probe.h"
+#include "pulse_tally.h"
+#include "stdin_lines.h"
+
+#include "muster/coordinator.h"
+#include "muster/member.h"
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using namespace muster;
+using namespace muster::lab;
+
+namespace {
+
+void say(std::string_view event, json::object facts = {}) {
+    const std::int64_t now = now_ns();
+    facts["t_ns"] = now;
+    facts["t_ms"] = PulseTally::in_ms(now);
+    tell(event, std::move(facts));
+}
+
+json::object facts_of(const Departure& how) {
+    if (how.is_closed())
+        return {{"how", "closed"}, {"code", how.closed().code}, {"reason", how.closed().reason}};
+    return {{"how", "lost"},
+            {"code", to_string(how.cause().code())},
+            {"reason", how.cause().message()},
+            {"error", json::parse(how.cause().to_json())}};
+}
+
+json::object facts_of(const PeerInfo& peer, json::object facts = {}) {
+    facts["peer"] = peer.name;
+    facts["id"] = peer.id.to_string();
+    return facts;
+}
+
+/// What every message carries: its number, and when it was given to send().
+struct Beat {
+    std::uint64_t number = 0;
+    std::int64_t sent_ns = 0;
+};
+
+class Pulse {
+public:
+    Pulse(asio::io_context& context, const Options& options, Session& session)
+        : options_(options), session_(session), tick_(context) {}
+
+    /// From here on the peer gets messages.
+    void write_to(const PeerInfo& peer) {
+        peers_.push_back(std::make_shared<Peer>());
+        peers_.back()->info = peer;
+    }
+    void write_to_all_that_join() { writes_to_all_ = true; }
+    asio::awaitable<void> live() {
+        const auto executor = co_await asio::this_coro::executor;
+        asio::co_spawn(executor, beat(), asio::detached);
+        while (auto event = co_await session_.next_event())
+            std::visit([this](auto& what) { on(what); }, *event);
+        report();
+    }
+    asio::awaitable<void> obey() {
+        StdinLines orders{co_await asio::this_coro::executor};
+        while (const auto line = co_await orders.next()) {
+            const auto [verb, what] = split_order(*line);
+            if (verb == "report") report();
+            if (verb == "quiet") is_quiet_ = true;
+            if (verb == "file") send_file(what);
+        }
+    }
+    asio::awaitable<void> leave() {
+        is_quiet_ = true;
+        const auto closed = co_await session_.close();
+        if (!closed) tell_failure(closed.error());
+    }
+
+private:
+    struct Peer {
+        PeerInfo info;
+        PulseTally tally;
+        bool is_here = true;
+        std::uint64_t next = 0;
+    };
+
+    asio::awaitable<void> beat() {
+        const auto period = std::chrono::nanoseconds{1'000'000'000 / options_.number("rate", 100)};
+        for (TimePoint next = SteadyClock::now();; next += period) {
+            tick_.expires_at(next);
+            co_await tick_.async_wait(asio::use_awaitable);
+            for (const auto& peer : peers_)
+                if (peer->is_here && !is_quiet_) send_to(peer);
+        }
+    }
+    void send_to(const std::shared_ptr<Peer>& peer) {
+        const Beat beat{.number = peer->next++, .sent_ns = now_ns()};
+        Bytes payload(sizeof beat);
+        std::memcpy(payload.data(), &beat, sizeof beat);
+        peer->tally.on_sent();
+        session_.send(Recipients::one(peer->info.id), std::move(payload), {},
+                      [peer](const Result<void>& sent) {
+                          if (!sent) peer->tally.on_unsent();
+                      });
+    }
+    void report() const {
+        for (const auto& peer : peers_) say("summary", facts_of(peer->info, peer->tally.summary(now_ns())));
+    }
+    void send_file(const std::string& path) {
+        for (const auto& peer : peers_)
+            if (peer->is_here)
+                asio::co_spawn(session_.get_executor(),
+                               follow("file_sent", session_.send_file(peer->info.id, path)), asio::detached);
+    }
+    template <class File>
+    static asio::awaitable<void> follow(std::string_view event, File file) {
+        const auto receipt = co_await file.finished();
+        if (receipt)
+            say(event, {{"path", receipt->path}, {"octets", receipt->octets}});
+        else
+            tell_failure(receipt.error());
+    }
+
+    void on(const Message& message) {
+        Beat beat;
+        if (message.payload.size() != sizeof beat) return;
+        std::memcpy(&beat, message.payload.data(), sizeof beat);
+        for (const auto& peer : peers_)
+            if (peer->is_here && peer->info.id == message.from)
+                peer->tally.on_arrival(beat.number, beat.sent_ns, now_ns());
+    }
+    void on(const PeerJoined& joined) {
+        say("peer_joined", facts_of(joined.peer));
+        if (writes_to_all_) write_to(joined.peer);
+    }
+    void on(const PeerLeft& left) {
+        say("peer_left", facts_of(left.peer, facts_of(left.how)));
+        for (const auto& peer : peers_)
+            if (peer->info.id == left.peer.id) peer->is_here = false;
+    }
+    void on(const PeerInterrupted& interrupted) {
+        json::object facts = facts_of(interrupted.peer);
+        facts["error"] = json::parse(interrupted.why.to_json());
+        say("interrupted", std::move(facts));
+    }
+    void on(const PeerResumed& resumed) {
+        json::object facts = facts_of(resumed.peer);
+        facts["after_ms"] = static_cast<double>(microseconds(resumed.after)) / 1000;
+        say("resumed", std::move(facts));
+    }
+    void on(FileOffered& offered) {
+        if (!options_.has("files")) return offered.file.decline("no --files");
+        ReceiveFileOptions receive;
+        receive.directory = options_.text("files");
+        offered.file.accept(std::move(receive));
+        asio::co_spawn(session_.get_executor(), follow("file_received", std::move(offered.file)),
+                       asio::detached);
+    }
+    void on(const SessionEnded& ended) {
+        is_quiet_ = true;
+        say("ended", facts_of(ended.how));
+    }
+    template <class Other>
+    void on(const Other&) {}
+
+    const Options& options_;
+    Session& session_;
+    asio::steady_timer tick_;
+    std::vector<std::shared_ptr<Peer>> peers_;  // owners: this, and the sends under way
+    bool writes_to_all_ = false;
+    bool is_quiet_ = false;
+};
+
+HostOptions host_options(const Options& options) {
+    HostOptions how;
+    how.group = options.text("group", "lab");
+    how.name = options.text("name", "coordinator");
+    how.identity = Identity::ephemeral();
+    how.profile = options.profile();
+    how.port = static_cast<std::uint16_t>(options.number("port", 0));
+    how.advertise = !options.has("no-advertise");
+    if (options.has("grace")) how.grace = std::chrono::milliseconds{options.number("grace", 0)};
+    return how;
+}
+
+JoinOptions join_options(const Options& options) {
+    JoinOptions how;
+    how.group = options.text("group", "lab");
+    how.name = options.text("name", "member");
+    how.identity = Identity::ephemeral();
+    how.profile = options.profile();
+    how.at = options.list("at");
+    how.discover = !options.has("no-discover");
+    if (options.has("grace")) how.grace = std::chrono::milliseconds{options.number("grace", 0)};
+    how.patience = std::chrono::milliseconds{options.number("patience-ms", 10'000)};
+    return how;
+}
+
+[[noreturn]] void give_up(const Error& why) {
+    tell_failure(why);
+    std::exit(1);
+}
+
+asio::awaitable<void> leave_in_time(asio::io_context& context, const Options& options, Pulse& pulse) {
+    asio::steady_timer timer{context};
+    timer.expires_at(kNever);
+    if (options.has("seconds")) timer.expires_after(std::chrono::seconds{options.number("seconds", 0)});
+    asio::signal_set signals{context, SIGTERM, SIGINT};
+    signals.async_wait([&timer](auto, int) { timer.cancel(); });
+    boost::system::error_code cancelled;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    co_await pulse.leave();
+}
+
+asio::awaitable<void> run(asio::io_context& context, const Options& options, Pulse& pulse) {
+    asio::co_spawn(context, pulse.obey(), asio::detached);
+    asio::co_spawn(context, leave_in_time(context, options, pulse), asio::detached);
+    co_await pulse.live();
+    std::exit(0);  // what waits for orders and signals has nothing to wait for
+}
+
+asio::awaitable<void> run_host(asio::io_context& context, const Options& options) {
+    HostOptions how = host_options(options);
+    auto made = co_await host(context.get_executor(), std::move(how));
+    if (!made) give_up(made.error());
+    say("hosting", {{"port", made->port()}, {"id", made->id().to_string()}});
+    Pulse pulse{context, options, *made};
+    pulse.write_to_all_that_join();
+    co_await run(context, options, pulse);
+}
+
+asio::awaitable<void> run_join(asio::io_context& context, const Options& options) {
+    JoinOptions how = join_options(options);
+    auto made = co_await join(context.get_executor(), std::move(how));
+    if (!made) give_up(made.error());
+    const auto path = co_await made->path_to(made->coordinator().id);
+    say("joined", {{"id", made->id().to_string()},
+                   {"remote", path ? to_text(path->remote) : ""},
+                   {"interface", path ? path->interface : ""}});
+    Pulse pulse{context, options, *made};
+    pulse.write_to(made->coordinator());
+    co_await run(context, options, pulse);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::string_view role = argc > 1 ? argv[1] : "";
+    if (role != "host" && role != "join") {
+        std::cerr << "muster_pulse host|join [--group NAME] ...\n";
+        return 2;
+    }
+    const Options options{argc - 1, argv + 1};
+    asio::io_context context{1};
+    asio::co_spawn(context, role == "host" ? run_host(context, options) : run_join(context, options),
+                   asio::detached);
+    context.run();
+}
