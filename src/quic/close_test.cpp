@@ -107,7 +107,7 @@ TEST(QuicClose, BeforeTheFirstFlushSaysNothing) {
     World world;
     world.start();
     Recorder client;
-    Connection* connection = world.client->connect(world.fresh_path(0), client, world.now).value();
+    Connection* connection = world.client->connect(world.client_path(0), client, world.now).value();
     connection->close(5, "never mind");
     world.flush();
     EXPECT_EQ(client.closes.size(), 1u);

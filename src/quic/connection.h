@@ -14,12 +14,9 @@
 
 namespace muster::quic {
 
-/// One path as QUIC sees it: an opaque number that the link layer maps to (interface, remote address,
-/// medium). Each side numbers its own paths; the numbers never travel.
-/// A client takes a fresh number for each move, also for the move back to a path it has used before, and from
-/// a successful migrate() on presents all that comes by that path under the new number: QUIC drops what comes
-/// by a number it does not know. A server gives each (socket, remote address) one number and keeps it for as
-/// long as packets come; it may be used again when they come back.
+/// One path as QUIC sees it: an opaque number that the link layer maps to (interface, local and remote address,
+/// medium). Each side numbers its own paths; the numbers never travel. A path keeps its number for as long as it is
+/// used, however often connections move to it.
 enum class PathId : std::uint64_t {};
 
 /// RFC 9000 section 2.1: bit 0 = opened by the server, bit 1 = unidirectional. On the wire, all are
@@ -134,8 +131,9 @@ public:
     /// after at most one batch of what was written before; the rest is dropped. Idempotent.
     virtual void close(std::uint64_t code, std::string_view reason) = 0;
 
-    /// Client only: moves to `path` at once, which a probe must just have shown to work. False if QUIC cannot
-    /// move now (handshake not confirmed, no spare connection id): open a fresh connection instead.
+    /// Client only: moves to `path` at once, which a probe must just have shown to work. To the path it is on: begins
+    /// there afresh, without what an outage has left of timers and congestion. False if QUIC cannot move now
+    /// (handshake not confirmed, no spare connection id): open a fresh connection instead.
     virtual bool migrate(PathId path, TimePoint now) = 0;
 
     /// RFC 8446 section 7.5 exporter; equal on both ends. Only after on_established.

@@ -28,6 +28,15 @@ Duration to_duration(ngtcp2_duration duration) {
     return std::chrono::nanoseconds{static_cast<std::int64_t>(std::min(duration, kLargest))};
 }
 
+// A path that was left that many moves ago brings nothing any more.
+constexpr std::size_t kRememberedVisits = 16;
+
+SyntheticPath::Tag tag_of_move(std::uint32_t move) {
+    SyntheticPath::Tag tag{};
+    for (std::size_t i = 0; i < sizeof move; ++i) tag[i] = static_cast<std::uint8_t>(move >> (8 * i));
+    return tag;
+}
+
 }  // namespace
 
 thread_local ConnectionImpl* ConnectionImpl::current_ = nullptr;
@@ -101,7 +110,7 @@ ngtcp2_transport_params ConnectionImpl::make_params() const {
 
 void ConnectionImpl::start(const Cid& dcid, const Cid& scid, ngtcp2_settings settings,
                            ngtcp2_transport_params params, std::uint32_t version) {
-    SyntheticPath addresses{is_server() ? SyntheticPath::Side::server : SyntheticPath::Side::client, path_};
+    SyntheticPath addresses{side(), path_};
     const ngtcp2_path view = addresses.view();
     const ngtcp2_cid to = dcid.to_ngtcp2(), from = scid.to_ngtcp2();
     ngtcp2_conn* conn = nullptr;
@@ -175,10 +184,14 @@ void ConnectionImpl::abandon() {
     shared_.timers.remove(*this);
 }
 
-SyntheticPath::Tag ConnectionImpl::tag_of(ByteView packet) const {
+SyntheticPath::Tag ConnectionImpl::tag_of(PathId path, ByteView packet) const {
     SyntheticPath::Tag tag{};
+    if (!is_server()) {
+        const auto visit = std::ranges::find(visits_, path, &Visit::path);
+        return visit == visits_.end() ? tag : tag_of_move(visit->move);
+    }
     const bool is_short = (std::to_integer<std::uint8_t>(packet[0]) & 0x80) == 0;
-    if (!is_server() || !is_short || packet.size() <= kCidSize) return tag;
+    if (!is_short || packet.size() <= kCidSize) return tag;
     const auto* cid = reinterpret_cast<const std::uint8_t*>(packet.data() + 1);
     if (std::equal(cid, cid + kCidSize, first_scid_.octets.begin())) return tag;  // as in the handshake
     std::copy_n(cid, tag.size(), tag.begin());
@@ -189,8 +202,7 @@ void ConnectionImpl::receive(PathId path, ByteView packet, std::uint8_t ecn, Tim
     if (!conn_ || abandoned_ || pending_close_) return;
     ++counters_.packets_received;
     counters_.bytes_received += packet.size();
-    SyntheticPath addresses{is_server() ? SyntheticPath::Side::server : SyntheticPath::Side::client, path,
-                            tag_of(packet)};
+    SyntheticPath addresses{side(), path, tag_of(path, packet)};
     const ngtcp2_path view = addresses.view();
     const ngtcp2_pkt_info info{.ecn = ecn};
     const auto* octets = reinterpret_cast<const std::uint8_t*>(packet.data());
@@ -365,7 +377,7 @@ bool ConnectionImpl::migrate(PathId path, TimePoint now) {
 }
 
 bool ConnectionImpl::move_to(PathId path, TimePoint now) {
-    SyntheticPath addresses{SyntheticPath::Side::client, path};
+    SyntheticPath addresses{SyntheticPath::Side::client, path, tag_of_move(moves_ + 1)};
     const ngtcp2_path view = addresses.view();
     const int rv = [&] {
         EngineCall call{*this};
@@ -375,6 +387,9 @@ bool ConnectionImpl::move_to(PathId path, TimePoint now) {
         if (log_enabled(LogLevel::info)) log_line(LogLevel::info, "quic: cannot move: " + name_of(rv));
         return false;
     }
+    std::erase_if(visits_, [path](const Visit& visit) { return visit.path == path; });
+    if (visits_.size() == kRememberedVisits) visits_.erase(visits_.begin());
+    visits_.push_back({path, ++moves_});
     path_ = path;
     path_validated_ = false;
     mark_dirty();

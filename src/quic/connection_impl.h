@@ -108,7 +108,10 @@ private:
                std::uint32_t version);
     ngtcp2_settings make_settings(TimePoint now) const;
     ngtcp2_transport_params make_params() const;
-    SyntheticPath::Tag tag_of(ByteView packet) const;
+    SyntheticPath::Side side() const {
+        return is_server() ? SyntheticPath::Side::server : SyntheticPath::Side::client;
+    }
+    SyntheticPath::Tag tag_of(PathId path, ByteView packet) const;
     bool adopt_cid(const Cid& cid);
     void drop_cid(const Cid& cid);
     void note_reset_token(const Cid& token, bool in_use);
@@ -172,6 +175,12 @@ private:
     PathId path_{};
     Cid first_scid_;  // server: by which the client addresses us until it moves
     std::optional<PathId> pending_move_;
+    struct Visit {
+        PathId path{};
+        std::uint32_t move = 0;  // the how-manieth it was
+    };
+    std::vector<Visit> visits_;  // client: the last move to each path, the latest move last
+    std::uint32_t moves_ = 0;
     std::optional<DeviceId> peer_;
     std::optional<PendingClose> pending_close_;
     std::optional<CloseInfo> identity_refusal_;

@@ -127,7 +127,7 @@ TEST_F(QuicMigration, IsRefusedToTheServerAndDuringTheHandshake) {
     world.links.resize(4);
     world.start();
     Connection& connection = world.connect(client);
-    EXPECT_FALSE(connection.migrate(world.fresh_path(1), world.now));
+    EXPECT_FALSE(connection.migrate(world.client_path(1), world.now));
     world.run(1s);
     Recorder second;
     Recorder& other = world.connected(second);

@@ -19,17 +19,18 @@ namespace muster::quic {
 /// client's address would cost it a connection id (RFC 9000 section 9.5). So a server's local
 /// address is always the same.
 ///
-/// A client takes a fresh PathId for every move, but a server sees it come back by the PathId it had before.
-/// For as long as ngtcp2 0.12 still checks that path after the move away from it, it would not follow the
-/// move back, and answer by the dead path for some 200 ms. So on a server the tag tells the visits apart: it
-/// is the connection id that the client uses, and each move brings a fresh one.
+/// ngtcp2 must not recognize a path to which a connection comes back: a client would keep its state from before an
+/// outage, and a server, for as long as 0.12 still checks the path after the move away from it, would not
+/// follow the move back and answer by the dead path for some 200 ms. So the tag tells visits of one path apart. A
+/// client counts its moves; on a server it is the connection id that the client uses, and each move brings a
+/// fresh one.
 class SyntheticPath {
 public:
     enum class Side { client, server };
     using Tag = std::array<std::uint8_t, 6>;
 
     SyntheticPath(Side side, PathId id, Tag tag = {})
-        : local_(address({}, side == Side::client ? static_cast<std::uint64_t>(id) : 0)),
+        : local_(side == Side::client ? address(tag, static_cast<std::uint64_t>(id)) : address({}, 0)),
           remote_(address(tag, static_cast<std::uint64_t>(id))) {}
 
     /// Valid as long as this object, and does not change.

@@ -142,10 +142,10 @@ public:
     void restart_client() { client = Endpoint::create(client_config, random, nullptr); }
     void restart_server() { server = Endpoint::create(server_config, random, &host); }
 
-    /// A fresh number for `link`, as the client's link layer gives it out for each move.
-    PathId fresh_path(std::size_t link) {
-        const PathId path{next_path_++};
-        client_links_[path] = link;
+    /// The number of `link` at the client.
+    PathId client_path(std::size_t link) {
+        const PathId path{1 + link};
+        client_links_.try_emplace(path, link);
         return path;
     }
     /// From now on what arrives by `link` is presented to the client as having come by `path`.
@@ -155,17 +155,15 @@ public:
         return path;
     }
     bool migrate(Recorder& recorder, std::size_t link) {
-        const PathId path = fresh_path(link);
-        const bool moved = recorder.connection->migrate(path, now);
-        if (moved) adopt(path, link);
-        return moved;
+        const PathId path = adopt(client_path(link), link);
+        return recorder.connection->migrate(path, now);
     }
     static PathId server_path(std::size_t link) { return PathId{1000 + link}; }
 
     Connection& connect(Recorder& recorder, std::size_t link = 0) {
         const auto current = client_current_.find(link);
         const PathId path =
-            current == client_current_.end() ? adopt(fresh_path(link), link) : current->second;
+            current == client_current_.end() ? adopt(client_path(link), link) : current->second;
         Connection* connection = client->connect(path, recorder, now).value();
         recorder.connection = connection;
         flush();
@@ -300,7 +298,6 @@ private:
 
     std::priority_queue<Flying> flying_;
     std::uint64_t order_ = 0;
-    std::uint64_t next_path_ = 1;
     std::map<PathId, std::size_t> client_links_;
     std::map<std::size_t, PathId> client_current_;
 };
