@@ -52,6 +52,20 @@ bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces) 
     });
 }
 
+std::optional<std::string> obstacle(const Path& path, std::span<const Interface> interfaces) {
+    if (path.medium != MediumKind::udp || path.remote.interface == InterfaceIndex::none) return std::nullopt;
+    const Interface* interface = find_interface(interfaces, path.remote.interface);
+    if (!interface) return "the interface is gone";
+    if (path.remote.address.is_loopback()) return std::nullopt;
+    if (path.local.is_unspecified()) return obstacle(*interface, path.remote.address);
+    if (!interface->up) return interface->name + " is switched off";
+    if (!interface->carrier) return interface->name + " has no carrier";
+    const bool owned = std::ranges::find(interface->addresses, path.local, &InterfaceAddress::address) !=
+                       interface->addresses.end();
+    return owned ? std::nullopt
+                 : std::optional{interface->name + " no longer has the address " + path.local.to_string()};
+}
+
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces) {
     Candidates found;
     if (remote.interface != InterfaceIndex::none) {

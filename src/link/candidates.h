@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -23,6 +24,10 @@ struct Candidates {
 /// over every usable interface; any other over each interface whose subnet it is in, and over whatever
 /// the kernel's routing says.
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces);
+
+/// Why this path cannot carry packets at present, from the kernel's facts about its interface and its own address;
+/// nullopt if nothing speaks against it.
+std::optional<std::string> obstacle(const Path& path, std::span<const Interface> interfaces);
 
 /// False for the well-known ports and that of mDNS: no packet of ours goes there because somebody says so.
 bool is_believable(std::uint16_t port);

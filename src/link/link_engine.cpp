@@ -5,8 +5,8 @@
 
 #include "base/check.h"
 #include "base/duration_text.h"
-#include "base/interfaces.h"
 #include "base/writer.h"
+#include "link/candidates.h"
 #include "link/quic_link.h"
 
 namespace muster::link {
@@ -31,22 +31,6 @@ quic::Config quic_config(const LinkOptions& options) {
     config.stranger_streams = kStrangerStreams;
     config.max_strangers_per_source = kMaxStrangersPerSource;
     return config;
-}
-
-bool owns(const Interface& interface, const IpAddress& address) {
-    return std::ranges::any_of(interface.addresses, [&](const auto& own) { return own.address == address; });
-}
-
-/// Why a path cannot carry packets any more, from the kernel's facts; nullopt if nothing speaks against it.
-std::optional<std::string> broken(const Path& path, std::span<const Interface> interfaces) {
-    if (path.medium != MediumKind::udp || path.remote.interface == InterfaceIndex::none) return std::nullopt;
-    const Interface* interface = find_interface(interfaces, path.remote.interface);
-    if (!interface) return "the interface is gone";
-    if (!interface->up) return interface->name + " was switched off";
-    if (!interface->carrier) return interface->name + " lost its carrier";
-    if (!path.local.is_unspecified() && !path.local.is_loopback() && !owns(*interface, path.local))
-        return interface->name + " no longer has the address " + path.local.to_string();
-    return std::nullopt;
 }
 
 LinkEnd end_of(const quic::CloseInfo& info) {
@@ -183,7 +167,7 @@ bool LinkEngine::on_beside_quic(const Path& from, ByteView datagram) {
     if (const auto tag = heartbeat_tag(datagram)) {
         const auto found = by_tag_.find(*tag);
         if (found == by_tag_.end()) return false;
-        on_heartbeat(*found->second, datagram);
+        on_heartbeat(*found->second, from, datagram);
         return true;
     }
     if (const auto reply = parse_probe_reply(datagram)) return on_probe_reply(from, *reply), true;
@@ -207,23 +191,102 @@ void LinkEngine::on_probe_reply(const Path& from, const ProbeReply& reply) {
     }
 }
 
-void LinkEngine::on_heartbeat(QuicLink& link, ByteView datagram) {
-    const auto answer = link.on_heartbeat(datagram, now_);
-    const Path* path = find_path(link.path());
-    if (answer && path) medium_.send(*path, *answer, answer->size(), 0);
+void LinkEngine::on_heartbeat(QuicLink& link, const Path& from, ByteView datagram) {
+    const auto answer = link.on_heartbeat(datagram, from, now_);
+    if (answer) medium_.send(from, *answer, answer->size(), 0);
+    if (!advance(link)) return;
+    reschedule(link);
 }
 
 void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
-    std::vector<std::pair<QuicLink*, Error>> dead;
-    for (const auto& [serial, link] : links_) {
-        const Path* path = find_path(link->path());
-        const auto why = path ? broken(*path, interfaces) : std::nullopt;
-        if (!why || !link->is_up()) continue;
-        dead.emplace_back(link.get(), Error{Errc::link_down, *why}.saw({"link", path->to_string(), *why}));
+    std::vector<LinkSerial> all;
+    all.reserve(links_.size());
+    for (const auto& [serial, link] : links_) all.push_back(serial);
+    for (const LinkSerial serial : all) {
+        const auto found = links_.find(serial);
+        if (found == links_.end() || !found->second->is_up()) continue;
+        QuicLink& link = *found->second;
+        const Path current = path(link);
+        const auto why = obstacle(current, interfaces);
+        if (find_way_out(link, interfaces)) {
+            if (advance(link)) reschedule(link);
+        } else {
+            end(link, Error{Errc::link_down, *why}.saw({"link", current.to_string(), *why}));
+        }
     }
-    for (auto& [link, why] : dead)
-        if (link->is_up()) end(*link, std::move(why));
+}
+
+bool LinkEngine::find_way_out(QuicLink& link, std::span<const Interface> interfaces) {
+    if (PathTable* table = link.paths()) {
+        table->on_interfaces(interfaces);
+        return table->obstacle().empty() || table->has_hope();
+    }
+    const Path current = path(link);
+    auto why = obstacle(current, interfaces);
+    if (why) return link.way_back().begin(current, std::move(*why), interfaces, now_);
+    link.way_back().end();
+    return true;
+}
+
+// --- paths of a link
+// -------------------------------------------------------------------------------------------------------
+
+void LinkEngine::offer_paths(LinkPort& port, std::span<const Path> paths, TimePoint now) {
+    now_ = now;
+    auto& link = static_cast<QuicLink&>(port);
+    if (!link.paths()) return;
+    for (const Path& path : paths) link.paths()->add(path, 0);
+    if (advance(link)) reschedule(link);
+}
+
+bool LinkEngine::advance(QuicLink& link) {
+    if (!link.is_up()) return false;
+    for (const Path& along : link.way_back().due(now_)) {
+        const Bytes request = link.leave_request();
+        medium_.send(along, request, request.size(), 0);
+    }
+    PathTable* table = link.paths();
+    if (!table) return true;
+    while (const auto due = table->next_question(now_)) {
+        const Path along = table->path(*due);
+        const Bytes question = link.ask(*due, now_);
+        medium_.send(along, question, question.size(), 0);
+    }
+    const auto way = table->next_move(now_);
+    return !way || move(link, *way);
+}
+
+bool LinkEngine::move(QuicLink& link, const Move& to) {
+    const PathChange change{.from = link.paths()->current(), .to = to.to, .why = to.why};
+    const quic::PathId id = path_id(to.to);
+    if (!link.connection().migrate(id, now_)) {
+        // A fresh link can go there, and the session goes on over it.
+        link.connection().close(kLostCode, "its path failed");
+        end(link,
+            Error{Errc::link_down, to.why}.saw(
+                {"link", change.from.to_string(), to.why + "; QUIC could not move to " + to.to.to_string()}));
+        return false;
+    }
+    link.set_path(id);
+    link.paths()->on_moved(to.to, now_);
+    events_.on_path_changed(link, change);
+    return advance(link);
+}
+
+void LinkEngine::path_changed(QuicLink& link, quic::PathId path) {
+    const Path* to = find_path(path);
+    if (!to) return;
+    PathChange change{.from = this->path(link), .to = *to, .why = "the peer moved"};
+    link.set_path(path);
+    link.way_back().end();
+    if (PathTable* table = link.paths()) {
+        table->on_moved(change.to, now_);
+        change.why = "the way to the new path was not confirmed";
+    } else {
+        link.way_back().note(change.from);
+    }
+    if (link.is_up()) events_.on_path_changed(link, change);
 }
 
 // --- time
@@ -247,21 +310,33 @@ void LinkEngine::run_liveness() {
         QuicLink& link = *links_.at(wakeups_.begin()->second);
         const auto verdict = link.on_timer(now_);
         const Path* path = find_path(link.path());
-        if (verdict == Liveness::Verdict::lost) {
-            const std::string silence = "nothing heard for " + in_milliseconds(now_ - link.last_heard());
-            // The other way may still work: then the peer learns why.
-            link.connection().close(kLostCode, silence);
-            end(link, Error{Errc::lost, silence}.saw(
-                          {"liveness", path ? path->to_string() : "",
-                           silence + ", " + std::to_string(link.unanswered()) + " probes unanswered"}));
+        const WayBack& request = link.way_back();
+        if (verdict == Liveness::Verdict::lost ||
+            (request.is_asking() && now_ - request.since() >= liveness_bound(options_.profile))) {
+            lose(link);
             continue;
         }
         if (verdict == Liveness::Verdict::send_probe && path) {
-            const Bytes beat = link.heartbeat_request(now_);
+            const Bytes beat = link.ask(now_);
             medium_.send(*path, beat, beat.size(), 0);
         }
-        reschedule(link);
+        if (advance(link)) reschedule(link);
     }
+}
+
+/// No path has shown in time that the peer can be reached.
+void LinkEngine::lose(QuicLink& link) {
+    const std::string silence = "nothing heard for " + in_milliseconds(now_ - link.last_heard());
+    const std::string along = path(link).to_string();
+    const std::string& blocked = link.paths() ? link.paths()->obstacle() : link.way_back().why();
+    Error why = blocked.empty() ? Error{Errc::lost, silence} : Error{Errc::link_down, blocked};
+    if (!blocked.empty()) why.saw({"link", along, blocked});
+    why.saw({"liveness", along, silence + ", " + std::to_string(link.unanswered()) + " probes unanswered"});
+    for (const PathFacts& other : paths(link))
+        if (!other.is_current) why.saw({"path", other.path.to_string(), other.finding});
+    // The other way may still work: then the peer learns why.
+    link.connection().close(kLostCode, blocked.empty() ? silence : blocked);
+    end(link, std::move(why));
 }
 
 bool LinkEngine::flush(TimePoint now) {
@@ -332,7 +407,7 @@ void LinkEngine::closed(QuicLink& link, const quic::CloseInfo& info) {
 
 void LinkEngine::reschedule(QuicLink& link) {
     // Moving the entry on every packet would cost more than looking again when the old deadline comes up.
-    const auto next = link.next_wakeup();
+    const auto next = link.next_wakeup(now_);
     const auto scheduled = link.scheduled();
     if (scheduled && *scheduled <= next && *scheduled > now_) return;
     if (scheduled) wakeups_.erase({*scheduled, link.serial()});
@@ -370,6 +445,16 @@ Duration LinkEngine::rtt(const LinkPort& link) const {
 Path LinkEngine::path(const LinkPort& link) const {
     const Path* path = find_path(static_cast<const QuicLink&>(link).path());
     return path ? *path : Path{};
+}
+
+std::vector<PathFacts> LinkEngine::paths(const LinkPort& port) const {
+    const auto& link = static_cast<const QuicLink&>(port);
+    if (link.paths()) return link.paths()->facts(now_);
+    return {{.path = path(link),
+             .is_current = true,
+             .is_ready = true,
+             .round_trip = rtt(link),
+             .finding = "in use"}};
 }
 
 // --- paths

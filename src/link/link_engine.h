@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "link/link_port.h"
 #include "link/path.h"
+#include "link/path_table.h"
 #include "link/probe.h"
 #include "link/race.h"
 #include "quic/endpoint.h"
@@ -52,6 +53,12 @@ enum class DialId : std::uint64_t {};
 /// addresses: equal inputs make equal runs, whatever the allocator does.
 enum class LinkSerial : std::uint64_t {};
 
+/// A link runs over another path from now on.
+struct PathChange {
+    Path from, to;
+    std::string why;
+};
+
 /// Link events, from inside on_datagram, on_timer, on_interfaces and flush. Calling back into
 /// the engine is allowed.
 class LinkEvents {
@@ -62,6 +69,8 @@ public:
     virtual bool on_admit(const DeviceId& peer, std::optional<DialId> dial) = 0;
     /// A link stands. The handler must live until on_link_end for it has returned.
     virtual LinkHandler& on_link_up(LinkPort& link, const LinkFacts& facts, std::optional<DialId> dial) = 0;
+    /// The link goes on over another path; nothing was lost.
+    virtual void on_path_changed(LinkPort& link, const PathChange& change) = 0;
     /// Always the last event of a link that came up.
     virtual void on_link_end(LinkPort& link, const LinkEnd& end) = 0;
     virtual void on_dial_failed(DialId dial, Error why) = 0;
@@ -103,8 +112,13 @@ public:
     /// Forgets a dial without an event.
     void cancel(DialId dial);
 
+    /// Other paths by which the peer of a link may be reached: they are kept warm, and the link goes there when its
+    /// own path fails. Only for links that this engine has dialed.
+    void offer_paths(LinkPort& link, std::span<const Path> paths, TimePoint now);
+
     void on_datagram(const Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now);
-    /// The interfaces as they are now. Links over one that is gone end at once, with that as the cause.
+    /// The interfaces as they are now. Links over what can carry nothing go to another path; those that have none
+    /// end at once, with that as the cause.
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now);
     TimePoint next_wakeup() const;
     void on_timer(TimePoint now);
@@ -114,6 +128,8 @@ public:
     std::size_t links() const { return links_.size(); }
     Duration rtt(const LinkPort& link) const;
     Path path(const LinkPort& link) const;
+    /// All that is known of the ways to the peer; at the end that did not dial only the path in use.
+    std::vector<PathFacts> paths(const LinkPort& link) const;
 
 private:
     friend class QuicLink;
@@ -131,16 +147,23 @@ private:
     void on_probe_request(const Path& from, const ProbeRequest& request);
     void on_probe_reply(const Path& from, const ProbeReply& reply);
     bool on_beside_quic(const Path& from, ByteView datagram);
-    void on_heartbeat(QuicLink& link, ByteView datagram);
+    void on_heartbeat(QuicLink& link, const Path& from, ByteView datagram);
     void advance_dials();
     void advance_dial(DialId id, Dial& dial);
     void start_handshake(DialId id, Dial& dial, Race::CandidateIndex candidate);
     void run_liveness();
+    void lose(QuicLink& link);
+    /// Asks the paths of a link that are due, and goes to another one if it is time. False: the link has ended.
+    bool advance(QuicLink& link);
+    bool move(QuicLink& link, const Move& to);
+    /// False if a link whose path fails has nowhere to go.
+    bool find_way_out(QuicLink& link, std::span<const Interface> interfaces);
 
     // from QuicLink
     bool admit(QuicLink& link, const DeviceId& peer);
     void established(QuicLink& link);
     void closed(QuicLink& link, const quic::CloseInfo& info);
+    void path_changed(QuicLink& link, quic::PathId path);
     void reschedule(QuicLink& link);
     void end(QuicLink& link, const LinkEnd& end);
     void drop(QuicLink& link);

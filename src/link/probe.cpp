@@ -11,11 +11,12 @@
 namespace muster::link {
 namespace {
 
-enum Type : std::uint8_t { probe_request = 0x01, probe_reply = 0x02, heartbeat = 0x03 };
+enum Type : std::uint8_t { probe_request = 0x01, probe_reply = 0x02 };
 
 constexpr std::uint32_t kMagic = 0x4d535431;  // "MST1": the 1 is the version of these datagrams
 constexpr std::size_t kMacSize = 16;
 constexpr std::size_t kHeartbeatBody = 1 + 8 + 8 + 8;
+constexpr std::size_t kHeartbeatSize = kHeartbeatBody + kMacSize;
 
 Bytes begin(Type type) {
     Bytes out;
@@ -27,6 +28,13 @@ bool read_head(Reader& in, Type wanted) {
     std::uint8_t type{};
     std::uint32_t magic{};
     return in.read(type) && in.read(magic) && type == wanted && magic == kMagic;
+}
+
+bool read_kind(Reader& in, Heartbeat::Kind& kind) {
+    std::uint8_t octet{};
+    if (!in.read(octet)) return false;
+    kind = static_cast<Heartbeat::Kind>(octet);
+    return kind == Heartbeat::Kind::beat || kind == Heartbeat::Kind::leave;
 }
 
 }  // namespace
@@ -77,15 +85,18 @@ Bytes encode(const ProbeReply& reply) {
 }
 
 Bytes encode(const Heartbeat& beat, const HeartbeatKeys& keys) {
+    const bool full = beat.size == Heartbeat::Size::full;
     Bytes out;
-    out.reserve(kHeartbeatBody + kMacSize);
+    out.reserve(full ? kProbeSize : kHeartbeatSize);
     Writer{out}
-        .write(static_cast<std::uint8_t>(heartbeat))
+        .write(static_cast<std::uint8_t>(beat.kind))
         .write(keys.tag)
         .write(beat.counter)
         .write(beat.echo);
     const Sha256Digest mac = hmac_sha256(keys.sending, out);
-    return Writer{out}.write(std::as_bytes(std::span{mac}).first(kMacSize)), out;
+    Writer{out}.write(std::as_bytes(std::span{mac}).first(kMacSize));
+    if (full) out.resize(kProbeSize);
+    return out;
 }
 
 std::optional<ProbeRequest> parse_probe_request(ByteView datagram) {
@@ -106,24 +117,41 @@ std::optional<ProbeReply> parse_probe_reply(ByteView datagram) {
 
 std::optional<std::uint64_t> heartbeat_tag(ByteView datagram) {
     Reader in{datagram};
-    std::uint8_t type{};
+    Heartbeat::Kind kind{};
     std::uint64_t tag{};
-    if (datagram.size() != kHeartbeatBody + kMacSize || !in.read(type) || type != heartbeat || !in.read(tag))
-        return std::nullopt;
+    if (datagram.size() != kHeartbeatSize && datagram.size() != kProbeSize) return std::nullopt;
+    if (!read_kind(in, kind) || !in.read(tag)) return std::nullopt;
     return tag;
 }
 
 std::optional<Heartbeat> open_heartbeat(ByteView datagram, const HeartbeatKeys& keys) {
     if (heartbeat_tag(datagram) != keys.tag) return std::nullopt;
     const Sha256Digest mac = hmac_sha256(keys.receiving, datagram.first(kHeartbeatBody));
-    if (!equal_in_constant_time(datagram.subspan(kHeartbeatBody),
+    if (!equal_in_constant_time(datagram.subspan(kHeartbeatBody, kMacSize),
                                 std::as_bytes(std::span{mac}).first(kMacSize)))
         return std::nullopt;
-    Reader in{datagram.subspan(1 + 8)};
+    Reader in{datagram};
     Heartbeat beat;
+    std::uint64_t tag{};
+    read_kind(in, beat.kind);
+    in.read(tag);
     in.read(beat.counter);
     in.read(beat.echo);
+    beat.size = datagram.size() == kProbeSize ? Heartbeat::Size::full : Heartbeat::Size::small;
     return beat;
+}
+
+bool ReplayWindow::take(std::uint64_t counter) {
+    if (counter > highest_) {
+        const std::uint64_t step = counter - highest_;
+        taken_ = step < 64 ? (taken_ << step) | 1 : 1;
+        highest_ = counter;
+        return true;
+    }
+    const std::uint64_t age = highest_ - counter;
+    if (age >= 64 || ((taken_ >> age) & 1) != 0) return false;
+    taken_ |= std::uint64_t{1} << age;
+    return true;
 }
 
 }  // namespace muster::link

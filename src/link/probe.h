@@ -36,12 +36,35 @@ struct ProbeReply {
     DeviceId responder;  ///< Only a hint: the handshake proves it.
 };
 
-/// Proof of life on an established link; keys come from its TLS exporter.
+/// Proof of life on one path of an established link; keys come from its TLS exporter.
 struct Heartbeat {
-    std::uint64_t counter = 0;  ///< Rises with every heartbeat of its sender.
-    std::uint64_t echo = 0;     ///< The request's counter in an answer; 0 in a request.
+    enum class Kind : std::uint8_t {
+        beat = 0x03,  ///< A question, or its answer.
+        leave =
+            0x04,  ///< From the end that cannot move: "go to another path, best to the one by which this comes".
+    };
+    enum class Size : std::uint8_t {
+        small,  ///< 41 octets.
+        full,   ///< kProbeSize: shows that the path carries QUIC. The answer is as large.
+    };
 
-    bool is_request() const { return echo == 0; }
+    Kind kind = Kind::beat;
+    std::uint64_t counter = 0;  ///< Rises with every heartbeat of its sender, on whatever path.
+    std::uint64_t echo = 0;     ///< The question's counter in an answer; 0 in a question.
+    Size size = Size::small;
+
+    bool is_question() const { return kind == Kind::beat && echo == 0; }
+    bool is_answer() const { return kind == Kind::beat && echo != 0; }
+};
+
+/// Lets each counter pass once, also late by less than 64: heartbeats of several paths overtake each other.
+class ReplayWindow {
+public:
+    bool take(std::uint64_t counter);
+
+private:
+    std::uint64_t highest_ = 0;
+    std::uint64_t taken_ = 0;  // bit n: highest_ - n has passed
 };
 
 /// Keys of one link's heartbeats. `tag` tells the receiver which link is meant.

@@ -1,10 +1,13 @@
 #include "link/quic_link.h"
 
+#include <algorithm>
+
 namespace muster::link {
 
 void QuicLink::bring_up(LinkHandler& handler, Profile profile, TimePoint now) {
     handler_ = &handler;
     liveness_.emplace(profile, dial_.has_value(), now);
+    if (const Path* path = engine_.find_path(path_); path && dial_) paths_.emplace(profile, *path, now);
 }
 
 void QuicLink::derive_keys() {
@@ -12,27 +15,55 @@ void QuicLink::derive_keys() {
     keys_ = HeartbeatKeys::from(material, dial_.has_value());
 }
 
+void QuicLink::set_path(quic::PathId path) {
+    engine_.pin(path);
+    engine_.unpin(path_);
+    path_ = path;
+}
+
+TimePoint QuicLink::next_wakeup(TimePoint now) const {
+    if (!liveness_) return kNever;
+    const TimePoint next = std::min(liveness_->next_wakeup(), way_back_.next_wakeup());
+    return paths_ ? std::min(next, paths_->next_wakeup(now)) : next;
+}
+
 void QuicLink::on_heard() {
     if (!liveness_ || !is_up()) return;
     liveness_->on_heard(engine_.now_);
+    if (paths_) paths_->on_traffic(engine_.now_);
     engine_.reschedule(*this);
 }
 
-Bytes QuicLink::heartbeat_request(TimePoint now) {
-    last_request_ = now;
-    return encode(Heartbeat{.counter = ++sent_counter_}, keys_);
+Bytes QuicLink::ask(TimePoint now) {
+    last_asked_ = now;
+    last_question_ = ++sent_counter_;
+    if (paths_) paths_->on_asked_current(last_question_, now);
+    return encode(Heartbeat{.counter = last_question_}, keys_);
 }
 
-std::optional<Bytes> QuicLink::on_heartbeat(ByteView datagram, TimePoint now) {
+Bytes QuicLink::ask(PathTable::Index path, TimePoint now) {
+    const auto size = paths_->is_current(path) ? Heartbeat::Size::small : Heartbeat::Size::full;
+    paths_->on_asked(path, ++sent_counter_, now);
+    return encode(Heartbeat{.counter = sent_counter_, .size = size}, keys_);
+}
+
+Bytes QuicLink::leave_request() {
+    return encode(Heartbeat{.kind = Heartbeat::Kind::leave, .counter = ++sent_counter_}, keys_);
+}
+
+std::optional<Bytes> QuicLink::on_heartbeat(ByteView datagram, const Path& from, TimePoint now) {
     const auto beat = open_heartbeat(datagram, keys_);
-    if (!beat || beat->counter <= highest_heard_) return std::nullopt;
-    highest_heard_ = beat->counter;
-    on_heard();
-    if (!beat->is_request()) {
-        if (beat->echo == sent_counter_) rtt_ = now - last_request_;
-        return std::nullopt;
-    }
-    return encode(Heartbeat{.counter = ++sent_counter_, .echo = beat->counter}, keys_);
+    if (!beat || !heard_.take(beat->counter) || !liveness_) return std::nullopt;
+    liveness_->on_heard(now);
+    const Path* current = engine_.find_path(path_);
+    if (!paths_ && current && *current != from) way_back_.note(from);
+    if (beat->is_question())
+        return encode(Heartbeat{.counter = ++sent_counter_, .echo = beat->counter, .size = beat->size},
+                      keys_);
+    if (beat->is_answer() && !paths_ && beat->echo == last_question_) rtt_ = now - last_asked_;
+    if (beat->is_answer() && paths_) paths_->on_answer(beat->echo, from, now);
+    if (!beat->is_answer() && paths_) paths_->on_leave_request(from, now);
+    return std::nullopt;
 }
 
 Result<StreamId> QuicLink::open_stream(Direction direction) {
@@ -76,9 +107,7 @@ void QuicLink::on_datagram(ByteView payload) {
 }
 
 void QuicLink::on_path_changed(quic::PathId path) {
-    engine_.pin(path);
-    engine_.unpin(path_);
-    path_ = path;
+    if (path != path_) engine_.path_changed(*this, path);
 }
 
 }  // namespace muster::link

@@ -5,7 +5,9 @@
 #include "link/link_engine.h"
 #include "link/link_port.h"
 #include "link/liveness.h"
+#include "link/path_table.h"
 #include "link/probe.h"
+#include "link/way_back.h"
 
 namespace muster::link {
 
@@ -32,7 +34,15 @@ public:
     void silence() { handler_ = nullptr; }
     void derive_keys();
 
-    TimePoint next_wakeup() const { return liveness_ ? liveness_->next_wakeup() : kNever; }
+    /// The paths to the peer, at the dialer; null at the other end.
+    PathTable* paths() { return paths_ ? &*paths_ : nullptr; }
+    const PathTable* paths() const { return paths_ ? &*paths_ : nullptr; }
+    /// At the other end: where the peer may be told that it should move.
+    WayBack& way_back() { return way_back_; }
+    /// Sent from here on along this path.
+    void set_path(quic::PathId path);
+
+    TimePoint next_wakeup(TimePoint now) const;
     /// Before the link is up there is nothing to prove, and QUIC's own deadline holds.
     Liveness::Verdict on_timer(TimePoint now) {
         return liveness_ ? liveness_->on_timer(now) : Liveness::Verdict::alive;
@@ -42,13 +52,16 @@ public:
     void set_scheduled(TimePoint when) { scheduled_ = when; }
     TimePoint last_heard() const { return liveness_ ? liveness_->last_heard() : started_; }
     int unanswered() const { return liveness_ ? liveness_->unanswered() : 0; }
-    Duration rtt() const { return rtt_; }
+    Duration rtt() const { return paths_ ? paths_->round_trip() : rtt_; }
 
-    /// The next heartbeat that asks for an answer.
-    Bytes heartbeat_request(TimePoint now);
-    /// Takes a heartbeat; returns the answer to send, if it asks for one. Forged and
+    /// The next question, along the path in use.
+    Bytes ask(TimePoint now);
+    /// The same along any path of the table.
+    Bytes ask(PathTable::Index path, TimePoint now);
+    Bytes leave_request();
+    /// Takes a heartbeat that came by `from`; returns the answer to send there, if it asks for one. Forged and
     /// replayed ones are ignored.
-    std::optional<Bytes> on_heartbeat(ByteView datagram, TimePoint now);
+    std::optional<Bytes> on_heartbeat(ByteView datagram, const Path& from, TimePoint now);
 
     // LinkPort
     const DeviceId& peer() const override { return *connection_->peer(); }
@@ -97,8 +110,11 @@ private:
     std::optional<TimePoint> scheduled_;
     HeartbeatKeys keys_;
     std::uint64_t sent_counter_ = 0;
-    std::uint64_t highest_heard_ = 0;
-    TimePoint last_request_{};
+    ReplayWindow heard_;
+    std::optional<PathTable> paths_;
+    WayBack way_back_;
+    std::uint64_t last_question_ = 0;
+    TimePoint last_asked_{};
     Duration rtt_{};
 };
 

@@ -116,6 +116,10 @@ link::LinkHandler& CoordinatorCore::on_link_up(link::LinkPort& link, const link:
     return session_->on_link_up(link, now_);
 }
 
+void CoordinatorCore::on_path_changed(link::LinkPort& link, const link::PathChange& change) {
+    if (on_path_ && link_of(link.peer()) == &link) on_path_(link.peer(), change);
+}
+
 void CoordinatorCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
     if (visited_ == &link) {
         visited_ = nullptr;

@@ -12,6 +12,7 @@
 namespace muster::node {
 
 using NameHandler = std::function<void(const NameVerdict&)>;
+using PathHandler = std::function<void(const DeviceId& member, const link::PathChange& change)>;
 
 /// A coordinator without sockets: its links, its sessions, and its dispute with others about the group's name.
 /// An engine; one strand.
@@ -30,6 +31,8 @@ public:
 
     /// Who hears what has become of claims; called at the end of flush(), where everything may be called.
     void set_name_handler(NameHandler handler) { on_verdict_ = std::move(handler); }
+    /// Who hears that a member's link goes on over another path; called from inside the engines.
+    void set_path_handler(PathHandler handler) { on_path_ = std::move(handler); }
     /// The group's name has been announced as ours.
     void on_name_announced() { dispute_.on_announced(); }
     /// mDNS says that another holds the group's name: it is asked for its key, by a probe and a handshake. Nobody
@@ -61,6 +64,7 @@ private:
     bool on_admit(const DeviceId& peer, std::optional<link::DialId> dial) override;
     link::LinkHandler& on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                   std::optional<link::DialId> dial) override;
+    void on_path_changed(link::LinkPort& link, const link::PathChange& change) override;
     void on_link_end(link::LinkPort& link, const link::LinkEnd& end) override;
     void on_dial_failed(link::DialId dial, Error why) override;
     void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}
@@ -72,6 +76,7 @@ private:
     std::vector<Interface> interfaces_;
     NameDispute dispute_;
     NameHandler on_verdict_;
+    PathHandler on_path_;
     std::optional<link::DialId> asking_;  // the holder of the name
     Visitor visitor_;
     link::LinkPort* visited_ = nullptr;

@@ -175,6 +175,7 @@ void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint 
     now_ = now;
     interfaces_.assign(interfaces.begin(), interfaces.end());
     links_.on_interfaces(interfaces, now);
+    offer_paths();
     if (state_ != State::searching) return;
     for (auto& [id, target] : targets_) pursue(id, target);
     reconsider();
@@ -214,7 +215,28 @@ link::LinkHandler& MemberCore::on_link_up(link::LinkPort& link, const link::Link
         if (const auto dial = std::exchange(target.dial, std::nullopt)) links_.cancel(*dial);
     link::LinkHandler& handler = session_->on_link_up(link, now_);
     listener_.on_connected(link.peer(), facts);
+    offer_paths();
     return handler;
+}
+
+/// All ways to the coordinator that may work besides the one that the link runs over.
+void MemberCore::offer_paths() {
+    if (!port_) return;
+    std::vector<link::Path> paths;
+    const auto offer = [&](const Endpoint& endpoint) {
+        for (link::Path& path : link::gather(endpoint, interfaces_).paths) paths.push_back(std::move(path));
+    };
+    for (const auto& [id, target] : targets_) {
+        if (id && *id != port_->peer()) continue;
+        for (const Endpoint& endpoint : target.given) offer(endpoint);
+        for (const Endpoint& endpoint : target.endpoints)
+            if (link::is_neighbour(endpoint, interfaces_)) offer(endpoint);
+    }
+    links_.offer_paths(*port_, paths, now_);
+}
+
+void MemberCore::on_path_changed(link::LinkPort& link, const link::PathChange& change) {
+    if (port_ == &link) listener_.on_path_changed(change);
 }
 
 void MemberCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {

@@ -21,6 +21,8 @@ public:
     /// says.
     /// The last event.
     virtual void on_connect_failed(const Error& why) = 0;
+    /// The link to the coordinator goes on over another path.
+    virtual void on_path_changed(const link::PathChange& change) = 0;
 };
 
 struct MemberCoreOptions {
@@ -99,6 +101,7 @@ private:
     /// False if it is certain that no packet can leave for this endpoint at present.
     bool try_endpoint(link::DialId dial, const Endpoint& endpoint, link::NamedBy by);
     void reconsider();
+    void offer_paths();
     void give_up();
     bool can_carry_to(std::span<const Endpoint> endpoints) const;
     const Target* most_telling() const;
@@ -110,6 +113,7 @@ private:
     bool on_admit(const DeviceId& peer, std::optional<link::DialId> dial) override;
     link::LinkHandler& on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                   std::optional<link::DialId> dial) override;
+    void on_path_changed(link::LinkPort& link, const link::PathChange& change) override;
     void on_link_end(link::LinkPort& link, const link::LinkEnd& end) override;
     void on_dial_failed(link::DialId dial, Error why) override;
     void on_stranger(link::DialId dial, const DeviceId& responder, const Endpoint& at) override;

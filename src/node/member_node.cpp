@@ -156,6 +156,11 @@ void MemberNode::on_connected(const DeviceId&, const link::LinkFacts& facts) {
     });
 }
 
+void MemberNode::on_path_changed(const link::PathChange& change) {
+    log_line(LogLevel::info,
+             "goes on from " + change.from.to_string() + " to " + change.to.to_string() + ": " + change.why);
+}
+
 void MemberNode::on_roster(const Roster& roster) {
     if (!joining_.is_waiting()) return set_roster_revision(roster.revision);
     set_roster(roster);

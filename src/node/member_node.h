@@ -50,6 +50,7 @@ private:
     // node::MemberCoreListener
     void on_connected(const DeviceId& coordinator, const link::LinkFacts& facts) override;
     void on_connect_failed(const Error& why) override { fail(why); }
+    void on_path_changed(const link::PathChange& change) override;
     void on_joined(const PeerInfo& coordinator) override { coordinator_ = coordinator; }
     void on_roster(const Roster& roster) override;
     void on_peer_joined(const PeerInfo& peer) override { push_joined(peer); }

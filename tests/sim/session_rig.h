@@ -172,6 +172,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         failure = why;
         failed_after = clock.now() - started;
     }
+    void on_path_changed(const link::PathChange& change) override { moves.push_back(change); }
     void on_joined(const PeerInfo&) override {
         joined = true;
         joined_at = clock.now();
@@ -199,6 +200,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     bool joined = false;
     std::size_t peers = 0, messages = 0;
     std::optional<Departure> ended;
+    std::vector<link::PathChange> moves;
     std::optional<Error> failure;
 };
 

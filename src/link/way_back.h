@@ -1,0 +1,43 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "link/path.h"
+
+#include "muster/interface.h"
+#include "muster/time.h"
+
+namespace muster::link {
+
+/// The other paths by which the end that cannot move (the QUIC server) has heard its peer, and, when its own path
+/// fails, the request to leave it: repeated along all of them until the peer has moved.
+class WayBack {
+public:
+    /// The peer was heard by this path, which is not the one in use. Keeps the last eight.
+    void note(const Path& path);
+
+    /// The path in use can carry nothing, for this reason. Asks the peer to leave it, also by a new address on
+    /// the same interface. False if there is nowhere to ask.
+    bool begin(const Path& current, std::string why, std::span<const Interface> interfaces, TimePoint now);
+    /// The peer has moved, or the path works again.
+    void end();
+    bool is_asking() const { return !why_.empty(); }
+    const std::string& why() const { return why_; }
+    TimePoint since() const { return since_; }
+
+    TimePoint next_wakeup() const { return next_; }
+    /// The paths along which to ask now.
+    std::span<const Path> due(TimePoint now);
+
+private:
+    std::vector<Path> heard_;  // the latest last
+    std::vector<Path> along_;
+    std::string why_;
+    TimePoint since_{};
+    TimePoint next_ = kNever;
+    Duration pause_{};
+};
+
+}  // namespace muster::link
