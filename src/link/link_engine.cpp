@@ -99,6 +99,20 @@ void LinkEngine::rule_out(DialId id, const Path& path, std::string why) {
         found->second.race.rule_out(path, std::move(why));
 }
 
+void LinkEngine::renew(DialId id, TimePoint now) {
+    now_ = now;
+    const auto found = dials_.find(id);
+    if (found == dials_.end()) return;
+    const auto hung = found->second.race.renew(now);
+    std::erase_if(found->second.attempts, [&](const auto& attempt) {
+        if (std::ranges::find(hung, attempt.second) == hung.end()) return false;
+        QuicLink& link = *links_.at(attempt.first);
+        link.connection().close(kLostCode, "the network has changed");
+        drop(link);
+        return true;
+    });
+}
+
 void LinkEngine::no_more_candidates(DialId id) {
     if (const auto found = dials_.find(id); found != dials_.end()) found->second.race.no_more_coming();
 }

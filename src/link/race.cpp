@@ -41,7 +41,24 @@ void Race::add(const Path& path, TimePoint now, NamedBy by) {
               .nonce = random_.next(),
               .first_probe = now,
               .next_probe = now,
+              .asked = now,
               .finding = {}};
+}
+
+std::vector<Race::CandidateIndex> Race::renew(TimePoint now) {
+    std::vector<CandidateIndex> hung;
+    for (CandidateIndex i = 0; i < candidates_.size(); ++i) {
+        Candidate& candidate = candidates_[i];
+        const bool was_ruled_out = candidate.state == State::failed && candidate.probes == 0;
+        const bool shakes_hands = candidate.state == State::shaking_hands;
+        const bool has_hung = shakes_hands && now - candidate.handshake_began >= kHandshakePlace;
+        if (was_ruled_out || candidate.state == State::answered || (shakes_hands && !has_hung)) continue;
+        if (has_hung) hung.push_back(i);
+        candidate.state = State::probing;
+        candidate.quick_probes = 0;
+        candidate.next_probe = candidate.asked = now;
+    }
+    return hung;
 }
 
 // Null if the path is in the race, or there is no room for it.
@@ -91,9 +108,10 @@ std::vector<Race::Probe> Race::due_probes(TimePoint now) {
 void Race::probe(Candidate& candidate, TimePoint now, std::vector<Probe>& due) {
     due.push_back({candidate.path, candidate.nonce});
     const auto step =
-        std::min<std::size_t>(static_cast<std::size_t>(candidate.probes), std::size(kProbePauses) - 1);
-    candidate.next_probe = now + kProbePauses[step];
+        std::min<std::size_t>(static_cast<std::size_t>(candidate.quick_probes), std::size(kProbePauses) - 1);
+    candidate.next_probe = now + std::min(kProbePauses[step], options_.longest_pause);
     ++candidate.probes;
+    ++candidate.quick_probes;
 }
 
 Race::Reply Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now) {
@@ -110,7 +128,7 @@ Race::Reply Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId
     }
     found->state = State::answered;
     found->path = from;  // now with the local address and interface that really carried it
-    found->rtt = now - found->first_probe;
+    found->rtt = now - found->asked;
     return Reply::answered;
 }
 

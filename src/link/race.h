@@ -17,6 +17,8 @@ struct RaceOptions {
     RaceOptions() = default;
     std::optional<DeviceId> expected;             ///< Answers of other devices do not count.
     Duration patience = std::chrono::seconds{5};  ///< Bounds the whole race.
+    /// The pauses between the probes of one candidate grow up to this one, which is at most a second.
+    Duration longest_pause = std::chrono::seconds{1};
 };
 
 /// Finds the paths that work: probes every candidate at once, repeats with growing pauses, and says on which
@@ -41,6 +43,10 @@ public:
     /// Adds a path to try; known ones are ignored. At the limit of 64 it takes the place of one that anybody
     /// named and that failed, or has been silent for longest; of nobody else's.
     void add(const Path& path, TimePoint now, NamedBy by = NamedBy::owner);
+    /// Something has changed on the network: what is silent or has failed is probed again, at once and as quickly as at
+    /// first. Returns the candidates whose handshakes have hung, for half a second or longer: they count as failed and
+    /// begin anew too.
+    std::vector<CandidateIndex> renew(TimePoint now);
     /// Notes a path that is not worth trying, and why.
     void rule_out(const Path& path, std::string why);
 
@@ -75,8 +81,10 @@ private:
         NamedBy by = NamedBy::owner;
         std::uint64_t nonce = 0;
         int probes = 0;
+        int quick_probes = 0;  // since it was added or renewed
         int refusals = 0;
         TimePoint first_probe{}, next_probe{};
+        TimePoint asked{};           // since when an answer may come: the round trip counts from here
         TimePoint next_handshake{};  // not before
         TimePoint handshake_began{};
         Duration rtt{};

@@ -56,6 +56,57 @@ TEST_F(RaceTest, FirstAnswerGetsTheHandshakeAtOnce) {
     EXPECT_EQ(race.path(*winner), path(2, 2));
 }
 
+TEST_F(RaceTest, PausesGrowToTheLongestOne) {
+    RaceOptions options;
+    options.longest_pause = 100ms;
+    Race race{options, random_, budget_, now_};
+    race.add(path(1, 1), now_);
+    std::vector<Duration> pauses;
+    for (int i = 0; i < 6; ++i) {
+        EXPECT_EQ(race.due_probes(now_).size(), 1u);
+        pauses.push_back(race.next_wakeup() - now_);
+        now_ = race.next_wakeup();
+    }
+    EXPECT_EQ(pauses, (std::vector<Duration>{20ms, 40ms, 80ms, 100ms, 100ms, 100ms}));
+}
+
+TEST_F(RaceTest, ARenewalAsksWhoIsSilentAndWhoFailedAtOnceAndQuickly) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.add(path(2, 2), now_);
+    race.rule_out(path(3, 3), "no carrier");
+    const auto nonce = nonce_of(race, path(2, 2));
+    ASSERT_EQ(race.on_reply(nonce, path(2, 2), coordinator_, now_), Race::Reply::answered);
+    race.on_handshake_failed(race.next_handshake(now_).value(), "the wrong key", now_);
+    const TimePoint began = now_;
+    for (; now_ < began + 3s; now_ = race.next_wakeup()) (void)race.due_probes(now_);
+    (void)race.due_probes(now_);
+    EXPECT_TRUE(race.due_probes(now_ + 500ms).empty()) << "long pauses by now";
+    EXPECT_TRUE(race.renew(now_).empty());
+    EXPECT_EQ(race.due_probes(now_).size(), 2u);
+    EXPECT_EQ(race.due_probes(now_ + 20ms).size(), 2u);
+    now_ += 21ms;
+    ASSERT_EQ(race.on_reply(nonce, path(2, 2), coordinator_, now_), Race::Reply::answered);
+    EXPECT_TRUE(race.next_handshake(now_));
+    EXPECT_NE(race.failure(now_).explain().find("answered in 21 ms"), std::string::npos)
+        << "not since the first probe, three seconds ago: " << race.failure(now_).explain();
+}
+
+TEST_F(RaceTest, ARenewalBeginsHandshakesAnewThatHaveHung) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    const auto nonce = nonce_of(race, path(1, 1));
+    ASSERT_EQ(race.on_reply(nonce, path(1, 1), coordinator_, now_), Race::Reply::answered);
+    const auto first = race.next_handshake(now_).value();
+    EXPECT_TRUE(race.renew(now_ + 499ms).empty()) << "it may still come to something";
+    EXPECT_TRUE(race.due_probes(now_ + 499ms).empty());
+    now_ += 500ms;
+    EXPECT_EQ(race.renew(now_), std::vector{first});
+    EXPECT_EQ(race.due_probes(now_).size(), 1u);
+    ASSERT_EQ(race.on_reply(nonce, path(1, 1), coordinator_, now_), Race::Reply::answered);
+    EXPECT_EQ(race.next_handshake(now_), first);
+}
+
 TEST_F(RaceTest, ADeadCandidateDelaysNobody) {
     Race race = this->race();
     for (std::uint8_t i = 1; i <= 8; ++i) race.add(path(i, i), now_);
