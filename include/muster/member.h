@@ -31,8 +31,9 @@ struct JoinOptions {
     /// Until an encrypted link stands. Without `discover` the join fails sooner if it is known sooner: at once
     /// if another device than the wanted one answers, after a second if no interface can carry packets to `at`.
     Duration patience = std::chrono::seconds{10};
-    /// How long the session outlives its link (PeerInterrupted). The shorter of both ends' graces counts. 0: a
-    /// lost link ends the session.
+    /// How long the session outlives its link (PeerInterrupted). Meanwhile this end looks for the coordinator again: over
+    /// every interface, at all addresses that it knows and those that discovery finds. The shorter of both ends' graces
+    /// counts. 0: a lost link ends the session.
     Duration grace{};
     Profile profile = Profile::balanced;
     SessionLimits limits;

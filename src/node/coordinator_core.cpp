@@ -31,8 +31,7 @@ CoordinatorCore::CoordinatorCore(link::LinkOptions link, Randomness& random, lin
     : links_(std::move(link), random, medium, *this) {}
 
 const link::LinkPort* CoordinatorCore::link_of(const DeviceId& member) const {
-    const auto found = ports_.find(member);
-    return found == ports_.end() ? nullptr : found->second;
+    return session_->link_of(member);
 }
 
 void CoordinatorCore::on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn,
@@ -112,7 +111,6 @@ link::LinkHandler& CoordinatorCore::on_link_up(link::LinkPort& link, const link:
         on_holder_answer(link.peer());
         return visitor_;
     }
-    ports_[link.peer()] = &link;
     return session_->on_link_up(link, now_);
 }
 
@@ -125,8 +123,6 @@ void CoordinatorCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end
         visited_ = nullptr;
         return;
     }
-    if (const auto found = ports_.find(link.peer()); found != ports_.end() && found->second == &link)
-        ports_.erase(found);
     session_->on_link_down(link, session_end(end), now_);
 }
 

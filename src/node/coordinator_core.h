@@ -26,7 +26,7 @@ public:
 
     session::CoordinatorEngine& session() { return *session_; }
     const link::LinkEngine& links() const { return links_; }
-    /// How a member's link runs now; null if it has none.
+    /// The link that carries a member's session now; null if it has none.
     const link::LinkPort* link_of(const DeviceId& member) const;
 
     /// Who hears what has become of claims; called at the end of flush(), where everything may be called.
@@ -81,7 +81,6 @@ private:
     Visitor visitor_;
     link::LinkPort* visited_ = nullptr;
     link::LinkEngine links_;
-    std::unordered_map<DeviceId, link::LinkPort*> ports_;
     std::unique_ptr<session::CoordinatorEngine> session_;
 };
 

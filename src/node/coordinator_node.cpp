@@ -156,7 +156,7 @@ void CoordinatorNode::remove(const DeviceId& member, CloseCode code, std::string
 
 std::optional<PeerPath> CoordinatorNode::path_to(const DeviceId& peer) {
     const link::LinkPort* port = core_->link_of(peer);
-    if (!port || is_interrupted(peer)) return std::nullopt;
+    if (!port) return std::nullopt;
     return SessionNode::describe(core_->links(), *port);
 }
 

@@ -41,18 +41,19 @@ Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options
     const DeviceId self = link.key.id();
     link.accepts = false;
     link.group = link::group_tag(options.group);
-    std::unique_ptr<MemberCore> core{new MemberCore(std::move(options), std::move(link), around, listener)};
+    std::unique_ptr<MemberCore> core{new MemberCore(std::move(options), link, around, listener)};
     auto engine = session::MemberEngine::create(std::move(session), self, listener);
     if (!engine) return engine.error();
     core->session_ = std::move(*engine);
     return core;
 }
 
-MemberCore::MemberCore(MemberCoreOptions options, link::LinkOptions link, const Surroundings& around,
+MemberCore::MemberCore(MemberCoreOptions options, const link::LinkOptions& link, const Surroundings& around,
                        MemberCoreListener& listener)
     : options_(std::move(options)),
       listener_(listener),
-      links_(std::move(link), around.random, around.medium, *this) {}
+      links_(link, around.random, around.medium, *this),
+      redial_(links_, interfaces_, around.random, link.profile) {}
 
 void MemberCore::start(TimePoint now) {
     now_ = started_ = now;
@@ -63,6 +64,8 @@ void MemberCore::start(TimePoint now) {
 void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints,
                           FoundBy by, TimePoint now) {
     now_ = now;
+    if (redial_.coordinator() && coordinator.value_or(*redial_.coordinator()) == *redial_.coordinator())
+        redial_.know(endpoints, link::NamedBy::anybody, now);
     if (state_ != State::searching || endpoints.empty()) return;
     if (coordinator && options_.expected && coordinator != options_.expected) {
         if (options_.pinned) impostor_ = coordinator;
@@ -175,6 +178,7 @@ void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint 
     now_ = now;
     interfaces_.assign(interfaces.begin(), interfaces.end());
     links_.on_interfaces(interfaces, now);
+    redial_.on_interfaces(now);
     offer_paths();
     if (state_ != State::searching) return;
     for (auto& [id, target] : targets_) pursue(id, target);
@@ -189,7 +193,8 @@ void MemberCore::on_timer(TimePoint now) {
 }
 
 TimePoint MemberCore::next_wakeup() const {
-    const TimePoint engines = std::min(links_.next_wakeup(), session_->next_wakeup());
+    const TimePoint engines =
+        std::min({links_.next_wakeup(), session_->next_wakeup(), redial_.next_wakeup()});
     return state_ == State::searching ? std::min({engines, deadline_, hopeless_at_}) : engines;
 }
 
@@ -198,10 +203,17 @@ bool MemberCore::flush(TimePoint now) {
     session_->flush(now);
     links_.flush(now);
     session_->flush(now);  // what the links told while they wrote: streams became writable, links ended
+    redial_.tend(need(), now);
     return links_.flush(now);
 }
 
+Redial::Need MemberCore::need() const {
+    if (session_->wants_link()) return Redial::Need::link;
+    return session_->is_interrupted() ? Redial::Need::pending : Redial::Need::none;
+}
+
 bool MemberCore::on_admit(const DeviceId& peer, std::optional<link::DialId>) {
+    if (const auto& known = redial_.coordinator()) return peer == *known;
     if (!options_.expected || peer == *options_.expected) return true;
     if (options_.pinned) impostor_ = peer;
     return false;
@@ -209,34 +221,40 @@ bool MemberCore::on_admit(const DeviceId& peer, std::optional<link::DialId>) {
 
 link::LinkHandler& MemberCore::on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                           std::optional<link::DialId>) {
-    state_ = State::connected;
+    const bool is_first = state_ != State::connected;
     port_ = &link;
-    for (auto& [id, target] : targets_)
-        if (const auto dial = std::exchange(target.dial, std::nullopt)) links_.cancel(*dial);
+    redial_.on_link_up(link.peer(), facts.path.remote, now_);
+    if (is_first) settle_on(link.peer());
     link::LinkHandler& handler = session_->on_link_up(link, now_);
-    listener_.on_connected(link.peer(), facts);
+    if (is_first)
+        listener_.on_connected(link.peer(), facts);
+    else
+        listener_.on_reconnected(facts);
     offer_paths();
     return handler;
 }
 
 /// All ways to the coordinator that may work besides the one that the link runs over.
 void MemberCore::offer_paths() {
-    if (!port_) return;
-    std::vector<link::Path> paths;
-    const auto offer = [&](const Endpoint& endpoint) {
-        for (link::Path& path : link::gather(endpoint, interfaces_).paths) paths.push_back(std::move(path));
-    };
-    for (const auto& [id, target] : targets_) {
-        if (id && *id != port_->peer()) continue;
-        for (const Endpoint& endpoint : target.given) offer(endpoint);
-        for (const Endpoint& endpoint : target.endpoints)
-            if (link::is_neighbour(endpoint, interfaces_)) offer(endpoint);
-    }
-    links_.offer_paths(*port_, paths, now_);
+    if (port_) links_.offer_paths(*port_, redial_.paths(), now_);
 }
 
 void MemberCore::on_path_changed(link::LinkPort& link, const link::PathChange& change) {
-    if (port_ == &link) listener_.on_path_changed(change);
+    if (port_ != &link) return;
+    redial_.on_reached(change.to.remote);
+    listener_.on_path_changed(change);
+}
+
+/// From here on only what is known of this one matters.
+void MemberCore::settle_on(const DeviceId& coordinator) {
+    state_ = State::connected;
+    for (auto& [id, target] : targets_) {
+        if (const auto dial = std::exchange(target.dial, std::nullopt)) links_.cancel(*dial);
+        redial_.know(target.given, link::NamedBy::owner, now_);
+        if (id.value_or(coordinator) == coordinator)
+            redial_.know(target.endpoints, link::NamedBy::anybody, now_);
+    }
+    targets_.clear();
 }
 
 void MemberCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
@@ -245,6 +263,7 @@ void MemberCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
 }
 
 void MemberCore::on_dial_failed(link::DialId dial, Error why) {
+    if (redial_.on_dial_failed(dial, why, now_)) return;
     for (auto& [id, target] : targets_) {
         if (target.dial != dial) continue;
         target.dial.reset();

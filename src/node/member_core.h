@@ -8,6 +8,7 @@
 
 #include "link/link_engine.h"
 #include "node/core.h"
+#include "node/redial.h"
 #include "session/member_engine.h"
 
 namespace muster::node {
@@ -23,6 +24,8 @@ public:
     virtual void on_connect_failed(const Error& why) = 0;
     /// The link to the coordinator goes on over another path.
     virtual void on_path_changed(const link::PathChange& change) = 0;
+    /// After the first one was lost, another link to the same coordinator stands; the session is about to move to it.
+    virtual void on_reconnected(const link::LinkFacts&) {}
 };
 
 struct MemberCoreOptions {
@@ -41,7 +44,8 @@ enum class FoundBy : std::uint8_t {
     owner,        ///< The user, or a pin.
 };
 
-/// A member without sockets: looks for its coordinator among what discovery tells, links, joins.
+/// A member without sockets: looks for its coordinator among what discovery tells, links, joins; and looks for it again
+/// when the link is lost and the session waits for another one.
 /// An engine; one strand.
 class MemberCore final : public Core, private link::LinkEvents {
 public:
@@ -56,7 +60,8 @@ public:
     /// Discovery says, or the user did, that `coordinator` (none: whoever answers) may be at `endpoints`.
     /// Call again whenever more is known; what is known already is ignored. What others than the owner named is
     /// tried only where it is a neighbour (link::is_neighbour), and gives way to what is named later as long as
-    /// it is silent: 16 coordinators by the list, 4 by the unique name, 48 endpoints of each.
+    /// it is silent: 16 coordinators by the list, 4 by the unique name, 48 endpoints of each. Once a link stood, it
+    /// is about that coordinator, whatever others say.
     void on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints, FoundBy by,
                   TimePoint now);
     /// Nobody will name anything more: discovery does not run, for the reason given if it should. From here
@@ -66,7 +71,10 @@ public:
 
     session::MemberEngine& session() { return *session_; }
     const link::LinkEngine& links() const { return links_; }
-    const link::LinkPort* current_link() const { return port_; }
+    /// The link that carries the session; null if none does.
+    const link::LinkPort* current_link() const { return session_->link(); }
+    /// While the session waits for a link: what was tried to make one, and what came of it.
+    std::vector<Evidence> tried_again() const { return redial_.tried(); }
 
     // Core
     void on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) override;
@@ -90,7 +98,7 @@ private:
         std::optional<Error> failure;
     };
 
-    MemberCore(MemberCoreOptions options, link::LinkOptions link, const Surroundings& around,
+    MemberCore(MemberCoreOptions options, const link::LinkOptions& link, const Surroundings& around,
                MemberCoreListener& listener);
     using Targets = std::map<std::optional<DeviceId>, Target>;
 
@@ -103,6 +111,8 @@ private:
     void reconsider();
     void offer_paths();
     void give_up();
+    void settle_on(const DeviceId& coordinator);
+    Redial::Need need() const;
     bool can_carry_to(std::span<const Endpoint> endpoints) const;
     const Target* most_telling() const;
     Error explain_no_interface() const;
@@ -132,7 +142,8 @@ private:
     Targets targets_;
     std::optional<DeviceId> impostor_;  // showed a key that is not the pinned one
     link::LinkEngine links_;
-    link::LinkPort* port_ = nullptr;
+    link::LinkPort* port_ = nullptr;  // the latest
+    Redial redial_;
     std::unique_ptr<session::MemberEngine> session_;
 };
 

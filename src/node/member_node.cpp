@@ -134,6 +134,7 @@ void MemberNode::remember() {
     if (!options_.pin || options_.coordinator) return;
     node::KnownCoordinator now{.id = coordinator_.id, .endpoints = {facts_.path.remote}};
     if (pinned_ && pinned_->id == now.id && pinned_->endpoints == now.endpoints) return;
+    pinned_ = now;
     auto write = [known = known_, group = options_.group, now] {
         if (const auto saved = known.remember(group, now); !saved)
             log_line(LogLevel::warning,
@@ -151,8 +152,13 @@ void MemberNode::on_connected(const DeviceId&, const link::LinkFacts& facts) {
     connected_after_ = SteadyClock::now() - started_;
     found_after_ = connected_after_ - facts.handshake_took;
     facts_ = facts;
-    asio::post(strand_, [weak = weak_from_this()] {
-        if (const auto self = std::static_pointer_cast<MemberNode>(weak.lock())) self->stop_discovery();
+    later(&MemberNode::stop_discovery);
+}
+
+// Not from inside an engine's event.
+void MemberNode::later(void (MemberNode::*what)()) {
+    asio::post(strand_, [weak = weak_from_this(), what] {
+        if (const auto self = std::static_pointer_cast<MemberNode>(weak.lock())) (self.get()->*what)();
     });
 }
 
@@ -172,20 +178,41 @@ void MemberNode::on_roster(const Roster& roster) {
 
 // Before the application has its member it is told nothing: the join goes on where it stood.
 void MemberNode::on_interrupted(const Error& why) {
+    later(&MemberNode::discover_again);
     if (joining_.is_waiting()) return;
     push_interrupted(coordinator_, why);
     board().on_interrupted(std::nullopt);
 }
 
 void MemberNode::on_resumed() {
+    later(&MemberNode::stop_discovery);
     if (!is_interrupted(coordinator_.id)) return;
     board().on_resumed(std::nullopt);
     push_resumed(coordinator_);
+    remember();
+}
+
+// The coordinator may have come back at another address.
+void MemberNode::discover_again() {
+    if (!options_.discover || !runner_->is_running() || !core_->session().is_interrupted()) return;
+    if (const auto discovering = discover(); !discovering)
+        log_line(LogLevel::info, "only known addresses are tried: " + discovering.error().explain());
+    runner_->poke();
+}
+
+// A goodbye needs a link too.
+void MemberNode::on_closing() {
+    if (has_ended() || !core_->session().is_interrupted()) stop_discovery();
 }
 
 void MemberNode::on_ended(const Departure& how) {
+    if (how.is_lost()) {
+        Error cause = how.cause();
+        for (Evidence& each : core_->tried_again()) cause.saw(std::move(each));
+        if (!joining_.is_waiting()) return ended(std::move(cause));
+        return fail(std::move(cause));
+    }
     if (!joining_.is_waiting()) return ended(how);
-    if (how.is_lost()) return fail(how.cause());
     fail(Error{Errc::closed, "the coordinator closed: " + how.closed().reason});
 }
 
@@ -205,7 +232,7 @@ void MemberNode::fail(Error why) {
 
 std::optional<PeerPath> MemberNode::path_to(const DeviceId& peer) {
     const link::LinkPort* port = core_->current_link();
-    if (!port || port->peer() != peer || is_interrupted(peer)) return std::nullopt;
+    if (!port || port->peer() != peer) return std::nullopt;
     PeerPath path = describe(core_->links(), *port);
     path.found_after = found_after_;
     path.connected_after = connected_after_;

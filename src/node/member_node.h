@@ -33,7 +33,9 @@ private:
     Result<void> make_core();
     Result<void> discover();
     void on_service(const ServiceEvent& event, node::FoundBy by);
+    void discover_again();
     void stop_discovery();
+    void later(void (MemberNode::*what)());
     void remember();
     void fail(Error why);
 
@@ -44,13 +46,14 @@ private:
     void engine_close(CloseCode code, std::string_view reason, Duration deadline) override;
     void engine_abort() override;
     std::optional<Error> engine_shortfall() const override { return core_->session().shortfall(); }
-    void on_closing() override { stop_discovery(); }
+    void on_closing() override;
     bool is_quiet() const override { return core_->links().links() == 0; }
 
     // node::MemberCoreListener
     void on_connected(const DeviceId& coordinator, const link::LinkFacts& facts) override;
     void on_connect_failed(const Error& why) override { fail(why); }
     void on_path_changed(const link::PathChange& change) override;
+    void on_reconnected(const link::LinkFacts& facts) override { facts_ = facts; }
     void on_joined(const PeerInfo& coordinator) override { coordinator_ = coordinator; }
     void on_roster(const Roster& roster) override;
     void on_peer_joined(const PeerInfo& peer) override { push_joined(peer); }

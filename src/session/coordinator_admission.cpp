@@ -280,7 +280,10 @@ void CoordinatorEngine::Impl::on_resume(Door& door, ByteView body) {
     if (!resume) return on_violation(*door.binding, "a resumption that cannot be read");
     CoordinatorMember* const member = find(door.binding->peer());
     const bool known = member != nullptr && !member->session.end() && member->session_id == resume->session;
-    if (!known) return turn_away(door, Errc::lost, "this session is not known any more");
+    if (!known)
+        return turn_away(
+            door, Errc::lost,
+            "this session is not known here any more: the coordinator was started anew, or has given it up");
     const Sha256Digest proof = resume_proof(LinkBinding::End::member, door.binding->port(), member->secret,
                                             resume->session, resume->attempt);
     if (!equal_in_constant_time(std::as_bytes(std::span{proof}), std::as_bytes(std::span{resume->proof})))

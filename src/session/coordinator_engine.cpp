@@ -228,6 +228,12 @@ void CoordinatorEngine::Impl::abort() {
         if (door->stage != Door::Stage::inside) leave(*door, LinkCode::aborted, "");
 }
 
+const link::LinkPort* CoordinatorEngine::Impl::link_of(const DeviceId& id) const {
+    const CoordinatorMember* const member = find(id);
+    const bool has_link = member != nullptr && member->session.binding() != nullptr;
+    return has_link ? &member->session.binding()->port() : nullptr;
+}
+
 void CoordinatorEngine::Impl::note_shortfall(const CoordinatorMember& member) {
     const auto& missed = member.session.shortfall();
     if (life_ != Life::closing || !missed || missed->code() == Errc::closed) return;
@@ -289,6 +295,9 @@ void CoordinatorEngine::close(CloseCode code, std::string_view reason, Duration 
 void CoordinatorEngine::abort(TimePoint) { impl_->abort(); }
 std::optional<Error> CoordinatorEngine::shortfall() const { return impl_->shortfall(); }
 const Roster& CoordinatorEngine::roster() const { return impl_->roster(); }
+const link::LinkPort* CoordinatorEngine::link_of(const DeviceId& member) const {
+    return impl_->link_of(member);
+}
 Result<StreamHandle> CoordinatorEngine::open_stream(const DeviceId& to, ByteView header) {
     return impl_->open_stream(to, header);
 }

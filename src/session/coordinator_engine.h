@@ -120,6 +120,8 @@ public:
     std::optional<Error> shortfall() const;
 
     const Roster& roster() const;
+    /// The link that carries a member's session; null if none does.
+    const link::LinkPort* link_of(const DeviceId& member) const;
 
     Result<StreamHandle> open_stream(const DeviceId& to, ByteView header) override;
     Result<void> write(StreamHandle stream, Slice octets) override;

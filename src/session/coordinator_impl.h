@@ -124,6 +124,7 @@ public:
     void abort();
     const std::optional<Error>& shortfall() const { return shortfall_; }
     const Roster& roster() const { return roster_.roster(); }
+    const link::LinkPort* link_of(const DeviceId& id) const;
 
     // messages
     Result<void> send(const Recipients& to, const SendOptions& options, ByteView payload);

@@ -129,6 +129,16 @@ void MemberEngine::Impl::abort() {
     finish_with(cause);
 }
 
+bool MemberEngine::Impl::is_interrupted() const {
+    return is_joined() && !session_->end() && session_->binding() == nullptr;
+}
+
+bool MemberEngine::Impl::wants_link() const { return is_interrupted() && !has_stage(Stage::resuming); }
+
+const link::LinkPort* MemberEngine::Impl::link() const {
+    return is_joined() && session_->binding() != nullptr ? &session_->binding()->port() : nullptr;
+}
+
 // Time
 
 void MemberEngine::Impl::finish_with(Departure how) {
@@ -227,6 +237,9 @@ void MemberEngine::on_link_down(link::LinkPort& port, const LinkEnd& how, TimePo
 TimePoint MemberEngine::next_wakeup() const { return impl_->next_wakeup(); }
 void MemberEngine::on_timer(TimePoint now) { impl_->flush(now); }
 void MemberEngine::flush(TimePoint now) { impl_->flush(now); }
+bool MemberEngine::is_interrupted() const { return impl_->is_interrupted(); }
+bool MemberEngine::wants_link() const { return impl_->wants_link(); }
+const link::LinkPort* MemberEngine::link() const { return impl_->link(); }
 bool MemberEngine::is_joined() const { return impl_->is_joined(); }
 bool MemberEngine::has_ended() const { return impl_->has_ended(); }
 Result<void> MemberEngine::send(const Recipients& to, const SendOptions& options, ByteView payload) {

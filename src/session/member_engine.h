@@ -77,6 +77,12 @@ public:
     void flush(TimePoint now);
 
     /// True from on_joined to on_ended, also while interrupted.
+    /// Joined, without a link that carries the session: it waits for one until the grace is over.
+    bool is_interrupted() const;
+    /// is_interrupted(), and no link is about to take over: bring one up.
+    bool wants_link() const;
+    /// The link that carries the session; null if none does.
+    const link::LinkPort* link() const;
     bool is_joined() const;
     /// True after on_ended.
     bool has_ended() const;

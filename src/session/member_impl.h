@@ -34,6 +34,9 @@ public:
 
     bool is_joined() const { return session_ != nullptr && !ended_; }
     bool has_ended() const { return ended_; }
+    bool is_interrupted() const;
+    bool wants_link() const;
+    const link::LinkPort* link() const;
     std::optional<Error> shortfall() const {
         return ended_ && session_ != nullptr ? session_->shortfall() : std::nullopt;
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,13 +45,14 @@ inline void mix_in(std::uint64_t& hash, std::uint64_t number, TimePoint when) {
 
 struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
     SimCoordinator(SimClock& the_clock, SimNetwork& network, HostId host, Profile profile,
-                   std::uint32_t number = 1)
+                   std::uint32_t number = 1, Duration grace = {})
         : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
         link::LinkOptions links{key};
         links.group = link::group_tag(kGroup);
         links.profile = profile;
         session::CoordinatorOptions session;
         session.name = "coordinator";
+        session.grace = grace;
         core = node::CoordinatorCore::create(links, session, network.random(host), node, *this).value();
     }
     void start() {
@@ -92,12 +94,13 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
     }
     void on_message(const session::MessageView& message) override {
         ++messages;
+        if (when_message) when_message(message);
         core->session().consume_messages(message.from, message.payload.size());
     }
     void on_undelivered(const Undelivered&) override {}
     void on_writable(const DeviceId&) override {}
-    void on_interrupted(const PeerInfo&, const Error&) override {}
-    void on_resumed(const PeerInfo&) override {}
+    void on_interrupted(const PeerInfo&, const Error&) override { ++interrupted; }
+    void on_resumed(const PeerInfo&) override { ++resumed; }
     void on_closed() override { closed = true; }
 
     SimClock& clock;
@@ -111,7 +114,8 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
     discovery::Advertisement own_name, shared_name;
     std::vector<Verdict> verdicts;
     int announced = 0;  // the group's name
-    std::size_t joined = 0, left = 0, lost = 0, messages = 0;
+    std::size_t joined = 0, left = 0, lost = 0, messages = 0, interrupted = 0, resumed = 0;
+    std::function<void(const session::MessageView&)> when_message;
     TimePoint last_join{}, last_leave{};
     std::uint64_t hash = 0;
     bool closed = false;
@@ -122,7 +126,10 @@ struct Habits {
     Habits(Profile how) : profile(how) {}
     Habits(Profile how, const DeviceId& only) : profile(how), pin(only) {}
 
+    Habits(Profile how, Duration patience) : profile(how), grace(patience) {}
+
     Profile profile;
+    Duration grace{};
     std::optional<DeviceId> pin;  // the only coordinator that will do
 };
 
@@ -138,12 +145,17 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         links.profile = habits.profile;
         session::MemberOptions session;
         session.name = "member " + std::to_string(number);
+        session.grace = habits.grace;
         core = node::MemberCore::create(options, links, session, {network.random(host), node}, *this).value();
     }
     void start() {
         started = clock.now();
         node.start(*core);
         core->start(started);
+        discover();
+        node.turn();
+    }
+    void discover() {
         auto& discovery = node.discovery(node::host_label(key.id()));
         const auto found = [this](const ServiceEvent& event, node::FoundBy by) {
             const auto id = node::coordinator_id(event.instance.txt, kGroup);
@@ -154,7 +166,6 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         const auto by_list = [found](const auto& event) { found(event, node::FoundBy::list); };
         watches.push_back(discovery.resolve_unique(node::unique_request(kGroup, {}), by_name).value());
         watches.push_back(discovery.browse(node::listing_request(kGroup), by_list).value());
-        node.turn();
     }
     /// Knows these endpoints and nothing else.
     void start_without_discovery(std::span<const Endpoint> at) {
@@ -182,12 +193,19 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     void on_peer_left(const PeerInfo&, const Departure&) override {}
     void on_message(const session::MessageView& message) override {
         ++messages;
+        if (when_message) when_message(message);
         core->session().consume_messages(message.payload.size());
     }
     void on_undelivered(const Undelivered&) override {}
     void on_writable() override {}
-    void on_interrupted(const Error&) override {}
-    void on_resumed() override {}
+    void on_interrupted(const Error&) override {
+        interrupted_at.push_back(clock.now());
+        if (discovers_again) clock.after({}, [this] { discover(); });
+    }
+    void on_resumed() override {
+        resumed_at.push_back(clock.now());
+        clock.after({}, [this] { watches.clear(); });
+    }
     void on_ended(const Departure& how) override { ended = how; }
 
     SimClock& clock;
@@ -198,6 +216,9 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     TimePoint started{}, joined_at{};
     Duration failed_after{};
     bool joined = false;
+    bool discovers_again = true;
+    std::vector<TimePoint> interrupted_at, resumed_at;
+    std::function<void(const session::MessageView&)> when_message;
     std::size_t peers = 0, messages = 0;
     std::optional<Departure> ended;
     std::vector<link::PathChange> moves;
