@@ -246,21 +246,6 @@ void Console::on(PeerLeft& left) {
     output_.say(output_.paint(Colour::yellow, "- ") + text);
 }
 
-void Console::on(PeerInterrupted& interrupted) {
-    JsonLine line{"peer_interrupted"};
-    line.object("peer", json_of(interrupted.peer));
-    output_.event(line.json("error", harmless_json(interrupted.why.to_json())));
-    output_.say(output_.paint(Colour::yellow, "~ ") + printable(interrupted.peer.name) +
-                " interrupted: " + printable(interrupted.why.message()));
-}
-
-void Console::on(PeerResumed& resumed) {
-    JsonLine line{"peer_resumed"};
-    output_.event(line.object("peer", json_of(resumed.peer)).ms("after_ms", resumed.after));
-    output_.say(output_.paint(Colour::green, "~ ") + printable(resumed.peer.name) + " is back after " +
-                duration_text(resumed.after));
-}
-
 void Console::on(StreamOpened& opened) {
     JsonLine line{"stream"};
     const DeviceId from = opened.stream.peer();

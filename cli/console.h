@@ -12,6 +12,7 @@
 #include "exit_codes.h"
 #include "inbox.h"
 #include "output.h"
+#include "peers.h"
 #include "tasks.h"
 #include "transfers.h"
 
@@ -62,8 +63,8 @@ private:
     void on(Message& message);
     void on(PeerJoined& joined);
     void on(PeerLeft& left);
-    void on(PeerInterrupted& interrupted);
-    void on(PeerResumed& resumed);
+    void on(PeerInterrupted& interrupted) { tell(output_, interrupted); }
+    void on(PeerResumed& resumed) { tell(output_, resumed); }
     void on(StreamOpened& opened);
     void on(FileOffered& offered);
     void on(JoinRequest& request);

@@ -64,6 +64,7 @@ void Host::declare(CLI::App& app) {
     add_flag(app, "--ask", host_.ask, "Asks on the terminal about each device that wants to join.");
     app.add_option("-p,--port", host_.port, "The UDP port (any).")->type_name("PORT");
     add_profile(app, host_.profile);
+    add_grace(app, host_.grace);
     add_inbox(app, console_.inbox);
     add_flag(app, "--no-advertise", no_advertise_, "Does not announce the group: members need --at.");
     add_text(app, "--greet", "TEXT", console_.greeting, "Sends this to each one that joins.");

@@ -35,6 +35,19 @@ std::string bad_id(std::string_view text) {
     return "'" + printable(text) + "' is no device id: 32 characters, as `muster id` prints them";
 }
 
+// A year is more than anyone waits, and far from where nanoseconds overflow.
+constexpr double kMostSeconds = 366.0 * 24 * 3600;
+
+std::string bad_seconds(const std::string& text) {
+    double seconds = 0;
+    const bool fine = CLI::detail::lexical_cast(text, seconds) && seconds >= 0 && seconds <= kMostSeconds;
+    return fine ? std::string{} : "'" + printable(text) + "' is no number of seconds";
+}
+
+Duration in_seconds(double seconds) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
 }  // namespace
 
 void add_group(CLI::App& app, std::string& group) {
@@ -96,23 +109,18 @@ void add_devices(CLI::App& app, const std::string& flag, std::vector<DeviceId>& 
 
 void add_seconds(CLI::App& app, const std::string& flag, std::optional<Duration>& duration,
                  const std::string& help) {
-    // A year is more than anyone waits, and far from where nanoseconds overflow.
-    constexpr double kMost = 366.0 * 24 * 3600;
     app.add_option_function<double>(
-           flag,
-           [&duration](double seconds) {
-               duration = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-           },
-           help)
+           flag, [&duration](double seconds) { duration = in_seconds(seconds); }, help)
         ->type_name("SECONDS")
-        ->check(CLI::Validator(
-            [](std::string& text) {
-                double seconds = 0;
-                const bool fine =
-                    CLI::detail::lexical_cast(text, seconds) && seconds >= 0 && seconds <= kMost;
-                return fine ? std::string{} : "'" + printable(text) + "' is no number of seconds";
-            },
-            ""));
+        ->check(CLI::Validator(bad_seconds, ""));
+}
+
+void add_grace(CLI::App& app, Duration& grace) {
+    app.add_option_function<double>(
+           "--grace", [&grace](double seconds) { grace = in_seconds(seconds); },
+           "How long a session waits for its link to come back; with 0 a lost link ends it (0).")
+        ->type_name("SECONDS")
+        ->check(CLI::Validator(bad_seconds, ""));
 }
 
 void add_text(CLI::App& app, const std::string& flag, const std::string& label, std::string& text,

@@ -29,6 +29,8 @@ void add_devices(CLI::App& app, const std::string& flag, std::vector<DeviceId>& 
                  const std::string& help);
 void add_seconds(CLI::App& app, const std::string& flag, std::optional<Duration>& duration,
                  const std::string& help);
+/// --grace: how long a session outlives its link.
+void add_grace(CLI::App& app, Duration& grace);
 void add_text(CLI::App& app, const std::string& flag, const std::string& label, std::string& text,
               const std::string& help);
 void add_flag(CLI::App& app, const std::string& flag, bool& value, const std::string& help);

@@ -70,6 +70,21 @@ void add_departure(JsonLine& line, const Departure& how) {
     line.integer("code", closed.code).text("reason", closed.reason);
 }
 
+void tell(Output& output, const PeerInterrupted& interrupted) {
+    JsonLine line{"peer_interrupted"};
+    line.object("peer", json_of(interrupted.peer));
+    output.event(line.json("error", harmless_json(interrupted.why.to_json())));
+    output.say(output.paint(Colour::yellow, "~ ") + printable(interrupted.peer.name) +
+               " cannot be reached, waiting: " + printable(interrupted.why.message()));
+}
+
+void tell(Output& output, const PeerResumed& resumed) {
+    JsonLine line{"peer_resumed"};
+    output.event(line.object("peer", json_of(resumed.peer)).ms("after_ms", resumed.after));
+    output.say(output.paint(Colour::green, "~ ") + printable(resumed.peer.name) + " is back after " +
+               duration_text(resumed.after));
+}
+
 std::string described(const PeerInfo& peer) {
     std::string text = printable(peer.name) + " (" + peer.id.short_string();
     for (const auto& [key, value] : peer.info) text += ", " + printable(key) + "=" + printable(value);

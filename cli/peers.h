@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "json_line.h"
+#include "output.h"
 
 #include "muster/session.h"
 
@@ -28,6 +29,10 @@ JsonLine json_of(const InfoMap& info);
 JsonLine json_of(const PeerInfo& peer);
 /// {"how": "closed", "by", "code", "reason"} or {"how": "lost", "error"}
 void add_departure(JsonLine& line, const Departure& how);
+
+/// Says that the link to a peer is gone, or that the session goes on, in both languages of the program.
+void tell(Output& output, const PeerInterrupted& interrupted);
+void tell(Output& output, const PeerResumed& resumed);
 
 /// "stage-left (ab12cd34)", and what else it says about itself.
 std::string described(const PeerInfo& peer);

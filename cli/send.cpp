@@ -136,6 +136,8 @@ private:
     }
     asio::awaitable<void> watch_events() {
         while (auto event = co_await member_.next_event()) {
+            if (auto* cut = std::get_if<PeerInterrupted>(&*event)) tell(output_, *cut);
+            if (auto* back = std::get_if<PeerResumed>(&*event)) tell(output_, *back);
             if (auto* what = std::get_if<Undelivered>(&*event)) note(undelivered(*what));
             if (auto* ended = std::get_if<SessionEnded>(&*event); ended && ended->how.is_lost())
                 note(ended->how.cause());
