@@ -21,7 +21,7 @@ constexpr Duration kFruitlessPause = 50ms;
 constexpr int kMostDoublings = 4;
 // A coordinator whose own cable comes back is found by the next probe and by nothing else. So the pauses between probes
 // are a small part of what the outage has taken already, and no shorter than:
-constexpr int kShareOfOutage = 128;
+constexpr int kShareOfOutage = 256;
 constexpr Duration kLongestPause = 1s;
 
 Duration shortest_pause(Profile profile) {
