@@ -113,6 +113,11 @@ void LinkEngine::renew(DialId id, TimePoint now) {
     });
 }
 
+void LinkEngine::greet(const Path& path) {
+    const Bytes greeting = encode(ProbeReply{.nonce = ProbeReply::kGreeting, .responder = options_.key.id()});
+    medium_.send(path, greeting, greeting.size(), 0);
+}
+
 void LinkEngine::no_more_candidates(DialId id) {
     if (const auto found = dials_.find(id); found != dials_.end()) found->second.race.no_more_coming();
 }
@@ -196,6 +201,10 @@ void LinkEngine::on_probe_request(const Path& from, const ProbeRequest& request)
 }
 
 void LinkEngine::on_probe_reply(const Path& from, const ProbeReply& reply) {
+    if (reply.nonce == ProbeReply::kGreeting) {
+        for (auto& [id, dial] : dials_) dial.race.on_greeting(from, now_);
+        return;
+    }
     for (auto& [id, dial] : dials_) {
         switch (dial.race.on_reply(reply.nonce, from, reply.responder, now_)) {
             case Race::Reply::ignored: continue;

@@ -105,6 +105,8 @@ public:
     void rule_out(DialId dial, const Path& path, std::string why);
     /// Something has changed on the network: what has not answered is probed again at once (Race::renew).
     void renew(DialId dial, TimePoint now);
+    /// Tells a peer without a link that this end can send again. For the end that does not dial.
+    void greet(const Path& path);
     /// No further addresses will come: the dial may fail as soon as all have failed.
     void no_more_candidates(DialId dial);
     /// Why a dial that still runs has not succeeded yet; nullopt if it is over.

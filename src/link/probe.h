@@ -32,7 +32,11 @@ struct ProbeRequest {
 };
 
 struct ProbeReply {
-    std::uint64_t nonce = 0;
+    static constexpr std::uint64_t kGreeting = 0;
+
+    /// Of the question. kGreeting: nobody has asked; the coordinator can send again, and says so to a member without a
+    /// link. It makes kernels resolve addresses at once that they would ask for again in up to a second.
+    std::uint64_t nonce = kGreeting;
     DeviceId responder;  ///< Only a hint: the handshake proves it.
 };
 

@@ -110,6 +110,7 @@ void Race::probe(Candidate& candidate, TimePoint now, std::vector<Probe>& due) {
     const auto step =
         std::min<std::size_t>(static_cast<std::size_t>(candidate.quick_probes), std::size(kProbePauses) - 1);
     candidate.next_probe = now + std::min(kProbePauses[step], options_.longest_pause);
+    candidate.last_probe = now;
     ++candidate.probes;
     ++candidate.quick_probes;
 }
@@ -130,6 +131,17 @@ Race::Reply Race::on_reply(std::uint64_t nonce, const Path& from, const DeviceId
     found->path = from;  // now with the local address and interface that really carried it
     found->rtt = now - found->asked;
     return Reply::answered;
+}
+
+// No sooner than the first repetition anyway would: greetings can be forged.
+void Race::on_greeting(const Path& from, TimePoint now) {
+    for (Candidate& candidate : candidates_) {
+        const Endpoint& there = candidate.path.remote;
+        const bool is_it = there.address == from.remote.address && there.port == from.remote.port;
+        if (!is_it || candidate.state != State::probing) continue;
+        candidate.next_probe =
+            std::min(candidate.next_probe, std::max(now, candidate.last_probe + kProbePauses[0]));
+    }
 }
 
 std::optional<Race::CandidateIndex> Race::next_handshake(TimePoint now) {

@@ -54,6 +54,8 @@ public:
     std::vector<Probe> due_probes(TimePoint now);
     /// A reply with this nonce came over `from`.
     Reply on_reply(std::uint64_t nonce, const Path& from, const DeviceId& responder, TimePoint now);
+    /// Somebody says unasked that it is there: what is probed there is probed again soon.
+    void on_greeting(const Path& from, TimePoint now);
     /// Whether anybody has answered who is still in the race.
     bool has_answer() const { return count(State::answered) + count(State::shaking_hands) > 0; }
     /// The candidate to start a handshake on now, if any. The next one may start after a pause; up to three
@@ -83,7 +85,7 @@ private:
         int probes = 0;
         int quick_probes = 0;  // since it was added or renewed
         int refusals = 0;
-        TimePoint first_probe{}, next_probe{};
+        TimePoint first_probe{}, last_probe{}, next_probe{};
         TimePoint asked{};           // since when an answer may come: the round trip counts from here
         TimePoint next_handshake{};  // not before
         TimePoint handshake_began{};

@@ -107,6 +107,25 @@ TEST_F(RaceTest, ARenewalBeginsHandshakesAnewThatHaveHung) {
     EXPECT_EQ(race.next_handshake(now_), first);
 }
 
+TEST_F(RaceTest, AGreetingBringsTheNextProbeForwardButNoFlood) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    race.add(path(2, 2), now_);
+    for (const TimePoint end = now_ + 3s; now_ < end; now_ = race.next_wakeup()) (void)race.due_probes(now_);
+    EXPECT_EQ(race.due_probes(now_).size(), 2u);
+    now_ += 500ms;
+    race.on_greeting(path(1, 7), now_);
+    const auto due = race.due_probes(now_);
+    ASSERT_EQ(due.size(), 1u);
+    EXPECT_EQ(due[0].path, path(1, 1));
+    std::size_t probes = 0;
+    for (const TimePoint end = now_ + 100ms; now_ < end; now_ += 100us) {
+        race.on_greeting(path(1, 1), now_);
+        probes += race.due_probes(now_).size();
+    }
+    EXPECT_LE(probes, 5u);
+}
+
 TEST_F(RaceTest, ADeadCandidateDelaysNobody) {
     Race race = this->race();
     for (std::uint8_t i = 1; i <= 8; ++i) race.add(path(i, i), now_);

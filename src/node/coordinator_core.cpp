@@ -12,6 +12,9 @@ namespace {
 // probes are made up for.
 constexpr Duration kHolderPatience = std::chrono::seconds{1};
 
+// More members find us by their own probes: a megabyte at a time may leave when a cable comes back.
+constexpr std::size_t kMostGreetings = 1024;
+
 }  // namespace
 
 Result<std::unique_ptr<CoordinatorCore>> CoordinatorCore::create(link::LinkOptions link,
@@ -44,6 +47,7 @@ void CoordinatorCore::on_interfaces(std::span<const Interface> interfaces, TimeP
     now_ = now;
     interfaces_.assign(interfaces.begin(), interfaces.end());
     links_.on_interfaces(interfaces, now);
+    greet_interrupted();
 }
 
 void CoordinatorCore::on_timer(TimePoint now) {
@@ -123,7 +127,26 @@ void CoordinatorCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end
         visited_ = nullptr;
         return;
     }
+    const bool is_members = session_->link_of(link.peer()) == &link;
+    const Endpoint at = links_.path(link).remote;
     session_->on_link_down(link, session_end(end), now_);
+    if (is_members && session_->is_interrupted(link.peer())) remember_way(link.peer(), at);
+}
+
+void CoordinatorCore::remember_way(const DeviceId& member, const Endpoint& at) {
+    const auto is_over = [this](const auto& way) { return !session_->is_interrupted(way.first); };
+    // Not each time: ten thousand may be interrupted together.
+    if (ways_.size() > 2 * session_->roster().peers.size()) std::erase_if(ways_, is_over);
+    ways_.insert_or_assign(member, at);
+}
+
+void CoordinatorCore::greet_interrupted() {
+    std::erase_if(ways_, [this](const auto& way) { return !session_->is_interrupted(way.first); });
+    std::size_t greeted = 0;
+    for (const auto& [member, at] : ways_) {
+        if (greeted++ == kMostGreetings) return;
+        for (const link::Path& path : link::gather(at, interfaces_).paths) links_.greet(path);
+    }
 }
 
 void CoordinatorCore::on_dial_failed(link::DialId dial, Error) {

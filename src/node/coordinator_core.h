@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -69,6 +70,8 @@ private:
     void on_dial_failed(link::DialId dial, Error why) override;
     void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}
 
+    void remember_way(const DeviceId& member, const Endpoint& at);
+    void greet_interrupted();
     void on_holder_answer(const std::optional<DeviceId>& proven);
     bool tell_verdict();
 
@@ -81,6 +84,8 @@ private:
     Visitor visitor_;
     link::LinkPort* visited_ = nullptr;
     link::LinkEngine links_;
+    std::map<DeviceId, Endpoint>
+        ways_;  // where interrupted members were last, and some that are not any more
     std::unique_ptr<session::CoordinatorEngine> session_;
 };
 

@@ -228,6 +228,11 @@ void CoordinatorEngine::Impl::abort() {
         if (door->stage != Door::Stage::inside) leave(*door, LinkCode::aborted, "");
 }
 
+bool CoordinatorEngine::Impl::is_interrupted(const DeviceId& id) const {
+    const CoordinatorMember* const member = find(id);
+    return member != nullptr && !member->session.end() && member->session.binding() == nullptr;
+}
+
 const link::LinkPort* CoordinatorEngine::Impl::link_of(const DeviceId& id) const {
     const CoordinatorMember* const member = find(id);
     const bool has_link = member != nullptr && member->session.binding() != nullptr;
@@ -295,6 +300,7 @@ void CoordinatorEngine::close(CloseCode code, std::string_view reason, Duration 
 void CoordinatorEngine::abort(TimePoint) { impl_->abort(); }
 std::optional<Error> CoordinatorEngine::shortfall() const { return impl_->shortfall(); }
 const Roster& CoordinatorEngine::roster() const { return impl_->roster(); }
+bool CoordinatorEngine::is_interrupted(const DeviceId& member) const { return impl_->is_interrupted(member); }
 const link::LinkPort* CoordinatorEngine::link_of(const DeviceId& member) const {
     return impl_->link_of(member);
 }

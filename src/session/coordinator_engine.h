@@ -120,6 +120,8 @@ public:
     std::optional<Error> shortfall() const;
 
     const Roster& roster() const;
+    /// The member's session waits for a link.
+    bool is_interrupted(const DeviceId& member) const;
     /// The link that carries a member's session; null if none does.
     const link::LinkPort* link_of(const DeviceId& member) const;
 

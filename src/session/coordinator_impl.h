@@ -124,6 +124,7 @@ public:
     void abort();
     const std::optional<Error>& shortfall() const { return shortfall_; }
     const Roster& roster() const { return roster_.roster(); }
+    bool is_interrupted(const DeviceId& id) const;
     const link::LinkPort* link_of(const DeviceId& id) const;
 
     // messages

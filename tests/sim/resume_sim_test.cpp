@@ -133,9 +133,20 @@ TEST_F(ResumeSim, TheCoordinatorsCableComesBack) {
         network.unplug(coordinator_host, coordinator_port);
         clock.run_for(outage);
         network.plug(coordinator_host, coordinator_port);
-        // Nobody tells the member: it must probe again, or learn first that its link is gone.
+        // The kernel tells the member nothing: it must be told by the coordinator, or learn that its link is gone.
         EXPECT_LE(until_both_hear(), outage < 200ms ? Duration{250ms} : outage / 64 + 60ms);
     }
+    EXPECT_TRUE(all_arrived());
+    EXPECT_TRUE(is_one_session());
+}
+
+TEST_F(ResumeSim, TheCoordinatorSaysThatItsCableIsBack) {
+    begin(Profile::low_power);
+    network.unplug(coordinator_host, coordinator_port);
+    clock.run_for(20s);
+    ASSERT_THAT(member->interrupted_at, SizeIs(1));
+    network.plug(coordinator_host, coordinator_port);
+    EXPECT_LE(until_both_hear(), 15ms) << "the member's own probes are a second apart";
     EXPECT_TRUE(all_arrived());
     EXPECT_TRUE(is_one_session());
 }
