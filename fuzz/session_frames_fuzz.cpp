@@ -42,6 +42,7 @@ void check_all(ByteView body) {
     check<RosterUpdate>(body);
     check<UndeliveredNotice>(body);
     check<StreamReset>(body);
+    check<AddressList>(body);
 }
 
 struct Found {

@@ -31,7 +31,7 @@ Result<std::unique_ptr<CoordinatorCore>> CoordinatorCore::create(link::LinkOptio
 }
 
 CoordinatorCore::CoordinatorCore(link::LinkOptions link, Randomness& random, link::Medium& medium)
-    : links_(std::move(link), random, medium, *this) {}
+    : port_(link.port), links_(std::move(link), random, medium, *this) {}
 
 const link::LinkPort* CoordinatorCore::link_of(const DeviceId& member) const {
     return session_->link_of(member);
@@ -48,6 +48,18 @@ void CoordinatorCore::on_interfaces(std::span<const Interface> interfaces, TimeP
     interfaces_.assign(interfaces.begin(), interfaces.end());
     links_.on_interfaces(interfaces, now);
     greet_interrupted();
+    session_->set_addresses(own_endpoints());
+}
+
+/// Where members may reach this node, whatever way brought them here first.
+std::vector<Endpoint> CoordinatorCore::own_endpoints() const {
+    std::vector<Endpoint> all;
+    for (const Interface& interface : interfaces_) {
+        if (interface.loopback || !interface.up || !interface.carrier) continue;
+        for (const InterfaceAddress& own : interface.addresses)
+            if (!own.tentative) all.push_back({own.address, port_, InterfaceIndex::none});
+    }
+    return all;
 }
 
 void CoordinatorCore::on_timer(TimePoint now) {

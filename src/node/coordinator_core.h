@@ -72,9 +72,11 @@ private:
 
     void remember_way(const DeviceId& member, const Endpoint& at);
     void greet_interrupted();
+    std::vector<Endpoint> own_endpoints() const;
     void on_holder_answer(const std::optional<DeviceId>& proven);
     bool tell_verdict();
 
+    const std::uint16_t port_;
     TimePoint now_{};
     std::vector<Interface> interfaces_;
     NameDispute dispute_;

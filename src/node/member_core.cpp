@@ -201,6 +201,7 @@ TimePoint MemberCore::next_wakeup() const {
 bool MemberCore::flush(TimePoint now) {
     now_ = now;
     session_->flush(now);
+    hear_addresses();
     links_.flush(now);
     session_->flush(now);  // what the links told while they wrote: streams became writable, links ended
     redial_.tend(need(), now);
@@ -237,6 +238,14 @@ link::LinkHandler& MemberCore::on_link_up(link::LinkPort& link, const link::Link
 /// All ways to the coordinator that may work besides the one that the link runs over.
 void MemberCore::offer_paths() {
     if (port_) links_.offer_paths(*port_, redial_.paths(), now_);
+}
+
+/// The coordinator itself says where it can be reached now.
+void MemberCore::hear_addresses() {
+    const auto& told = session_->coordinator_addresses();
+    if (std::exchange(addresses_seen_, told.revision) == told.revision) return;
+    redial_.on_told(told.endpoints, now_);
+    offer_paths();
 }
 
 void MemberCore::on_path_changed(link::LinkPort& link, const link::PathChange& change) {

@@ -110,6 +110,7 @@ private:
     bool try_endpoint(link::DialId dial, const Endpoint& endpoint, link::NamedBy by);
     void reconsider();
     void offer_paths();
+    void hear_addresses();
     void give_up();
     void settle_on(const DeviceId& coordinator);
     Redial::Need need() const;
@@ -134,6 +135,7 @@ private:
     TimePoint now_{};
     TimePoint started_{};
     TimePoint deadline_ = kNever;
+    std::uint64_t addresses_seen_ = 0;   // of the coordinator's list: the paths to them have been offered
     bool is_complete_ = false;           // nobody will name more
     std::optional<Error> no_discovery_;  // why discovery does not run although it should
     TimePoint hopeless_at_ =

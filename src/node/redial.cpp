@@ -42,6 +42,13 @@ void Redial::know(std::span<const Endpoint> endpoints, link::NamedBy by, TimePoi
     aim(now);
 }
 
+void Redial::on_told(std::span<const Endpoint> endpoints, TimePoint now) {
+    told_.clear();
+    for (const Endpoint& endpoint : endpoints)
+        if (link::is_believable(endpoint.port) && !endpoint.address.is_loopback()) told_.push_back(endpoint);
+    aim(now);
+}
+
 void Redial::remember(std::vector<Endpoint>& list, const Endpoint& endpoint, std::size_t limit) {
     if (std::ranges::find(list, endpoint) != list.end()) return;
     if (list.size() >= limit) list.erase(list.begin());
@@ -113,6 +120,7 @@ std::vector<link::Path> Redial::paths() const {
     };
     for (const Endpoint& endpoint : reached_) gather(endpoint);
     for (const Endpoint& endpoint : given_) gather(endpoint);
+    for (const Endpoint& endpoint : told_) gather(endpoint);
     for (const Endpoint& endpoint : named_)
         if (link::is_neighbour(endpoint, interfaces_)) gather(endpoint);
     return all;
@@ -127,6 +135,7 @@ void Redial::aim(TimePoint now) {
     };
     for (const Endpoint& endpoint : reached_) attempt(endpoint, link::NamedBy::owner);
     for (const Endpoint& endpoint : given_) attempt(endpoint, link::NamedBy::owner);
+    for (const Endpoint& endpoint : told_) attempt(endpoint, link::NamedBy::owner);
     for (const Endpoint& endpoint : named_)
         if (link::is_neighbour(endpoint, interfaces_)) attempt(endpoint, link::NamedBy::anybody);
 }

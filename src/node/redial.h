@@ -34,6 +34,8 @@ public:
     /// The coordinator may be there. What anybody named is kept up to a limit of 48, of which the oldest go, and is
     /// tried only where it is a neighbour.
     void know(std::span<const Endpoint> endpoints, link::NamedBy by, TimePoint now);
+    /// The coordinator itself says that it can be reached there, and nowhere else.
+    void on_told(std::span<const Endpoint> endpoints, TimePoint now);
     /// A link to the coordinator stands; no dial runs any more.
     void on_link_up(const DeviceId& peer, const Endpoint& at, TimePoint now);
     /// A link to it goes over this endpoint now.
@@ -62,6 +64,7 @@ private:
     std::optional<DeviceId> coordinator_;
     std::vector<Endpoint> given_;    // by the user or a pin
     std::vector<Endpoint> reached_;  // where a link stood, latest last
+    std::vector<Endpoint> told_;     // by the coordinator itself
     std::vector<Endpoint> named_;    // by anybody, latest last
     Need need_ = Need::none;
     std::optional<link::DialId> dial_;

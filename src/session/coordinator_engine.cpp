@@ -117,6 +117,7 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     if (member.held_messages > 0) return_credit(member, 0, 0);
     const bool behind = member.roster_sent > 0 && !roster_.covers(member.roster_sent);
     if (behind && session.outbox().control_queued() == 0) send_roster(member);
+    if (member.addresses_sent != addresses_revision_) send_addresses(member);
     if (const auto& why = session.interruption(); why && !member.interruption_told) {
         member.interruption_told = true;
         listener_.on_interrupted(member.info, Error{*why});
@@ -186,6 +187,21 @@ void CoordinatorEngine::Impl::welcome_newcomers() {
 
 void CoordinatorEngine::Impl::count_control(CoordinatorMember& member, std::size_t octets) {
     control_total_ += octets - std::exchange(member.control_counted, octets);
+}
+
+void CoordinatorEngine::Impl::set_addresses(std::vector<Endpoint> addresses) {
+    if (addresses.size() > AddressList::kMax) addresses.resize(AddressList::kMax);
+    if (addresses == addresses_) return;
+    addresses_ = std::move(addresses);
+    ++addresses_revision_;
+    for (CoordinatorMember* const member : everyone_) on_busy(*member);
+}
+
+/// Whoever does not read gets the newest list when it does.
+void CoordinatorEngine::Impl::send_addresses(CoordinatorMember& member) {
+    if (member.roster_sent == 0 || member.session.outbox().control_queued() > 0) return;
+    member.session.send_frame(encode(AddressList{addresses_}));
+    member.addresses_sent = addresses_revision_;
 }
 
 void CoordinatorEngine::Impl::send_roster(CoordinatorMember& member) {
@@ -278,6 +294,9 @@ void CoordinatorEngine::on_link_down(link::LinkPort& port, const LinkEnd& how, T
     impl_->on_link_down(port, how, now);
 }
 TimePoint CoordinatorEngine::next_wakeup() const { return impl_->next_wakeup(); }
+void CoordinatorEngine::set_addresses(std::vector<Endpoint> addresses) {
+    impl_->set_addresses(std::move(addresses));
+}
 void CoordinatorEngine::on_timer(TimePoint now) { impl_->flush(now); }
 void CoordinatorEngine::flush(TimePoint now) { impl_->flush(now); }
 void CoordinatorEngine::accept(std::uint64_t ticket) { impl_->accept(ticket); }

@@ -4,12 +4,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/random.h"
 #include "link/link_port.h"
 #include "session/events.h"
 #include "session/stream_port.h"
 
+#include "muster/endpoint.h"
 #include "muster/session_types.h"
 #include "muster/time.h"
 
@@ -87,6 +89,10 @@ public:
     /// `how`: the link's close code and reason if the peer closed it, otherwise why it was lost. Codes of
     /// 2^32 and above are the session's own (see LinkCode); pass them on as they are.
     void on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now);
+
+    /// Where this coordinator can be reached now; members are told, so that they know other ways to it. The first 64
+    /// count.
+    void set_addresses(std::vector<Endpoint> addresses);
 
     TimePoint next_wakeup() const;
     void on_timer(TimePoint now);

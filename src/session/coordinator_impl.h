@@ -71,7 +71,8 @@ public:
     SessionId session_id{};
     Secret secret{};
     std::uint64_t last_attempt = 0;
-    std::uint64_t roster_sent = 0;    // the revision that it has been sent
+    std::uint64_t roster_sent = 0;  // the revision that it has been sent
+    std::uint64_t addresses_sent = 0;
     std::size_t place = 0;            // in the list for everyone
     std::size_t control_counted = 0;  // its part of control_total_
     bool interruption_told = false;
@@ -114,6 +115,8 @@ public:
     void on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now);
     void accept(std::uint64_t ticket);
     void refuse(std::uint64_t ticket, Errc why, std::string_view reason);
+
+    void set_addresses(std::vector<Endpoint> addresses);
 
     // time and ends
     TimePoint next_wakeup() const;
@@ -204,6 +207,7 @@ private:
     void remove(CoordinatorMember& member, const Departure& how);
     void change_roster();
     void send_roster(CoordinatorMember& member);
+    void send_addresses(CoordinatorMember& member);
     void note_shortfall(const CoordinatorMember& member);
     void welcome_newcomers();
     void count_control(CoordinatorMember& member, std::size_t octets);
@@ -231,6 +235,8 @@ private:
     DeadlineQueue<CoordinatorMember> member_deadlines_;
     std::uint32_t next_serial_ = 1;
 
+    std::vector<Endpoint> addresses_;
+    std::uint64_t addresses_revision_ = 0;
     CoordinatorRoster roster_;
     bool newcomers_wait_ = false;    // for the roster
     std::size_t control_total_ = 0;  // octets on all control lanes that are not acknowledged yet

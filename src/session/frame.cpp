@@ -292,6 +292,33 @@ std::optional<UndeliveredNotice> UndeliveredNotice::parse(ByteView body) {
     return whole(in, frame);
 }
 
+void AddressList::write(Writer& out) const {
+    out.write_varint(endpoints.size());
+    for (const Endpoint& endpoint : endpoints) {
+        const auto size = endpoint.address.is_v4() ? sizeof(IpAddress::V4) : sizeof(IpAddress::V6);
+        out.write(static_cast<std::uint8_t>(size));
+        out.write(std::as_bytes(std::span{endpoint.address.v6()}.first(size))).write(endpoint.port);
+    }
+}
+
+std::optional<AddressList> AddressList::parse(ByteView body) {
+    Reader in{body};
+    AddressList frame;
+    std::uint64_t count{};
+    if (!in.read_varint(count) || count > kMax) return std::nullopt;
+    for (; count > 0; --count) {
+        std::uint8_t size{};
+        IpAddress::V4 v4{};
+        IpAddress::V6 v6{};
+        Endpoint endpoint;
+        if (!in.read(size) || (size != v4.size() && size != v6.size())) return std::nullopt;
+        if (!(size == v4.size() ? in.read(v4) : in.read(v6)) || !in.read(endpoint.port)) return std::nullopt;
+        endpoint.address = size == v4.size() ? IpAddress{v4} : IpAddress{v6};
+        frame.endpoints.push_back(endpoint);
+    }
+    return whole(in, std::move(frame));
+}
+
 void StreamReset::write(Writer& out) const {
     out.write_varint(number).write_varint(code);
     write_reason(out, reason);

@@ -9,6 +9,7 @@
 #include "base/crypto.h"
 #include "session/lane.h"
 
+#include "muster/endpoint.h"
 #include "muster/session_types.h"
 
 // The frames of the session protocol (docs/PROTOCOL.md): varint type, varint length, body. A receiver skips a
@@ -39,6 +40,7 @@ enum class FrameType : std::uint64_t {
     roster = 0x20,
     undelivered = 0x22,
     stream_reset = 0x24,
+    addresses = 0x26,
 };
 
 using SessionId = std::array<std::uint8_t, 16>;
@@ -198,6 +200,17 @@ struct StreamReset {
     bool operator==(const StreamReset&) const = default;
     void write(Writer& out) const;
     static std::optional<StreamReset> parse(ByteView body);
+};
+
+/// Where the coordinator can be reached, all of it: other ways to it than the one in use.
+struct AddressList {
+    static constexpr FrameType kType = FrameType::addresses;
+    static constexpr std::size_t kMax = 64;
+    std::vector<Endpoint> endpoints;  ///< without interface
+
+    bool operator==(const AddressList&) const = default;
+    void write(Writer& out) const;
+    static std::optional<AddressList> parse(ByteView body);
 };
 
 /// Writes a frame with its type and length.

@@ -40,6 +40,12 @@ Violation MemberEngine::Impl::on_frame(PeerSession&, FrameType type, ByteView bo
         if (applied == MemberRoster::Applied::refused) return "a roster that does not fit the last one";
         return {};
     }
+    if (type == FrameType::addresses) {
+        auto list = AddressList::parse(body);
+        if (!list) return "a list of addresses that cannot be read";
+        addresses_ = {addresses_.revision + 1, std::move(list->endpoints)};
+        return {};
+    }
     if (type == FrameType::undelivered) {
         const auto notice = UndeliveredNotice::parse(body);
         if (!notice) return "a notice that cannot be read";
@@ -254,6 +260,9 @@ void MemberEngine::close(CloseCode code, std::string_view reason, Duration deadl
 void MemberEngine::abort(TimePoint) { impl_->abort(); }
 std::optional<Error> MemberEngine::shortfall() const { return impl_->shortfall(); }
 const Roster& MemberEngine::roster() const { return impl_->roster(); }
+const MemberEngine::CoordinatorAddresses& MemberEngine::coordinator_addresses() const {
+    return impl_->coordinator_addresses();
+}
 Result<StreamHandle> MemberEngine::open_stream(const DeviceId& to, ByteView header) {
     return impl_->open_stream(to, header);
 }

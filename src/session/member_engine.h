@@ -4,11 +4,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "link/link_port.h"
 #include "session/events.h"
 #include "session/stream_port.h"
 
+#include "muster/endpoint.h"
 #include "muster/session_types.h"
 #include "muster/time.h"
 
@@ -106,6 +108,12 @@ public:
     std::optional<Error> shortfall() const;
 
     const Roster& roster() const;
+    /// Where the coordinator says that it can be reached, without interfaces. `revision` grows with every news of it.
+    struct CoordinatorAddresses {
+        std::uint64_t revision = 0;
+        std::vector<Endpoint> endpoints;
+    };
+    const CoordinatorAddresses& coordinator_addresses() const;
 
     Result<StreamHandle> open_stream(const DeviceId& to, ByteView header) override;
     Result<void> write(StreamHandle stream, Slice octets) override;

@@ -44,6 +44,7 @@ public:
     void close(CloseCode code, std::string_view reason, TimePoint deadline);
     void abort();
     const Roster& roster() const { return roster_.roster(); }
+    const CoordinatorAddresses& coordinator_addresses() const { return addresses_; }
     PeerSession* session() { return is_joined() ? session_.get() : nullptr; }
     const PeerSession* session() const { return is_joined() ? session_.get() : nullptr; }
     Result<StreamHandle> open_stream(const DeviceId& to, ByteView header);
@@ -110,6 +111,7 @@ private:
         graves_;  // freed at the next flush: their methods may be running
     std::unique_ptr<PeerSession> session_;
     MemberRoster roster_;
+    CoordinatorAddresses addresses_;
     PeerInfo coordinator_;
     SessionId session_id_{};
     Secret secret_{};

@@ -49,6 +49,7 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
         : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
         link::LinkOptions links{key};
         links.group = link::group_tag(kGroup);
+        links.port = kPort;
         links.profile = profile;
         session::CoordinatorOptions session;
         session.name = "coordinator";
