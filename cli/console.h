@@ -65,6 +65,7 @@ private:
     void on(PeerLeft& left);
     void on(PeerInterrupted& interrupted) { tell(output_, interrupted); }
     void on(PeerResumed& resumed) { tell(output_, resumed); }
+    void on(PathChanged& change) { tell(output_, change); }
     void on(StreamOpened& opened);
     void on(FileOffered& offered);
     void on(JoinRequest& request);

@@ -85,6 +85,15 @@ void tell(Output& output, const PeerResumed& resumed) {
                duration_text(resumed.after));
 }
 
+void tell(Output& output, const PathChanged& change) {
+    JsonLine line{"path_changed"};
+    line.object("peer", json_of(change.peer));
+    line.text("from", to_text(change.from)).text("to", to_text(change.to));
+    output.event(line.text("reason", change.why));
+    output.say(output.paint(Colour::green, "~ ") + printable(change.peer.name) + " is reached over " +
+               printable(to_text(change.to)) + " now: " + printable(change.why));
+}
+
 std::string described(const PeerInfo& peer) {
     std::string text = printable(peer.name) + " (" + peer.id.short_string();
     for (const auto& [key, value] : peer.info) text += ", " + printable(key) + "=" + printable(value);

@@ -30,9 +30,10 @@ JsonLine json_of(const PeerInfo& peer);
 /// {"how": "closed", "by", "code", "reason"} or {"how": "lost", "error"}
 void add_departure(JsonLine& line, const Departure& how);
 
-/// Says that the link to a peer is gone, or that the session goes on, in both languages of the program.
+/// Says that the link to a peer is gone, that the session goes on, or by which other way, in both languages of the program.
 void tell(Output& output, const PeerInterrupted& interrupted);
 void tell(Output& output, const PeerResumed& resumed);
+void tell(Output& output, const PathChanged& change);
 
 /// "stage-left (ab12cd34)", and what else it says about itself.
 std::string described(const PeerInfo& peer);

@@ -7,10 +7,11 @@
 //           join: [--at ADDRESS:PORT]... [--no-discover] [--patience-ms N]
 //
 // Prints one JSON object per line, {"event": what, "t_ns": ..., "t_ms": ...}, by CLOCK_MONOTONIC: hosting, joined,
-// peer_joined, peer_left, interrupted, resumed, file_received, file_sent, failed, ended; and a "summary" for each peer when it is over.
+// peer_joined, peer_left, interrupted, resumed, path_changed, file_received, file_sent, failed, ended; and a "summary" for each peer when it is over.
 // It is over after --seconds, at SIGTERM or SIGINT, or when the session ends. Orders on standard input:
 //
 //   report      a summary for each peer, now
+//   watch       for each peer the longest time for which nothing came since the last such order: "watched"
 //   quiet       send nothing more, but go on to receive: then the sums of both ends must be equal
 //   file PATH   send a file to the coordinator, or to each member; --files DIR takes what others send
 #include <csignal>
@@ -88,6 +89,7 @@ public:
         while (const auto line = co_await orders.next()) {
             const auto [verb, what] = split_order(*line);
             if (verb == "report") report();
+            if (verb == "watch") watch();
             if (verb == "quiet") is_quiet_ = true;
             if (verb == "file") send_file(what);
         }
@@ -128,6 +130,11 @@ private:
     void report() const {
         for (const auto& peer : peers_) say("summary", facts_of(peer->info, peer->tally.summary(now_ns())));
     }
+    void watch() const {
+        for (const auto& peer : peers_)
+            say("watched",
+                facts_of(peer->info, {{"longest_gap_ms", peer->tally.take_longest_gap(now_ns())}}));
+    }
     void send_file(const std::string& path) {
         for (const auto& peer : peers_)
             if (peer->is_here)
@@ -164,6 +171,11 @@ private:
         json::object facts = facts_of(interrupted.peer);
         facts["error"] = json::parse(interrupted.why.to_json());
         say("interrupted", std::move(facts));
+    }
+    void on(const PathChanged& change) {
+        say("path_changed",
+            facts_of(change.peer,
+                     {{"from", to_text(change.from)}, {"to", to_text(change.to)}, {"reason", change.why}}));
     }
     void on(const PeerResumed& resumed) {
         json::object facts = facts_of(resumed.peer);

@@ -48,6 +48,13 @@ public:
                 {"gaps_left_out", gaps_left_out_}};
     }
 
+    /// The longest time for which nothing came since this was asked last, the present one included.
+    double take_longest_gap(std::int64_t now_ns) {
+        const std::int64_t longest = std::max(watched_ns_, last_ns_ > 0 ? now_ns - last_ns_ : 0);
+        watched_ns_ = 0;
+        return in_ms(longest);
+    }
+
     static double in_ms(std::int64_t ns) { return static_cast<double>(ns / 1000) / 1000; }
 
 private:
@@ -60,6 +67,7 @@ private:
     void on_gap(std::int64_t now_ns) {
         const std::int64_t length = now_ns - last_ns_;
         longest_ns_ = std::max(longest_ns_, length);
+        watched_ns_ = std::max(watched_ns_, length);
         if (length <= kGapWorthTelling) return;
         if (gaps_.size() == kMostGaps)
             ++gaps_left_out_;
@@ -70,7 +78,7 @@ private:
     std::uint64_t sent_ = 0, unsent_ = 0, received_ = 0, doubled_ = 0, reordered_ = 0;
     std::uint64_t next_ = 0;           // the number that should come
     std::set<std::uint64_t> missing_;  // below next_
-    std::int64_t last_ns_ = 0, longest_ns_ = 0;
+    std::int64_t last_ns_ = 0, longest_ns_ = 0, watched_ns_ = 0;
     std::int64_t oldest_ns_ = 0;  // from send to arrival, as both clocks are one
     std::vector<Gap> gaps_;
     std::uint64_t gaps_left_out_ = 0;

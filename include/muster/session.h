@@ -53,6 +53,14 @@ struct PeerResumed {
     Duration after{};  ///< Since PeerInterrupted.
 };
 
+/// What goes to a peer takes another way from now on: another interface, or another address at either end. Nothing was lost,
+/// and the session was not interrupted. Told at both ends of the link.
+struct PathChanged {
+    PeerInfo peer;
+    Endpoint from, to;  ///< The peer's end of the path; the interface is ours.
+    std::string why;    ///< For people: "eth0 has no carrier", "no answer for 43 ms".
+};
+
 /// A peer has opened a byte stream to this end.
 struct StreamOpened {
     ByteStream stream;
@@ -77,8 +85,8 @@ struct SessionEnded {
 };
 
 /// What happens in a session, in the order in which it happened.
-using Event = std::variant<Message, PeerJoined, PeerLeft, PeerInterrupted, PeerResumed, StreamOpened,
-                           FileOffered, JoinRequest, Undelivered, GroupContested, SessionEnded>;
+using Event = std::variant<Message, PeerJoined, PeerLeft, PeerInterrupted, PeerResumed, PathChanged,
+                           StreamOpened, FileOffered, JoinRequest, Undelivered, GroupContested, SessionEnded>;
 
 /// What the queue of events gave up because the application did not read it; counted since the start.
 struct EventsDropped {
@@ -89,7 +97,8 @@ struct EventsDropped {
     /// Reliable messages of members that have left: beyond 64 MiB those of the one that left last.
     std::uint64_t left_behind = 0;
     /// PeerJoined and PeerLeft, PeerInterrupted and PeerResumed: while 1024 wait, what comes and goes unread is not
-    /// told, neither its beginning nor its end; nor is an interruption that ended in a departure.
+    /// told, neither its beginning nor its end; nor is an interruption that ended in a departure, nor of several
+    /// PathChanged of one peer any but the last.
     std::uint64_t peer_news = 0;
     /// StreamOpened and FileOffered that the peer had ended already: beyond 64 the oldest.
     std::uint64_t openings = 0;

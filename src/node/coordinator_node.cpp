@@ -61,6 +61,10 @@ Result<void> CoordinatorNode::make_core() {
 }
 
 void CoordinatorNode::start() {
+    core_->set_path_handler([this](const DeviceId& member, const link::PathChange& change) {
+        const PeerInfo* peer = core_->session().roster().find(member);
+        if (peer) push(PathChanged{*peer, change.from.remote, change.to.remote, change.why});
+    });
     runner_->start(*core_, [this] {
         set_roster_revision(core_->session().roster().revision);
         after_flush();

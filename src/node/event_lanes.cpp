@@ -47,11 +47,20 @@ void PeerNewsLane::push(EventNumber number, PeerInterrupted interrupted) {
     interruptions_.insert_or_assign(id, std::prev(queue_.end()));
 }
 
+std::size_t PeerNewsLane::push(EventNumber number, PathChanged change) {
+    const DeviceId id = change.peer.id;
+    const std::size_t dropped = fold(moves_, id) ? 1 : 0;
+    queue_.push_back({number, std::move(change)});
+    moves_.insert_or_assign(id, std::prev(queue_.end()));
+    return dropped;
+}
+
 std::size_t PeerNewsLane::push(EventNumber number, PeerLeft left) {
-    const bool no_interruption = fold(interruptions_, left.peer.id);
-    if (fold(joins_, left.peer.id)) return no_interruption ? 3 : 2;
+    std::size_t dropped = fold(interruptions_, left.peer.id) ? 1 : 0;
+    dropped += fold(moves_, left.peer.id) ? 1 : 0;
+    if (fold(joins_, left.peer.id)) return dropped + 2;
     queue_.push_back({number, std::move(left)});
-    return no_interruption ? 1 : 0;
+    return dropped;
 }
 
 std::size_t PeerNewsLane::push(EventNumber number, PeerResumed resumed) {
@@ -81,6 +90,7 @@ Event PeerNewsLane::pop() {
     if (const auto* joined = std::get_if<PeerJoined>(&event)) forget(joins_, joined->peer.id, place);
     if (const auto* interrupted = std::get_if<PeerInterrupted>(&event))
         forget(interruptions_, interrupted->peer.id, place);
+    if (const auto* change = std::get_if<PathChanged>(&event)) forget(moves_, change->peer.id, place);
     queue_.pop_front();
     return event;
 }

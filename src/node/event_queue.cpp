@@ -61,6 +61,10 @@ bool EventQueue::queue(Event event) {
         count(dropped_news_, news_.push(next_++, std::move(*resumed)));
         return true;
     }
+    if (auto* change = std::get_if<PathChanged>(&event)) {
+        count(dropped_news_, news_.push(next_++, std::move(*change)));
+        return true;
+    }
     return queue_rest(std::move(event));
 }
 

@@ -54,7 +54,7 @@ TEST_F(EventQueueTest, AllKindsComeInTheOrderInWhichTheyHappened) {
     queue.push(SessionEnded{Departure{Closed{}}});
     std::vector<std::size_t> kinds;
     while (auto event = queue.try_pop()) kinds.push_back(event->index());
-    EXPECT_EQ(kinds, (std::vector<std::size_t>{1, 0, 0, 8, 3, 4, 0, 2, 10}));
+    EXPECT_EQ(kinds, (std::vector<std::size_t>{1, 0, 0, 9, 3, 4, 0, 2, 11}));
     EXPECT_EQ(credited, 40u) << "unreliable messages are owed no credit";
 }
 
@@ -113,6 +113,16 @@ TEST_F(EventQueueTest, MembersThatComeAndGoWithoutEndAreFolded) {
     std::erase_if(present, [](const auto& entry) { return entry.second == 0; });
     EXPECT_EQ(present.size(), 1u) << "whoever reads all knows who is there";
     EXPECT_TRUE(present.contains(device(42)));
+}
+
+TEST_F(EventQueueTest, ChangesOfAPathAreFoldedWhenNobodyReads) {
+    const PeerInfo ann{device(1), "ann"}, ben{device(2), "ben"};
+    for (int i = 0; i < 5000; ++i) queue.push(PathChanged{i % 2 == 0 ? ann : ben, {}, {}, std::to_string(i)});
+    const auto changes = take_all<PathChanged>();
+    EXPECT_LE(changes.size(), 1026u);
+    ASSERT_GE(changes.size(), 2u);
+    EXPECT_EQ(changes.back().why, "4999") << "the last of each is told";
+    EXPECT_EQ(queue.dropped().peer_news, 5000 - changes.size());
 }
 
 TEST_F(EventQueueTest, InterruptionsWithoutEndAreFolded) {

@@ -163,8 +163,7 @@ void MemberNode::later(void (MemberNode::*what)()) {
 }
 
 void MemberNode::on_path_changed(const link::PathChange& change) {
-    log_line(LogLevel::info,
-             "goes on from " + change.from.to_string() + " to " + change.to.to_string() + ": " + change.why);
+    push(PathChanged{coordinator_, change.from.remote, change.to.remote, change.why});
 }
 
 void MemberNode::on_roster(const Roster& roster) {

@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+"""For how long nothing arrives when the path in use fails and another one is warm.
+
+A coordinator and five members, each with an interface on two switches, profile realtime; every member and the
+coordinator send each other 100 numbered messages a second. A fault hits the switch that is in use, at a random moment; the figure is
+the longest time between two arrivals at either end (10 ms without a fault). Nothing may be lost, doubled or reordered,
+and no session may be interrupted.
+
+  admin down        the member's interface is switched off
+  own carrier       the member's cable is pulled at the switch
+  far carrier       the coordinator's cable is pulled at the switch: members keep their carrier
+  own address       the member's interface gets another address
+  far address       the coordinator's interface gets another address
+  black hole        the member's switch port forwards nothing any more; no carrier changes
+  both ends         member and coordinator lose their carrier at once
+
+Control: the same faults for members with one interface must interrupt their sessions.
+"""
+import random
+import time
+
+import netlab
+import report
+
+MEMBERS = 5
+NETS = ("192.0.2", "198.51.100")
+TOLD_MS = (15, 40)  # p50, p99 where the kernel tells
+SILENT_MS = (60, 150)
+BOTH_MS = 500
+SETTLE = 2.0  # seconds until the path that has come back is warm again
+BUILD_UP = 1.5
+
+
+class Seat:
+    """A host with a cable to each switch, and the process that runs there."""
+
+    def __init__(self, room, name, number, lans):
+        self.name, self.number, self.lans = name, number, lans
+        self.host = room.lab.host(name)
+        self.cables = [switch.plug(self.host, f"lan{lan}", [f"{NETS[lan]}.{number}/24"])
+                       for lan, switch in enumerate(room.switches[:lans])]
+        self.lan = 0  # in use
+        self.spare = {lan: False for lan in range(lans)}
+
+    def device(self, lan):
+        return f"lan{lan}"
+
+    def renumber(self, lan):
+        """Another address instead of the one that it has."""
+        old, new = f"{NETS[lan]}.{self.number}/24", f"{NETS[lan]}.{100 + self.number}/24"
+        if self.spare[lan]:
+            old, new = new, old
+        self.spare[lan] = not self.spare[lan]
+        self.host.ip(f"addr del {old} dev lan{lan}", f"addr add {new} dev lan{lan}")
+
+    def follow(self):
+        """Reads where it has gone."""
+        moves = []
+        while event := self.process.wait_for("path_changed", 0.001):
+            moves.append(event)
+        if moves:
+            self.lan = int(moves[-1]["to"].split("%lan")[1].split("]")[0].split(":")[0])
+        return moves
+
+
+class Room:
+    """A coordinator and members, all talking."""
+
+    def __init__(self, lab, arguments, lans=2, members=MEMBERS):
+        self.lab = lab
+        self.switches = [lab.switch(f"switch{lan}") for lan in range(2)]
+        self.coordinator = Seat(self, "coordinator", 1, 2)
+        self.members = [Seat(self, f"m{number}", 10 + number, lans) for number in range(members)]
+        program = report.probe(arguments, "muster_pulse")
+        options = ["--profile=realtime", "--rate=100", "--grace=20000"]
+        self.coordinator.process = self.coordinator.host.spawn([program, "host", *options])
+        self.coordinator.process.expect("hosting")
+        for seat in self.members:
+            seat.process = seat.host.spawn([program, "join", f"--name={seat.name}", *options])
+        for seat in self.members:
+            joined = seat.process.expect("joined")
+            seat.lan = int(joined["interface"].removeprefix("lan"))
+        time.sleep(BUILD_UP)
+        self.watch()
+
+    def watch(self):
+        """{member: longest gap in ms in either direction since the last call}"""
+        self.coordinator.process.tell("watch")
+        for seat in self.members:
+            seat.process.tell("watch")
+        there = [self.coordinator.process.expect("watched") for _ in self.members]
+        gaps = {event["peer"]: event["longest_gap_ms"] for event in there}
+        for seat in self.members:
+            gaps[seat.name] = max(gaps[seat.name], seat.process.expect("watched")["longest_gap_ms"])
+        return gaps
+
+    def each(self, fault):
+        for seat in random.sample(self.members, len(self.members)):
+            time.sleep(random.uniform(0.005, 0.06))
+            fault(seat)
+
+    def lan_of_most(self):
+        lans = [seat.lan for seat in self.members]
+        return max(set(lans), key=lans.count)
+
+    def verdict(self):
+        """Sums of what was lost, doubled or reordered, after all have fallen quiet."""
+        seats = (self.coordinator, *self.members)
+        for seat in seats:
+            seat.process.tell("quiet")
+        time.sleep(1)
+        sums = {"sent": 0, "received": 0, "lost": 0, "doubled": 0, "reordered": 0, "unsent": 0}
+        for seat in seats:
+            seat.process.tell("report")
+            for _ in self.members if seat is self.coordinator else [seat]:
+                summary = seat.process.expect("summary")
+                for key in sums:
+                    sums[key] += summary[key]
+        return sums
+
+
+def drain(process, kind):
+    found = []
+    while event := process.wait_for(kind, 0.001):
+        found.append(event)
+    return found
+
+
+def fault_admin(room):
+    room.each(lambda seat: seat.host.set_link(seat.device(seat.lan), False))
+    return lambda: [seat.host.set_link(seat.device(lan), True) for seat in room.members for lan in range(seat.lans)]
+
+
+def fault_own_carrier(room):
+    room.each(lambda seat: seat.cables[seat.lan].pull())
+    return lambda: [cable.plug_in() for seat in room.members for cable in seat.cables]
+
+
+def fault_far_carrier(room):
+    time.sleep(random.uniform(0.01, 0.06))
+    cable = room.coordinator.cables[room.lan_of_most()]
+    cable.pull()
+    return cable.plug_in
+
+
+def fault_own_address(room):
+    room.each(lambda seat: seat.renumber(seat.lan))
+    return lambda: None
+
+
+def fault_far_address(room):
+    time.sleep(random.uniform(0.01, 0.06))
+    room.coordinator.renumber(room.lan_of_most())
+    return lambda: None
+
+
+def fault_black_hole(room):
+    holes = []
+
+    def dig(seat):
+        cable = seat.cables[seat.lan]
+        cable.switch.ip(f"link set {cable.port} nomaster")
+        holes.append(cable)
+
+    room.each(dig)
+    return lambda: [cable.switch.ip(f"link set {cable.port} master br0") for cable in holes]
+
+
+def fault_both_ends(room):
+    lan = room.lan_of_most()
+    time.sleep(random.uniform(0.01, 0.06))
+    cables = [room.coordinator.cables[lan], *(seat.cables[lan] for seat in room.members if seat.lan == lan)]
+    for cable in cables:
+        cable.pull()
+    return lambda: [cable.plug_in() for cable in cables]
+
+
+FAULTS = {"admin down": (fault_admin, TOLD_MS), "own carrier": (fault_own_carrier, TOLD_MS),
+          "far carrier": (fault_far_carrier, TOLD_MS), "own address": (fault_own_address, TOLD_MS),
+          "far address": (fault_far_address, TOLD_MS), "black hole": (fault_black_hole, SILENT_MS),
+          "both ends": (fault_both_ends, (BOTH_MS, BOTH_MS))}
+
+
+def suffer(room, fault, n):
+    """Gaps of at least n hits, and how often a session was interrupted."""
+    samples, interrupted = [], 0
+    while len(samples) < n:
+        hit = {seat.name for seat in room.members
+               if fault not in (fault_far_carrier, fault_far_address, fault_both_ends) or seat.lan == room.lan_of_most()}
+        room.watch()
+        heal = fault(room)
+        time.sleep(0.6)
+        gaps = room.watch()
+        samples += [gap for name, gap in gaps.items() if name in hit]
+        heal()
+        time.sleep(SETTLE)
+        for seat in room.members:
+            seat.follow()
+            interrupted += len(drain(seat.process, "interrupted"))
+    return samples, interrupted
+
+
+def scenario(lab_class, result, arguments):
+    slack = arguments.slack
+    with netlab.Lab() as lab:
+        room = Room(lab, arguments)
+        for what, (fault, (p50, p99)) in FAULTS.items():
+            samples, interrupted = suffer(room, fault, arguments.n)
+            row = result.row("Muster realtime", what, samples, bound=p99, interrupted=interrupted)
+            result.require(interrupted == 0, f"{what}: {interrupted} sessions interrupted, none may be")
+            result.require(row["p50"] <= p50 * slack, f"{what}: p50 {row['p50']} ms <= {p50 * slack} ms")
+            result.require(row["p99"] <= p99 * slack, f"{what}: p99 {row['p99']} ms <= {p99 * slack} ms")
+        sums = room.verdict()
+        result.row("Muster realtime", "messages", **sums)
+        result.require(sums["lost"] == sums["doubled"] == sums["reordered"] == sums["unsent"] == 0 and
+                       sums["sent"] == sums["received"], f"nothing lost, doubled or reordered: {sums}")
+    with netlab.Lab() as lab:
+        room = Room(lab, arguments, lans=1, members=2)
+        _, interrupted = suffer(room, fault_own_carrier, 2)
+        result.row("control: one interface", "own carrier", [], interrupted=interrupted)
+        result.require(interrupted >= 2, f"without a second path sessions are interrupted: {interrupted} of 2")
+
+
+if __name__ == "__main__":
+    report.run("failover", __doc__, scenario, n=100)
