@@ -83,9 +83,13 @@ bool is_tentative(std::uint32_t flags) {
     return (flags & IFA_F_TENTATIVE) != 0 && (flags & IFA_F_OPTIMISTIC) == 0;
 }
 
+constexpr int kLargestErrno = 4096;  // as the kernel has it: MAX_ERRNO
+
 int error_of(const nlmsghdr& message) {
     const auto* error = header_of<nlmsgerr>(message);
-    return error == nullptr ? EBADMSG : -error->error;
+    // The kernel sends 0 or a negated errno; other numbers have no negation, or are no errno.
+    const bool is_sane = error != nullptr && error->error <= 0 && error->error > -kLargestErrno;
+    return is_sane ? -error->error : EBADMSG;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <limits>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -34,6 +35,10 @@ public:
         link->ifi_index = index;
         link->ifi_flags = flags;
         link->ifi_family = family;
+        return *this;
+    }
+    Message& error(int number) {
+        static_cast<nlmsgerr*>(mnl_nlmsg_put_extra_header(header(), sizeof(nlmsgerr)))->error = number;
         return *this;
     }
     Message& named(const char* name, std::uint32_t mtu) {
@@ -158,6 +163,13 @@ TEST(InterfaceTable, ReportsEndInterruptionAndErrorOfItsOwnDumpOnly) {
     EXPECT_FALSE(table.apply(interrupted.view(), 8).interrupted);
     EXPECT_EQ(table.apply(Message{NLMSG_ERROR, 0, 7}.view(), 7).error, EBADMSG)
         << "too short to hold an error";
+    const auto told = [&](int number) {
+        return table.apply(Message{NLMSG_ERROR, 0, 7}.error(number).view(), 7).error;
+    };
+    EXPECT_EQ(told(-ENODEV), ENODEV);
+    EXPECT_EQ(told(0), 0);
+    EXPECT_EQ(told(std::numeric_limits<int>::min()), EBADMSG) << "it has no negation";
+    EXPECT_EQ(told(5), EBADMSG);
 }
 
 TEST(InterfaceTable, SkipsWhatIsCutAnywhere) {
