@@ -138,6 +138,7 @@ private:
         while (auto event = co_await member_.next_event()) {
             if (auto* cut = std::get_if<PeerInterrupted>(&*event)) tell(output_, *cut);
             if (auto* back = std::get_if<PeerResumed>(&*event)) tell(output_, *back);
+            if (auto* change = std::get_if<PathChanged>(&*event)) tell(output_, *change);
             if (auto* what = std::get_if<Undelivered>(&*event)) note(undelivered(*what));
             if (auto* ended = std::get_if<SessionEnded>(&*event); ended && ended->how.is_lost())
                 note(ended->how.cause());
