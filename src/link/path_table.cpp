@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::size_t kMaxPaths = 64;          // 16 interfaces x 4 addresses
 constexpr std::size_t kMaxOpenQuestions = 64;  // of one path
-// Pause between the first questions to a path that is silent; it doubles up to four times the pause of a ready one.
-constexpr Duration kFirstPause = 20ms;
+// Pause between the first questions to a path that is silent. It doubles up to four times the pause of a ready one,
+// or up to the longest pause if the path has never answered.
+constexpr Duration kFirstPause = 20ms, kLongestPause = 30s;
 constexpr int kMostDoublings = 16;
 // A better path is taken when it has been steady for that long, doubled each time that it had to be left soon.
 constexpr Duration kSteady = 1s;
@@ -136,7 +137,8 @@ void PathTable::on_leave_request(const Path& from, TimePoint now) {
     add(from, 0);
     offered_ = from;
     offered_at_ = now;
-    for (Entry& entry : entries_) entry.unanswered = 0;
+    for (Entry& entry : entries_)
+        if (entry.proven_at != TimePoint{}) entry.unanswered = 0;
 }
 
 bool PathTable::has_hope() const {
@@ -183,10 +185,11 @@ Duration PathTable::pause_of(const Entry& entry, TimePoint now) const {
         return is_active(now) ? pace.ask_active : pace.ask_idle;
     }
     const Duration standby = is_active(now) ? pace.standby_active : pace.standby_idle;
-    if (is_ready(entry, now) && entry.silent_since == kNever && !is_searching(now)) return standby;
-    const Duration slow = kFirstPause * (1 << std::min(entry.unanswered, kMostDoublings));
-    if (!is_searching(now)) return std::min(slow, 4 * standby);
-    return std::min(slow, 2 * pace.ask_doubtful);
+    if (is_ready(entry, now) && is_searching(now)) return 2 * pace.ask_doubtful;
+    if (is_ready(entry, now) && entry.silent_since == kNever) return standby;
+    // Whoever named it may be wrong, or mean it ill: then it costs a stranger little.
+    const Duration longest = entry.proven_at == TimePoint{} ? kLongestPause : 4 * standby;
+    return std::min(kFirstPause * (1 << std::min(entry.unanswered, kMostDoublings)), longest);
 }
 
 std::optional<PathTable::Index> PathTable::next_question(TimePoint now) {
