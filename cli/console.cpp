@@ -22,12 +22,15 @@ constexpr Duration kGoodbye = 2s;         // for what was sent last to arrive, a
 constexpr std::size_t kMostShown = 4000;  // characters of one message on a terminal
 // That wait for a person's answer; they give up after 25 s themselves.
 constexpr std::size_t kMostAsking = 64;
+constexpr std::size_t kMostExplained = 20;  // peers at once
 
 std::string help_text() {
     return "  text                send it to everyone (begin with // to send a line that begins with /)\n"
            "  /to NAME text       send it to one\n"
            "  /file NAME PATH     send a file to one, or to everyone\n"
            "  /peers              who is here\n"
+           "  /explain [NAME]     by which ways the others, or one, can be reached, and what has happened to "
+           "them\n"
            "  /accept             let the device in that has waited longest; so does y (with --ask)\n"
            "  /refuse [REASON]    do not; so does n\n"
            "  /quit [REASON]      leave, and tell the others why\n"
@@ -124,6 +127,7 @@ asio::awaitable<void> Console::on_command(std::string command, std::string rest)
         co_return;
     }
     if (command == "/peers") co_return show_peers();
+    if (command == "/explain") co_return co_await explain(rest.empty() ? "everyone" : take_word(rest));
     if (command == "/accept" || command == "/refuse")
         co_return answer_first(command == "/accept", std::move(rest));
     if (command != "/to" && command != "/file") {
@@ -177,6 +181,20 @@ void Console::show_peers() {
         output_.event(line.object("peer", json_of(peer)));
     }
     for (const std::string& row : table_lines(rows, output_.width())) output_.say(row);
+}
+
+asio::awaitable<void> Console::explain(std::string who) {
+    const auto found = find_peers(session_.roster(), session_.id(), who);
+    if (!found) co_return complain(found.error());
+    std::size_t told = 0;
+    for (const PeerInfo& peer : found->peers) {
+        const Explanation how = co_await session_.explain(peer.id);
+        // Members reach each other through the coordinator: nothing is known of their ways.
+        if (found->peers.size() > 1 && !how.is_connected()) continue;
+        if (told++ == kMostExplained) co_return output_.say("and others; name one to see more");
+        output_.event(JsonLine{"explanation"}.json("of", harmless_json(how.to_json())));
+        output_.say(how.to_text());
+    }
 }
 
 void Console::answer_first(bool yes, std::string reason) {

@@ -57,6 +57,7 @@ private:
     boost::asio::awaitable<void> on_command(std::string command, std::string rest);
     void answer_first(bool yes, std::string reason);
     void show_peers();
+    boost::asio::awaitable<void> explain(std::string who);
     /// Says goodbye once; the second time it gives up without.
     void leave(std::string reason, Exit exit);
 

@@ -43,7 +43,8 @@ Manual Host::manual() const {
             .purpose =
                 "Makes this device the coordinator of a group: it announces the group on every network "
                 "that it is on, lets others join, and shows who joins, who leaves and why, and what they "
-                "say. What is typed goes to everyone; /to NAME TEXT, /file NAME PATH, /peers, /quit and "
+                "say. What is typed goes to everyone; /to NAME TEXT, /file NAME PATH, /peers, /explain, "
+                "/quit and "
                 "/help do more. Ctrl-C says goodbye and ends the group, a second Ctrl-C does not wait for "
                 "it.\n"
                 "\n"

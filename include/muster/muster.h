@@ -9,6 +9,7 @@
 #include "muster/coordinator.h"    // IWYU pragma: export
 #include "muster/endpoint.h"       // IWYU pragma: export
 #include "muster/error.h"          // IWYU pragma: export
+#include "muster/explanation.h"    // IWYU pragma: export
 #include "muster/file_handles.h"   // IWYU pragma: export
 #include "muster/file_transfer.h"  // IWYU pragma: export
 #include "muster/group.h"          // IWYU pragma: export

@@ -16,6 +16,7 @@
 #include "muster/byte_stream.h"
 #include "muster/endpoint.h"
 #include "muster/error.h"
+#include "muster/explanation.h"
 #include "muster/file_handles.h"
 #include "muster/file_transfer.h"
 #include "muster/session_types.h"
@@ -200,6 +201,14 @@ public:
             [this](auto handler, DeviceId id) { start_path_to(id, std::move(handler)); }, token, peer);
     }
 
+    /// All that this end knows of how it reaches a peer: its paths and their state now, what was tried at first, what
+    /// has happened since. Also of one that has left. Cancellation: none, it completes at once.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto explain(DeviceId peer, Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(Explanation)>(
+            [this](auto handler, DeviceId id) { start_explain(id, std::move(handler)); }, token, peer);
+    }
+
     /// Leaves, or ends the session for everyone: stops accepting, delivers what was accepted, tells code and
     /// reason, waits for the other side's word, at most until `deadline`. SessionEnded follows: closed by
     /// this end, also if the link died meanwhile. Success means that the other side has confirmed all of it:
@@ -226,12 +235,14 @@ protected:
     std::shared_ptr<detail::SessionNode> node_;  // owners: this handle and the operations under way
 
 private:
+    using ExplainHandler = boost::asio::any_completion_handler<void(Explanation)>;
     using PathHandler = boost::asio::any_completion_handler<void(std::optional<PeerPath>)>;
 
     void start_next_event(EventHandler handler);
     void start_send(Recipients to, Bytes payload, SendOptions options, DoneHandler handler);
     void start_open_stream(const DeviceId& to, std::string name, StreamHandler handler);
     void start_path_to(const DeviceId& peer, PathHandler handler);
+    void start_explain(const DeviceId& peer, ExplainHandler handler);
     void start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler);
 };
 

@@ -63,7 +63,7 @@ Result<void> CoordinatorNode::make_core() {
 void CoordinatorNode::start() {
     core_->set_path_handler([this](const DeviceId& member, const link::PathChange& change) {
         const PeerInfo* peer = core_->session().roster().find(member);
-        if (peer) push(PathChanged{*peer, change.from.remote, change.to.remote, change.why});
+        if (peer) push_path_changed(*peer, change);
     });
     runner_->start(*core_, [this] {
         set_roster_revision(core_->session().roster().revision);
@@ -158,8 +158,12 @@ void CoordinatorNode::remove(const DeviceId& member, CloseCode code, std::string
     runner_->poke();
 }
 
+const link::LinkPort* CoordinatorNode::link_to(const DeviceId& peer) const {
+    return is_interrupted(peer) ? nullptr : core_->link_of(peer);
+}
+
 std::optional<PeerPath> CoordinatorNode::path_to(const DeviceId& peer) {
-    const link::LinkPort* port = core_->link_of(peer);
+    const link::LinkPort* port = link_to(peer);
     if (!port) return std::nullopt;
     return SessionNode::describe(core_->links(), *port);
 }

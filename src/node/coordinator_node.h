@@ -35,6 +35,8 @@ private:
     bool is_us(const Endpoint& endpoint) const;
 
     // SessionNode
+    const link::LinkEngine& links() const override { return core_->links(); }
+    const link::LinkPort* link_to(const DeviceId& peer) const override;
     session::StreamPort& streams() override { return core_->session(); }
     Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) override;
     void engine_consume(const DeviceId& from, std::size_t octets) override;

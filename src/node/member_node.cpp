@@ -162,9 +162,7 @@ void MemberNode::later(void (MemberNode::*what)()) {
     });
 }
 
-void MemberNode::on_path_changed(const link::PathChange& change) {
-    push(PathChanged{coordinator_, change.from.remote, change.to.remote, change.why});
-}
+void MemberNode::on_path_changed(const link::PathChange& change) { push_path_changed(coordinator_, change); }
 
 void MemberNode::on_roster(const Roster& roster) {
     if (!joining_.is_waiting()) return set_roster_revision(roster.revision);
@@ -229,9 +227,14 @@ void MemberNode::fail(Error why) {
 // --- verbs
 // -------------------------------------------------------------------------------------------------------------
 
-std::optional<PeerPath> MemberNode::path_to(const DeviceId& peer) {
+const link::LinkPort* MemberNode::link_to(const DeviceId& peer) const {
     const link::LinkPort* port = core_->current_link();
-    if (!port || port->peer() != peer) return std::nullopt;
+    return port && port->peer() == peer && !is_interrupted(peer) ? port : nullptr;
+}
+
+std::optional<PeerPath> MemberNode::path_to(const DeviceId& peer) {
+    const link::LinkPort* port = link_to(peer);
+    if (!port) return std::nullopt;
     PeerPath path = describe(core_->links(), *port);
     path.found_after = found_after_;
     path.connected_after = connected_after_;

@@ -103,6 +103,12 @@ void Session::start_path_to(const DeviceId& peer, PathHandler handler) {
     });
 }
 
+void Session::start_explain(const DeviceId& peer, ExplainHandler handler) {
+    on_strand(node_, [peer, handler = std::move(handler)](auto& node) mutable {
+        node::complete(node.strand(), std::move(handler), node.explain(peer));
+    });
+}
+
 void Session::start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler) {
     const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_close(wait); });
     detail::SessionNode::Goodbye goodbye{code, std::move(reason), deadline};

@@ -1,9 +1,11 @@
 #include "node/session_node.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <boost/asio/post.hpp>
 
+#include "base/duration_text.h"
 #include "base/interfaces.h"
 #include "base/log.h"
 #include "node/completion.h"
@@ -69,6 +71,7 @@ void SessionNode::push_joined(const PeerInfo& peer) {
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
         roster_.peers.push_back(peer);
     }
+    history_.note(peer.id, Happening::Kind::joined, peer.name);
     push(PeerJoined{peer});
 }
 
@@ -78,11 +81,14 @@ void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
     }
     interrupted_since_.erase(peer.id);
+    history_.note(peer.id, Happening::Kind::left,
+                  how.is_lost() ? "lost: " + how.cause().message() : "closed: " + how.closed().reason);
     push(PeerLeft{peer, how});
 }
 
 void SessionNode::push_interrupted(const PeerInfo& peer, const Error& why) {
     interrupted_since_.insert_or_assign(peer.id, SteadyClock::now());
+    history_.note(peer.id, Happening::Kind::interrupted, why.message());
     push(PeerInterrupted{peer, why});
 }
 
@@ -91,7 +97,30 @@ void SessionNode::push_resumed(const PeerInfo& peer) {
     if (since == interrupted_since_.end()) return;
     const Duration after = SteadyClock::now() - since->second;
     interrupted_since_.erase(since);
+    history_.note(peer.id, Happening::Kind::resumed, "after " + in_milliseconds(after));
     push(PeerResumed{peer, after});
+}
+
+void SessionNode::push_path_changed(const PeerInfo& peer, const link::PathChange& change) {
+    history_.note(peer.id, Happening::Kind::path_changed, to_text(change.to.remote) + ": " + change.why);
+    push(PathChanged{peer, change.from.remote, change.to.remote, change.why});
+}
+
+Explanation SessionNode::explain(const DeviceId& peer) {
+    Explanation told;
+    told.peer = peer;
+    if (const PeerInfo* info = roster_.find(peer)) told.name = info->name;  // written on this strand only
+    told.happenings = history_.of(peer);
+    if (const auto path = path_to(peer)) told.tried = path->candidates;
+    const link::LinkPort* port = link_to(peer);
+    if (!port) return told;
+    for (const link::PathFacts& facts : links().paths(*port))
+        told.paths.push_back({facts.path.remote, interface_name(facts.path.remote.interface),
+                              facts.is_current, facts.is_ready, facts.round_trip, facts.loss, facts.finding});
+    std::ranges::sort(told.paths, {}, [](const PathState& path) {
+        return std::tuple{!path.in_use, !path.is_ready, path.remote};
+    });
+    return told;
 }
 
 Result<void> SessionNode::try_send(const Recipients& to, ByteView payload, const SendOptions& options) {

@@ -12,6 +12,7 @@
 #include "link/link_engine.h"
 #include "node/event_queue.h"
 #include "node/file_threads.h"
+#include "node/history.h"
 #include "node/runner.h"
 #include "node/send_waits.h"
 #include "node/stream_board.h"
@@ -63,6 +64,7 @@ public:
     /// The application dropped its handle.
     void abandon();
     virtual std::optional<PeerPath> path_to(const DeviceId& peer) = 0;
+    Explanation explain(const DeviceId& peer);
 
 protected:
     SessionNode(boost::asio::any_io_executor strand, Identity identity, std::shared_ptr<node::Runner> runner);
@@ -97,6 +99,7 @@ protected:
     void push_interrupted(const PeerInfo& peer, const Error& why);
     void push_resumed(const PeerInfo& peer);
     bool is_interrupted(const DeviceId& peer) const { return interrupted_since_.contains(peer); }
+    void push_path_changed(const PeerInfo& peer, const link::PathChange& change);
     /// The session with this member is over.
     void on_left_behind(const DeviceId& member) { events_.on_left_behind(member); }
     /// SessionEnded, and nothing after it.
@@ -107,6 +110,9 @@ protected:
     Result<std::shared_ptr<node::FileWork>> file_work();
     /// Run by the runner after every turn: frees what is over.
     void after_flush();
+    virtual const link::LinkEngine& links() const = 0;
+    /// The link to this peer now; null if there is none.
+    virtual const link::LinkPort* link_to(const DeviceId& peer) const = 0;
     PeerPath describe(const link::LinkEngine& links, const link::LinkPort& port) const;
     std::string interface_name(InterfaceIndex index) const;
 
@@ -126,6 +132,7 @@ private:
     mutable std::mutex
         roster_mutex_;  // guards roster_ for roster() from other threads; no engine is behind it
     Roster roster_;
+    node::History history_;
     node::EventQueue events_;
     node::SendWaits waits_;
     std::shared_ptr<StreamBoard> board_;  // owners: this, and what is posted to it

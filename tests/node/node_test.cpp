@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/json.hpp>
 
 #include "test_story.h"
 
@@ -50,6 +51,36 @@ TEST_F(NodeTest, HostJoinExchangeLeave) {
         EXPECT_TRUE(co_await next<SessionEnded>(*member));
         EXPECT_EQ((co_await member->next_event()).error().code(), Errc::closed);
         EXPECT_TRUE(co_await host->close(0, "done"));
+    }(*this));
+}
+
+TEST_F(NodeTest, ExplainsHowAPeerIsReachedAndWhatHasHappened) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto member = co_await muster::join(executor, test.join_options(*host, "left"));
+        (void)co_await next<PeerJoined>(*host);
+        const std::pair<Session*, DeviceId> ends[] = {{&*host, member->id()}, {&*member, host->id()}};
+        for (const auto& [end, peer] : ends) {
+            const Explanation how = co_await end->explain(peer);
+            EXPECT_EQ(how.peer, peer);
+            EXPECT_TRUE(how.is_connected());
+            EXPECT_TRUE(how.paths[0].in_use);
+            EXPECT_EQ(how.paths[0].interface, "lo");
+            EXPECT_NE(how.to_text().find("in use"), std::string::npos) << how.to_text();
+        }
+        const Explanation before = co_await host->explain(member->id());
+        EXPECT_EQ(before.happenings.size(), 1u);
+        EXPECT_EQ(before.happenings[0].kind, Happening::Kind::joined);
+        EXPECT_TRUE(co_await member->close(7, "going home"));
+        (void)co_await next<PeerLeft>(*host);
+        const Explanation after = co_await host->explain(member->id());
+        EXPECT_FALSE(after.is_connected());
+        EXPECT_EQ(after.happenings.size(), 2u);
+        EXPECT_EQ(after.happenings[1].detail, "closed: going home");
+        const auto json = boost::json::parse(after.to_json());
+        EXPECT_EQ(json.at("happenings").at(1).at("kind").as_string(), "left");
+        EXPECT_FALSE(json.at("connected").as_bool());
     }(*this));
 }
 

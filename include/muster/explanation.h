@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/endpoint.h"
+#include "muster/error.h"
+#include "muster/session_types.h"
+#include "muster/time.h"
+
+namespace muster {
+
+/// One way by which a peer may be reached, as it is now.
+struct PathState {
+    Endpoint remote;        ///< The peer's end.
+    std::string interface;  ///< Ours: "eth0"; empty if unknown.
+    bool in_use = false;    ///< What goes to the peer goes this way.
+    bool is_ready = false;  ///< It has answered lately: the link could go there at once.
+    Duration round_trip{};  ///< Smoothed; 0 before the first answer.
+    double loss = 0;        ///< Share of the latest questions that nothing answered, 0 to 1.
+    std::string
+        finding;  ///< For people: "in use", "ready", "eth1 has no carrier", "no answer to 4 questions in 310 ms"
+};
+
+/// Something that happened between this end and a peer.
+struct Happening {
+    enum class Kind : std::uint8_t { joined, path_changed, interrupted, resumed, left };
+
+    std::chrono::system_clock::time_point when;
+    Kind kind{};
+    std::string detail;  ///< For people: why, and for how long.
+};
+
+/// "joined", "path_changed", "interrupted", "resumed", "left": stable, for programs.
+std::string_view to_string(Happening::Kind kind);
+
+/// All that one end knows of how it reaches a peer, and why it is so. A value, for people and for bug reports.
+struct Explanation {
+    Explanation() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
+
+    DeviceId peer;
+    std::string name;  ///< Empty if it has never been here.
+    std::vector<PathState>
+        paths;  ///< The one in use first. Coordinators know no others; empty without a link.
+    std::vector<Evidence> tried;        ///< Members: what was tried before the first link stood.
+    std::vector<Happening> happenings;  ///< Oldest first, the last 256 of all peers together.
+
+    bool is_connected() const { return !paths.empty(); }
+    /// A table of the paths, and what happened when, in lines without colours.
+    std::string to_text() const;
+    /// One object; the schema is in docs/CLI.md, "explanation".
+    std::string to_json() const;
+};
+
+}  // namespace muster
