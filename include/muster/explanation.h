@@ -50,7 +50,7 @@ struct Explanation {
     bool is_connected() const { return !paths.empty(); }
     /// A table of the paths, and what happened when, in lines without colours.
     std::string to_text() const;
-    /// One object; the schema is in docs/CLI.md, "explanation".
+    /// One object, as `of` of the event `explanation` in docs/CLI.md.
     std::string to_json() const;
 };
 

@@ -16,10 +16,10 @@ public:
     static constexpr std::size_t kMax = 256;
     static constexpr std::size_t kMaxDetail = 256;  // octets
 
-    void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail) {
+    void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail,
+              std::chrono::system_clock::time_point when) {
         if (entries_.size() == kMax) entries_.pop_front();
-        entries_.push_back(
-            {peer, {std::chrono::system_clock::now(), kind, std::string{detail.substr(0, kMaxDetail)}}});
+        entries_.push_back({peer, {when, kind, std::string{detail.substr(0, kMaxDetail)}}});
     }
     std::vector<Happening> of(const DeviceId& peer) const {
         std::vector<Happening> found;

@@ -71,7 +71,7 @@ void SessionNode::push_joined(const PeerInfo& peer) {
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
         roster_.peers.push_back(peer);
     }
-    history_.note(peer.id, Happening::Kind::joined, peer.name);
+    note(peer.id, Happening::Kind::joined, peer.name);
     push(PeerJoined{peer});
 }
 
@@ -81,14 +81,14 @@ void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
     }
     interrupted_since_.erase(peer.id);
-    history_.note(peer.id, Happening::Kind::left,
-                  how.is_lost() ? "lost: " + how.cause().message() : "closed: " + how.closed().reason);
+    note(peer.id, Happening::Kind::left,
+         how.is_lost() ? "lost: " + how.cause().message() : "closed: " + how.closed().reason);
     push(PeerLeft{peer, how});
 }
 
 void SessionNode::push_interrupted(const PeerInfo& peer, const Error& why) {
     interrupted_since_.insert_or_assign(peer.id, SteadyClock::now());
-    history_.note(peer.id, Happening::Kind::interrupted, why.message());
+    note(peer.id, Happening::Kind::interrupted, why.message());
     push(PeerInterrupted{peer, why});
 }
 
@@ -97,12 +97,12 @@ void SessionNode::push_resumed(const PeerInfo& peer) {
     if (since == interrupted_since_.end()) return;
     const Duration after = SteadyClock::now() - since->second;
     interrupted_since_.erase(since);
-    history_.note(peer.id, Happening::Kind::resumed, "after " + in_milliseconds(after));
+    note(peer.id, Happening::Kind::resumed, "after " + in_milliseconds(after));
     push(PeerResumed{peer, after});
 }
 
 void SessionNode::push_path_changed(const PeerInfo& peer, const link::PathChange& change) {
-    history_.note(peer.id, Happening::Kind::path_changed, to_text(change.to.remote) + ": " + change.why);
+    note(peer.id, Happening::Kind::path_changed, to_text(change.to.remote) + ": " + change.why);
     push(PathChanged{peer, change.from.remote, change.to.remote, change.why});
 }
 

@@ -128,6 +128,9 @@ private:
     };
 
     Result<void> close_outcome() const;
+    void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail) {
+        history_.note(peer, kind, detail, std::chrono::system_clock::now());
+    }
 
     mutable std::mutex
         roster_mutex_;  // guards roster_ for roster() from other threads; no engine is behind it

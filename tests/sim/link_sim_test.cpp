@@ -1,7 +1,7 @@
 // Links between nodes in virtual time: found, shaken hands, kept, closed and lost.
 #include <gtest/gtest.h>
 
-#include "link_node.h"
+#include "link_rig.h"
 
 namespace muster {
 namespace {

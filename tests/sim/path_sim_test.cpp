@@ -1,7 +1,7 @@
 // Links that go from path to path in virtual time: what fails, who notices, how long nothing arrives.
 #include <gtest/gtest.h>
 
-#include "link_node.h"
+#include "link_rig.h"
 
 namespace muster {
 namespace {

@@ -1,0 +1,122 @@
+// The paths of links that stand: which of them work, and when a link goes to another one or is lost.
+#include "base/duration_text.h"
+#include "link/candidates.h"
+#include "link/link_engine.h"
+#include "link/quic_link.h"
+
+namespace muster::link {
+
+void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
+    now_ = now;
+    std::vector<LinkSerial> all;
+    all.reserve(links_.size());
+    for (const auto& [serial, link] : links_) all.push_back(serial);
+    for (const LinkSerial serial : all) {
+        const auto found = links_.find(serial);
+        if (found == links_.end() || !found->second->is_up()) continue;
+        QuicLink& link = *found->second;
+        const Path current = path(link);
+        const auto why = obstacle(current, interfaces);
+        if (find_way_out(link, interfaces)) {
+            if (advance(link)) reschedule(link);
+        } else {
+            end(link, Error{Errc::link_down, *why}.saw({"link", current.to_string(), *why}));
+        }
+    }
+}
+
+bool LinkEngine::find_way_out(QuicLink& link, std::span<const Interface> interfaces) {
+    if (PathTable* table = link.paths()) {
+        table->on_interfaces(interfaces);
+        return table->obstacle().empty() || table->has_hope();
+    }
+    const Path current = path(link);
+    auto why = obstacle(current, interfaces);
+    if (why) return link.way_back().begin(current, std::move(*why), interfaces, now_);
+    link.way_back().end();
+    return true;
+}
+
+void LinkEngine::offer_paths(LinkPort& port, std::span<const Path> paths, TimePoint now) {
+    now_ = now;
+    auto& link = static_cast<QuicLink&>(port);
+    if (!link.paths()) return;
+    for (const Path& path : paths) link.paths()->add(path, 0);
+    if (advance(link)) reschedule(link);
+}
+
+bool LinkEngine::advance(QuicLink& link) {
+    if (!link.is_up()) return false;
+    for (const Path& along : link.way_back().due(now_)) {
+        const Bytes request = link.leave_request();
+        medium_.send(along, request, request.size(), 0);
+    }
+    PathTable* table = link.paths();
+    if (!table) return true;
+    while (const auto due = table->next_question(now_)) {
+        const Path along = table->path(*due);
+        const Bytes question = link.ask(*due, now_);
+        medium_.send(along, question, question.size(), 0);
+    }
+    const auto way = table->next_move(now_);
+    return !way || move(link, *way);
+}
+
+bool LinkEngine::move(QuicLink& link, const Move& to) {
+    const PathChange change{.from = link.paths()->current(), .to = to.to, .why = to.why};
+    const quic::PathId id = path_id(to.to);
+    if (!link.connection().migrate(id, now_)) {
+        // A fresh link can go there, and the session goes on over it.
+        link.connection().close(kLostCode, "its path failed");
+        end(link,
+            Error{Errc::link_down, to.why}.saw(
+                {"link", change.from.to_string(), to.why + "; QUIC could not move to " + to.to.to_string()}));
+        return false;
+    }
+    link.set_path(id);
+    link.paths()->on_moved(to.to, now_);
+    events_.on_path_changed(link, change);
+    return advance(link);
+}
+
+void LinkEngine::path_changed(QuicLink& link, quic::PathId path) {
+    const Path* to = find_path(path);
+    if (!to) return;
+    PathChange change{.from = this->path(link), .to = *to, .why = "the peer moved"};
+    link.set_path(path);
+    link.way_back().end();
+    if (PathTable* table = link.paths()) {
+        table->on_moved(change.to, now_);
+        change.why = "the way to the new path was not confirmed";
+    } else {
+        link.way_back().note(change.from);
+    }
+    if (link.is_up()) events_.on_path_changed(link, change);
+}
+
+std::vector<PathFacts> LinkEngine::paths(const LinkPort& port) const {
+    const auto& link = static_cast<const QuicLink&>(port);
+    if (link.paths()) return link.paths()->facts(now_);
+    return {{.path = path(link),
+             .is_current = true,
+             .is_ready = true,
+             .round_trip = rtt(link),
+             .finding = "in use"}};
+}
+
+/// No path has shown in time that the peer can be reached.
+void LinkEngine::lose(QuicLink& link) {
+    const std::string silence = "nothing heard for " + in_milliseconds(now_ - link.last_heard());
+    const std::string along = path(link).to_string();
+    const std::string& blocked = link.paths() ? link.paths()->obstacle() : link.way_back().why();
+    Error why = blocked.empty() ? Error{Errc::lost, silence} : Error{Errc::link_down, blocked};
+    if (!blocked.empty()) why.saw({"link", along, blocked});
+    why.saw({"liveness", along, silence + ", " + std::to_string(link.unanswered()) + " probes unanswered"});
+    for (const PathFacts& other : paths(link))
+        if (!other.is_current) why.saw({"path", other.path.to_string(), other.finding});
+    // The other way may still work: then the peer learns why.
+    link.connection().close(kLostCode, blocked.empty() ? silence : blocked);
+    end(link, std::move(why));
+}
+
+}  // namespace muster::link
