@@ -236,64 +236,6 @@ class Sessions(CliTest):
         self.join(host).kill()
         self.assertEqual(host.expect("peer_left", PATIENCE)["how"], "lost")
 
-    def test_a_session_outlives_its_link(self):
-        host = self.host("--profile", "realtime", "--grace", "20")
-        member = self.join(host, "--profile", "realtime", "--grace", "20")
-        for text in ("one", "two"):
-            host.freeze()  # far longer than the bound of 150 ms
-            cut = member.expect("peer_interrupted", PATIENCE)
-            self.assertEqual((cut["peer"]["name"], cut["error"]["code"]), ("mixer", "lost"))
-            member.tell(text)
-            time.sleep(0.5)
-            host.signal(signal.SIGCONT)
-            back = member.expect("peer_resumed", PATIENCE)
-            self.assertGreater(back["after_ms"], 400)
-            self.assertEqual(host.expect("message", PATIENCE)["text"], text)
-        self.assertIsNone(host.wait_for("peer_left", 0.1))
-
-    def test_a_session_that_finds_no_link_within_its_grace_is_lost_and_the_exit_code_6(self):
-        host = self.host("--profile", "realtime", "--grace", "20")
-        member = self.join(host, "--profile", "realtime", "--grace", "0.5")
-        host.kill()
-        member.expect("peer_interrupted", PATIENCE)
-        begin = time.monotonic()
-        error = member.expect("closed", PATIENCE)["error"]
-        self.assertGreater(time.monotonic() - begin, 0.4)
-        self.assertEqual(error["code"], "lost")
-        found = [(seen["phase"], seen["finding"]) for seen in error["evidence"]]
-        self.assertIn(("resume", "no other link within the grace of 500 ms"), found)
-        self.assertTrue(any(phase == "probe" and "no answer" in finding for phase, finding in found), found)
-        self.assertEqual(member.wait(PATIENCE), 6)
-
-    def test_a_coordinator_that_was_started_anew_knows_no_session(self):
-        host = self.host("--profile", "realtime", "--grace", "20", "--port", "47110")
-        member = self.join(host, "--profile", "realtime", "--grace", "20")
-        host.kill()
-        self.host("--profile", "realtime", "--port", "47110")
-        ended = member.expect("closed", PATIENCE)
-        self.assertEqual((ended["how"], ended["error"]["code"]), ("lost", "lost"))
-        self.assertIn("started anew", ended["error"]["message"])
-        self.assertEqual(member.wait(PATIENCE), 6)
-
-    def test_people_are_told_of_an_interruption_too(self):
-        host = self.host("--profile", "realtime", "--grace", "20")
-        with self.here.entered():
-            member = subprocess.Popen([MUSTER, "join", "stage", *host.at, "--profile", "realtime", "--home",
-                                       self.home("left"), "--grace", "20"], stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.PIPE, env={**os.environ, **self.lab.environment})
-        self.addCleanup(member.stdout.close)
-        host.expect("peer_joined", PATIENCE)
-        host.freeze()
-        time.sleep(0.6)
-        host.signal(signal.SIGCONT)
-        host.expect("peer_resumed", PATIENCE)
-        time.sleep(0.2)
-        member.send_signal(signal.SIGINT)
-        words = member.stdout.read().decode()
-        self.assertEqual(member.wait(PATIENCE), 130)
-        self.assertRegex(words, "~ mixer cannot be reached, waiting: nothing heard for [0-9]+ ms")
-        self.assertRegex(words, "~ mixer is back after [0-9.]+ m?s")
-
     def test_a_member_that_did_not_run_does_not_blame_the_coordinator(self):
         host = self.host("--profile", "low_power")
         member = self.join(host, "--profile", "realtime")
