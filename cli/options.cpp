@@ -118,7 +118,7 @@ void add_seconds(CLI::App& app, const std::string& flag, std::optional<Duration>
 void add_grace(CLI::App& app, Duration& grace) {
     app.add_option_function<double>(
            "--grace", [&grace](double seconds) { grace = in_seconds(seconds); },
-           "How long a session waits for its link to come back; with 0 a lost link ends it (0).")
+           "How long a session waits for its link to come back; with 0 a lost link ends it (30).")
         ->type_name("SECONDS")
         ->check(CLI::Validator(bad_seconds, ""));
 }

@@ -149,6 +149,7 @@ class Demo:
     def start(self, device, *words):
         argv = [self.arguments.muster, words[0], GROUP, "--name", device.name, "--home", str(device.home), "--json",
                 "--commands", "--accept-files", str(device.home / "inbox"), "--profile", self.arguments.profile,
+                "--grace", "0",  # who is killed is to be called lost within the bound, not after half a minute
                 *words[1:]]
         device.process = device.host.spawn(argv, stderr=self.log.fileno())
 

@@ -1,6 +1,7 @@
 // A coordinator that tells what happens to it. Orders on standard input: "host GROUP" and "close".
 //
 //   probe_host [--group=NAME] [--profile=realtime|balanced|low_power] [--port=N] [--no-advertise]
+//              [--grace-ms=N]
 //
 // With --group it hosts at once and ends with standard input.
 #include <memory>
@@ -64,6 +65,7 @@ HostOptions host_options(const Options& options, const std::string& group) {
     how.profile = options.profile();
     how.port = static_cast<std::uint16_t>(options.number("port", 0));
     how.advertise = !options.has("no-advertise");
+    if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
     return how;
 }
 

@@ -1,7 +1,7 @@
 // A member that joins, says hello, and tells how long each step took.
 //
 //   probe_join [--group=NAME] [--name=NAME] [--profile=...] [--at=ADDRESS:PORT[,...]] [--no-discover]
-//              [--patience-ms=N] [--started-ns=N] [--leave] [--on-order]
+//              [--patience-ms=N] [--grace-ms=N] [--started-ns=N] [--leave] [--on-order]
 //
 // --started-ns: when the process was made, as its parent says. --leave: goes as soon as the hello has been
 // delivered; otherwise it stays until standard input says "leave" or ends. --on-order: joins only when
@@ -33,6 +33,7 @@ JoinOptions join_options(const Options& options) {
     how.profile = options.profile();
     how.at = options.list("at");
     how.discover = !options.has("no-discover");
+    if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
     how.patience = std::chrono::milliseconds{options.number("patience-ms", 5000)};
     return how;
 }

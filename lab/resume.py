@@ -96,7 +96,8 @@ def judge(result, room, name, slack):
     summaries = room.summaries()
     samples = [back_after(summaries, plugged) for plugged in room.plugged]
     cut = [bool(process.wait_for("interrupted", 0.05)) for process in (room.coordinator, room.member)]
-    told = [process.wait_for(kind, 0.05) for process in (room.coordinator, room.member) for kind in ("peer_left", "ended")]
+    told = [process.wait_for(kind, 0.05)
+            for process in (room.coordinator, room.member) for kind in ("peer_left", "ended")]
     sent = [summaries[0]["sent"], summaries[1]["sent"]]
     received = [summaries[1]["received"], summaries[0]["received"]]
     counts = {what: sum(summary[what] for summary in summaries) for what in ("lost", "doubled", "reordered", "unsent")}
@@ -158,7 +159,8 @@ def control(lab, result, arguments):
     result.require(ended is not None and ended["how"] == "lost" and left is not None and left["how"] == "lost",
                    "control: without grace the same fault ends the session at both ends")
     if ended and left:
-        result.row("Muster realtime", "control: grace 0, own cable", [milliseconds(at, max(ended["t_ns"], left["t_ns"]))])
+        last = max(ended["t_ns"], left["t_ns"])
+        result.row("Muster realtime", "control: grace 0, own cable", [milliseconds(at, last)])
 
 
 def scenario(lab, result, arguments):

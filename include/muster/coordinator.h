@@ -40,7 +40,7 @@ struct HostOptions {
     bool advertise = true;   ///< Announce by mDNS; without it members need the address.
     /// How long a member's session outlives its link, waiting for the member to come back (PeerInterrupted). The
     /// shorter of both ends' graces counts. 0: a lost link ends the session.
-    Duration grace{};
+    Duration grace = std::chrono::seconds{30};
     SessionLimits limits;
 };
 

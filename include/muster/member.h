@@ -34,7 +34,7 @@ struct JoinOptions {
     /// How long the session outlives its link (PeerInterrupted). Meanwhile this end looks for the coordinator again: over
     /// every interface, at all addresses that it knows and those that discovery finds. The shorter of both ends' graces
     /// counts. 0: a lost link ends the session.
-    Duration grace{};
+    Duration grace = std::chrono::seconds{30};
     Profile profile = Profile::balanced;
     SessionLimits limits;
 };

@@ -119,9 +119,11 @@ struct PeerPath {
     std::vector<Evidence> candidates;  ///< What was tried on the way, and what came of it.
 };
 
-/// What a coordinator and its members share: events in, messages, streams and files out. In this
-/// version it ends when its link is lost: join again, as a new member; what had not arrived is not sent
-/// again. A resource; movable. Its destructor aborts what still runs; prefer close(). What a disk is at
+/// What a coordinator and its members share: events in, messages, streams and files out. It outlives its
+/// link: when that is lost, the session waits for another one (PeerInterrupted), and goes on where it stood,
+/// or ends as lost when the grace is over (HostOptions::grace, JoinOptions::grace). After that a device joins
+/// again as a new member, and what had not arrived is not sent again. A session does not outlive its process.
+/// A resource; movable. Its destructor aborts what still runs; prefer close(). What a disk is at
 /// then holds up the session's strand for a second at most. Any thread; completions run on the
 /// handler's associated executor. Every operation takes any Asio completion token: a callback,
 /// use_future, use_awaitable (the default).
@@ -193,7 +195,7 @@ public:
     /// Offers a file to a peer and returns at once; what becomes of it is told by the handle.
     OutgoingFile send_file(const DeviceId& to, std::string path, SendFileOptions options = {});
 
-    /// How a peer is reached; nullopt for one without a link of its own. Members know only the coordinator's.
+    /// How a peer is reached; nullopt for one without a link of its own, or while its session is interrupted. Members know only the coordinator's.
     /// Cancellation: none, it completes at once.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto path_to(DeviceId peer, Token&& token = {}) {

@@ -96,8 +96,8 @@ struct Roster {
 
 /// What is promised for a message.
 enum class Delivery : std::uint8_t {
-    ordered,    ///< arrives once, in the order of its channel, unless the session ends before: in this
-                ///< version it ends when its link is lost
+    ordered,    ///< arrives once, in the order of its channel, unless the session ends before; also if its
+                ///< link is lost and another one carries it on
     unordered,  ///< arrives once; a lost packet does not hold up the other messages
     unreliable,  ///< arrives at most once, at once or never; not larger than a datagram. A coordinator copies at
                  ///< most 64 MiB/s of them for one member that sends to several.
