@@ -28,6 +28,35 @@ std::optional<std::string> obstacle(const Interface& interface, const IpAddress&
     return interface.name + " has no own " + (remote.is_v6() ? "IPv6" : "IPv4") + " address";
 }
 
+bool is_ours(const IpAddress& address, std::span<const Interface> interfaces) {
+    return std::ranges::any_of(interfaces, [&](const Interface& interface) {
+        return std::ranges::find(interface.addresses, address, &InterfaceAddress::address) !=
+               interface.addresses.end();
+    });
+}
+
+bool is_on_link(const Interface& interface, const IpAddress& remote) {
+    return std::ranges::any_of(interface.addresses, [&](const auto& own) { return in_subnet(own, remote); });
+}
+
+/// Why the kernel's routing leads nowhere; nullopt if it may lead there. A kernel keeps its routes over an interface that
+/// has lost its carrier, and what is sent there waits in it: when the carrier is back, it leaves with the next question
+/// for the link-layer address, up to a second late, and so does everything after it.
+std::optional<std::string> no_route(const IpAddress& remote, std::span<const Interface> interfaces) {
+    if (remote.is_loopback() || is_ours(remote, interfaces)) return std::nullopt;
+    const Interface* cut = nullptr;
+    bool any_way = false;
+    for (const Interface& interface : interfaces) {
+        if (interface.loopback || !interface.up) continue;
+        const bool on_link = is_on_link(interface, remote);
+        if (interface.carrier && on_link) return std::nullopt;
+        any_way = any_way || interface.carrier;
+        if (on_link) cut = &interface;
+    }
+    if (cut) return "the kernel's way leads over " + cut->name + ", which has no carrier";
+    return any_way ? std::nullopt : std::optional{std::string{"no interface has a carrier"}};
+}
+
 void consider(const Interface& interface, Endpoint remote, Candidates& found) {
     remote.interface = interface.index;
     const Path path{.medium = MediumKind::udp, .remote = remote, .local = {}};
@@ -53,7 +82,8 @@ bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces) 
 }
 
 std::optional<std::string> obstacle(const Path& path, std::span<const Interface> interfaces) {
-    if (path.medium != MediumKind::udp || path.remote.interface == InterfaceIndex::none) return std::nullopt;
+    if (path.medium != MediumKind::udp) return std::nullopt;
+    if (path.remote.interface == InterfaceIndex::none) return no_route(path.remote.address, interfaces);
     const Interface* interface = find_interface(interfaces, path.remote.interface);
     if (!interface) return "the interface is gone";
     if (path.remote.address.is_loopback()) return std::nullopt;
@@ -77,12 +107,16 @@ Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces)
     }
     const bool scoped = remote.address.is_link_local();
     for (const Interface& interface : interfaces) {
-        const bool on_link = std::ranges::any_of(
-            interface.addresses, [&](const auto& own) { return in_subnet(own, remote.address); });
+        const bool on_link = is_on_link(interface, remote.address);
         const bool every = scoped && !interface.loopback;
         if (on_link || every) consider(interface, remote, found);
     }
-    if (!scoped) found.paths.push_back({.medium = MediumKind::udp, .remote = remote, .local = {}});
+    if (scoped) return found;
+    const Path routed{.medium = MediumKind::udp, .remote = remote, .local = {}};
+    if (auto why = no_route(remote.address, interfaces))
+        found.ruled_out.emplace_back(routed, std::move(*why));
+    else
+        found.paths.push_back(routed);
     return found;
 }
 

@@ -47,6 +47,31 @@ TEST(Candidates, ARoutedEndpointIsLeftToTheKernelAndTriedOnItsSubnet) {
     EXPECT_EQ(gather(remote("198.51.100.7"), both).paths.size(), 1u);
 }
 
+// What is sent there would wait in the kernel, and hold up what comes after it when the carrier is back.
+TEST(Candidates, TheKernelsRoutingIsNotAskedWhenItLeadsOverAnInterfaceWithoutCarrier) {
+    auto cut = interface(1, "eth0", {{address("192.168.4.2"), 24}});
+    cut.carrier = false;
+    const auto cell = interface(2, "cell0", {{address("10.9.0.2"), 24}});
+    auto lo = interface(3, "lo", {{address("127.0.0.1"), 8}});
+    lo.loopback = true;
+    const auto ways = [](const char* to, const std::vector<Interface>& all) {
+        return gather(remote(to), all).paths.size();
+    };
+    const Candidates near = gather(remote("192.168.4.1"), std::vector{cut, cell});
+    EXPECT_TRUE(near.paths.empty());
+    ASSERT_EQ(near.ruled_out.size(), 2u);
+    EXPECT_EQ(near.ruled_out[1].second, "the kernel's way leads over eth0, which has no carrier");
+    EXPECT_EQ(ways("198.51.100.7", {cut, cell}), 1u) << "another one may lead there";
+    EXPECT_EQ(ways("198.51.100.7", {cut, lo}), 0u) << "none can";
+    EXPECT_EQ(ways("192.168.4.2", {cut, lo}), 1u) << "this machine itself";
+    EXPECT_EQ(ways("127.0.0.1", {cut, lo}), 2u);
+    auto wifi = interface(4, "wlan0", {{address("192.168.4.3"), 24}});
+    EXPECT_EQ(ways("192.168.4.1", {cut, wifi}), 2u) << "the same network by another interface";
+    auto off = cut;
+    off.up = false;
+    EXPECT_EQ(ways("192.168.4.1", {off, cell}), 1u) << "the kernel has no route over it";
+}
+
 TEST(Candidates, SaysWhyAnInterfaceCannotBeUsed) {
     auto off = interface(1, "eth0", {{address("fe80::1"), 64}});
     off.up = false;

@@ -47,7 +47,7 @@ public:
     /// first. Returns the candidates whose handshakes have hung, for half a second or longer: they count as failed and
     /// begin anew too.
     std::vector<CandidateIndex> renew(TimePoint now);
-    /// Notes a path that is not worth trying, and why.
+    /// Notes a path that is not worth trying (any more), and why. It may be added again.
     void rule_out(const Path& path, std::string why);
 
     /// The probes to send now; what anybody named takes them from the budget.

@@ -107,6 +107,18 @@ TEST_F(RaceTest, ARenewalBeginsHandshakesAnewThatHaveHung) {
     EXPECT_EQ(race.next_handshake(now_), first);
 }
 
+TEST_F(RaceTest, WhatIsRuledOutOnItsWayIsNotProbedUntilItIsAddedAgain) {
+    Race race = this->race();
+    race.add(path(1, 1), now_);
+    EXPECT_EQ(race.due_probes(now_).size(), 1u);
+    race.rule_out(path(1, 1), "eth0 has no carrier");
+    EXPECT_TRUE(race.renew(now_).empty());
+    EXPECT_TRUE(race.due_probes(now_ + 1s).empty());
+    EXPECT_NE(race.failure(now_).explain().find("eth0 has no carrier"), std::string::npos);
+    race.add(path(1, 1), now_);
+    EXPECT_EQ(race.due_probes(now_).size(), 1u);
+}
+
 TEST_F(RaceTest, AGreetingBringsTheNextProbeForwardButNoFlood) {
     Race race = this->race();
     race.add(path(1, 1), now_);

@@ -135,7 +135,8 @@ void Redial::aim(TimePoint now) {
     };
     for (const Endpoint& endpoint : reached_) attempt(endpoint, link::NamedBy::owner);
     for (const Endpoint& endpoint : given_) attempt(endpoint, link::NamedBy::owner);
-    for (const Endpoint& endpoint : told_) attempt(endpoint, link::NamedBy::owner);
+    // Whoever it was trusted to be, it may say any address of the world: paid for by the budget.
+    for (const Endpoint& endpoint : told_) attempt(endpoint, link::NamedBy::anybody);
     for (const Endpoint& endpoint : named_)
         if (link::is_neighbour(endpoint, interfaces_)) attempt(endpoint, link::NamedBy::anybody);
 }
