@@ -64,7 +64,7 @@ public:
     bool has(const std::string& key) const { return values_.contains(key); }
     std::string text(const std::string& key, std::string otherwise = {}) const {
         const auto found = values_.find(key);
-        return found == values_.end() ? std::move(otherwise) : found->second;
+        return found == values_.end() ? otherwise : found->second;
     }
     std::vector<std::string> list(const std::string& key) const {
         std::vector<std::string> parts;

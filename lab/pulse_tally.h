@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <set>
 #include <vector>
@@ -55,7 +56,7 @@ public:
         return in_ms(longest);
     }
 
-    static double in_ms(std::int64_t ns) { return static_cast<double>(ns / 1000) / 1000; }
+    static double in_ms(std::int64_t ns) { return std::round(static_cast<double>(ns) / 1000) / 1000; }
 
 private:
     struct Gap {

@@ -82,12 +82,14 @@ Race::Candidate* Race::place_for(const Path& path) {
 
 void Race::rule_out(const Path& path, std::string why) {
     const auto known = std::ranges::find(candidates_, path, &Candidate::path);
-    if (known != candidates_.end() && known->state == State::probing) {
+    if (known != candidates_.end()) {
+        if (known->state != State::probing) return;
         known->state = State::failed;
         known->probes = 0;  // so that it may be added again
         known->finding = std::move(why);
+        return;
     }
-    if (known != candidates_.end() || candidates_.size() >= kMaxCandidates) return;
+    if (candidates_.size() >= kMaxCandidates) return;
     candidates_.push_back(
         {.path = path, .state = State::failed, .by = NamedBy::anybody, .finding = std::move(why)});
 }

@@ -64,7 +64,7 @@ void MemberCore::start(TimePoint now) {
 void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints,
                           FoundBy by, TimePoint now) {
     now_ = now;
-    if (redial_.coordinator() && coordinator.value_or(*redial_.coordinator()) == *redial_.coordinator())
+    if (const auto& ours = redial_.coordinator(); ours && coordinator.value_or(*ours) == *ours)
         redial_.know(endpoints, link::NamedBy::anybody, now);
     if (state_ != State::searching || endpoints.empty()) return;
     if (coordinator && options_.expected && coordinator != options_.expected) {

@@ -116,7 +116,8 @@ void Redial::begin(TimePoint now) {
 std::vector<link::Path> Redial::paths() const {
     std::vector<link::Path> all;
     const auto gather = [&](const Endpoint& endpoint) {
-        for (link::Path& path : link::gather(endpoint, interfaces_).paths) all.push_back(std::move(path));
+        const link::Candidates candidates = link::gather(endpoint, interfaces_);
+        all.insert(all.end(), candidates.paths.begin(), candidates.paths.end());
     };
     for (const Endpoint& endpoint : reached_) gather(endpoint);
     for (const Endpoint& endpoint : given_) gather(endpoint);

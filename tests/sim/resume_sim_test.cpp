@@ -44,7 +44,7 @@ protected:
     void begin(Profile profile = Profile::realtime, Duration hosts_grace = kGrace,
                Duration members_grace = kGrace) {
         coordinator =
-            std::make_unique<SimCoordinator>(clock, network, coordinator_host, profile, 1, hosts_grace);
+            std::make_unique<SimCoordinator>(clock, network, coordinator_host, Habits{profile, hosts_grace});
         coordinator->when_message = [this](const auto& message) { up.hear(message, clock.now()); };
         coordinator->start();
         member = std::make_unique<SimMember>(clock, network, member_host, 2, Habits{profile, members_grace});
@@ -197,8 +197,8 @@ TEST_F(ResumeSim, WithoutDiscoveryANewAddressIsNotFound) {
 TEST_F(ResumeSim, NoOtherCoordinatorWillDo) {
     begin();
     coordinator->node.kill();
-    SimCoordinator other{clock, network, coordinator_host, Profile::realtime,
-                         77,    kGrace};  // same place, same group
+    SimCoordinator other{clock, network, coordinator_host, Habits{Profile::realtime, kGrace},
+                         77};  // same place, same group
     other.start();
     clock.run_for(kGrace + 5s);
     EXPECT_EQ(other.joined, 0u);
@@ -215,7 +215,7 @@ TEST_F(ResumeSim, ACoordinatorThatWasStartedAnewKnowsNoSession) {
     coordinator->node.kill();
     clock.run_for(1s);
     coordinator =
-        std::make_unique<SimCoordinator>(clock, network, coordinator_host, Profile::realtime, 1, kGrace);
+        std::make_unique<SimCoordinator>(clock, network, coordinator_host, Habits{Profile::realtime, kGrace});
     coordinator->start();
     ASSERT_TRUE(clock.run_until([this] { return member->ended.has_value(); }, 2s))
         << "long before the grace is over";
@@ -401,7 +401,7 @@ TEST_P(ResumeSimSeeds, EverythingComesOnceAndInOrderWhateverTheNetworkDoes) {
         {.quality = {.delay = 1ms, .jitter = 2ms, .loss = 0.05, .duplicate = 0.02, .reorder = 0.05}});
     const HostId there = network.add_host("coordinator"), here = network.add_host("member");
     const InterfaceIndex far_port = network.attach(there, lan), port = network.attach(here, lan);
-    SimCoordinator coordinator{clock, network, there, Profile::realtime, 1, 60s};
+    SimCoordinator coordinator{clock, network, there, Habits{Profile::realtime, 60s}};
     SimMember member{clock, network, here, 2, Habits{Profile::realtime, 60s}};
     Talk up, down;
     coordinator.when_message = [&](const auto& message) { up.hear(message, clock.now()); };

@@ -43,17 +43,29 @@ inline void mix_in(std::uint64_t& hash, std::uint64_t number, TimePoint when) {
     hash = mix(mix(hash, number), static_cast<std::uint64_t>(when.time_since_epoch().count()));
 }
 
+struct Habits {
+    // Most have nothing but a profile. NOLINTNEXTLINE(google-explicit-constructor,hicpp-explicit-conversions)
+    Habits(Profile how) : profile(how) {}
+    Habits(Profile how, const DeviceId& only) : profile(how), pin(only) {}
+
+    Habits(Profile how, Duration patience) : profile(how), grace(patience) {}
+
+    Profile profile;
+    Duration grace{};
+    std::optional<DeviceId> pin;  // the only coordinator that will do
+};
+
 struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
-    SimCoordinator(SimClock& the_clock, SimNetwork& network, HostId host, Profile profile,
-                   std::uint32_t number = 1, Duration grace = {})
+    SimCoordinator(SimClock& the_clock, SimNetwork& network, HostId host, const Habits& habits,
+                   std::uint32_t number = 1)
         : clock(the_clock), node(the_clock, network, host, kPort), key(key_of(number)) {
         link::LinkOptions links{key};
         links.group = link::group_tag(kGroup);
         links.port = kPort;
-        links.profile = profile;
+        links.profile = habits.profile;
         session::CoordinatorOptions session;
         session.name = "coordinator";
-        session.grace = grace;
+        session.grace = habits.grace;
         core = node::CoordinatorCore::create(links, session, network.random(host), node, *this).value();
     }
     void start() {
@@ -120,18 +132,6 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
     TimePoint last_join{}, last_leave{};
     std::uint64_t hash = 0;
     bool closed = false;
-};
-
-struct Habits {
-    // Most have nothing but a profile. NOLINTNEXTLINE(google-explicit-constructor,hicpp-explicit-conversions)
-    Habits(Profile how) : profile(how) {}
-    Habits(Profile how, const DeviceId& only) : profile(how), pin(only) {}
-
-    Habits(Profile how, Duration patience) : profile(how), grace(patience) {}
-
-    Profile profile;
-    Duration grace{};
-    std::optional<DeviceId> pin;  // the only coordinator that will do
 };
 
 struct SimMember final : NoStreams<node::MemberCoreListener> {
