@@ -214,6 +214,7 @@ TEST_F(ResumeSim, ACoordinatorThatWasStartedAnewKnowsNoSession) {
     is_quiet = true;
     coordinator->node.kill();
     clock.run_for(1s);
+    const auto former = std::move(coordinator);  // the clock may still call it
     coordinator =
         std::make_unique<SimCoordinator>(clock, network, coordinator_host, Habits{Profile::realtime, kGrace});
     coordinator->start();
