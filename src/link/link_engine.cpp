@@ -297,6 +297,7 @@ void LinkEngine::established(QuicLink& link) {
     }
     link.derive_keys();
     by_tag_[link.tag()] = &link;
+    link.begin_paths(options_.profile, now_);  // on_link_up may offer others
     link.bring_up(events_.on_link_up(link, facts, link.dial()), options_.profile, now_);
     reschedule(link);
 }

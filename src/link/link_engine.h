@@ -116,9 +116,9 @@ public:
     /// Forgets a dial without an event.
     void cancel(DialId dial);
 
-    /// Other paths by which the peer of a link may be reached: they are kept warm, and the link goes there when its
-    /// own path fails. Only for links that this engine has dialed.
-    void offer_paths(LinkPort& link, std::span<const Path> paths, TimePoint now);
+    /// The paths by which the peer of a link may be reached, instead of those offered before: they are asked from time to
+    /// time, and the link goes to one of them when its own fails. Only for links that this engine has dialed.
+    void offer_paths(LinkPort& link, std::span<const OfferedPath> paths, TimePoint now);
 
     void on_datagram(const Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now);
     /// The interfaces as they are now. Links over what can carry nothing go to another path; those that have none

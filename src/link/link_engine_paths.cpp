@@ -37,11 +37,11 @@ bool LinkEngine::find_way_out(QuicLink& link, std::span<const Interface> interfa
     return true;
 }
 
-void LinkEngine::offer_paths(LinkPort& port, std::span<const Path> paths, TimePoint now) {
+void LinkEngine::offer_paths(LinkPort& port, std::span<const OfferedPath> paths, TimePoint now) {
     now_ = now;
     auto& link = static_cast<QuicLink&>(port);
     if (!link.paths()) return;
-    for (const Path& path : paths) link.paths()->add(path, 0);
+    link.paths()->offer(paths, now);
     if (advance(link)) reschedule(link);
 }
 
@@ -66,6 +66,8 @@ bool LinkEngine::move(QuicLink& link, const Move& to) {
     const PathChange change{.from = link.paths()->current(), .to = to.to, .why = to.why};
     const quic::PathId id = path_id(to.to);
     if (!link.connection().migrate(id, now_)) {
+        const Duration refused = link.paths()->on_refused(now_);
+        if (!to.is_urgent || refused < liveness_bound(options_.profile)) return true;
         // A fresh link can go there, and the session goes on over it.
         link.connection().close(kLostCode, "its path failed");
         end(link,

@@ -13,11 +13,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t kMaxPaths = 64;          // 16 interfaces x 4 addresses
+constexpr std::size_t kMaxPaths = 64;
 constexpr std::size_t kMaxOpenQuestions = 64;  // of one path
 // Pause between the first questions to a path that is silent. It doubles up to four times the pause of a ready one,
 // or up to the longest pause if the path has never answered.
-constexpr Duration kFirstPause = 20ms, kLongestPause = 30s;
+constexpr Duration kFirstPause = 100ms, kFirstPauseInSearch = 20ms, kLongestPause = 30s;
 constexpr int kMostDoublings = 16;
 // A better path is taken when it has been steady for that long, doubled each time that it had to be left soon.
 constexpr Duration kSteady = 1s;
@@ -32,6 +32,11 @@ constexpr Duration kCostOfLoss = 100ms;
 constexpr double kPatienceWithLoss = 6;
 // A path that answers questions asked that long after the peer wanted to leave it has become good again.
 constexpr Duration kOfferHolds = 500ms;
+
+// A path in use of which so many full questions in a row get no answer, while small ones do, carries only small packets.
+constexpr int kMostFullUnanswered = 6;
+// When QUIC cannot move now: it needs a round trip for a spare connection id, or for the end of the handshake.
+constexpr Duration kAfterRefusal = 20ms;
 
 Duration weight(Duration round_trip, double loss) {
     return round_trip + std::chrono::duration_cast<Duration>(kCostOfLoss * loss);
@@ -65,7 +70,7 @@ PathTable::PathTable(Profile profile, const Path& current, TimePoint now)
     Entry& entry = entries_.emplace_back();
     entry.wanted = entry.path = current;
     entry.wanted.local = {};
-    entry.asked_at = entry.proven_at = entry.steady_since = now;
+    entry.asked_at = entry.full_asked_at = entry.proven_at = entry.steady_since = now;
 }
 
 PathTable::Entry* PathTable::find(const Path& path) {
@@ -81,26 +86,36 @@ const PathTable::Entry* PathTable::here() const {
 // --- what is known
 // ----------------------------------------------------------------------------------------------------
 
-void PathTable::add(const Path& path, unsigned cost) {
-    for (Entry& entry : entries_) {
-        if (entry.wanted != path && entry.path != path) continue;
-        entry.cost = cost;
-        return;
-    }
-    Entry* entry = place_for_another();
-    if (!entry) return;
-    *entry = Entry{};
-    entry->wanted = entry->path = path;
-    entry->cost = cost;
+void PathTable::offer(std::span<const OfferedPath> paths, TimePoint now) {
+    for (Entry& entry : entries_) entry.is_offered = false;
+    for (const OfferedPath& offered : paths) add(offered, now);
+    std::erase_if(entries_, [&](const Entry& entry) {
+        return !entry.is_offered && entry.path != current_ && !is_ready(entry, now);
+    });
 }
 
-PathTable::Entry* PathTable::place_for_another() {
+void PathTable::add(const OfferedPath& offered, TimePoint now) {
+    for (Entry& entry : entries_) {
+        if (entry.wanted != offered.path && entry.path != offered.path) continue;
+        entry.cost = entry.is_offered ? std::min(entry.cost, offered.cost) : offered.cost;
+        entry.is_offered = true;
+        return;
+    }
+    Entry* entry = place_for_another(now);
+    if (!entry) return;
+    *entry = Entry{};
+    entry->wanted = entry->path = offered.path;
+    entry->cost = offered.cost;
+}
+
+PathTable::Entry* PathTable::place_for_another(TimePoint now) {
     if (entries_.size() < kMaxPaths) return &entries_.emplace_back();
-    const auto worth = [this](const Entry& entry) {
-        return std::tuple{entry.path == current_, entry.silent_since == kNever, entry.proven_at};
+    const auto worth = [&](const Entry& entry) {
+        const bool stays = entry.path == current_ || is_ready(entry, now) || entry.unanswered == 0;
+        return std::tuple{stays, entry.has_answered(), -entry.unanswered};
     };
     Entry& least = *std::ranges::min_element(entries_, {}, worth);
-    return least.silent_since == kNever ? nullptr : &least;
+    return std::get<0>(worth(least)) ? nullptr : &least;
 }
 
 void PathTable::on_interfaces(std::span<const Interface> interfaces) {
@@ -126,26 +141,36 @@ void PathTable::on_interfaces(std::span<const Interface> interfaces) {
 void PathTable::forget_proof(Entry& entry) {
     entry.open.clear();
     entry.silent_since = entry.steady_since = kNever;
-    entry.proven_at = entry.asked_at = {};
-    entry.unanswered = 0;
+    entry.proven_at = entry.asked_at = entry.full_asked_at = kLongAgo;
+    entry.unanswered = entry.full_unanswered = 0;
 }
 
-void PathTable::on_traffic(TimePoint now) { last_traffic_ = now; }
+bool PathTable::on_traffic(TimePoint now) {
+    const bool was_active = is_active(now);
+    last_traffic_ = now;
+    return !was_active;
+}
 
-void PathTable::on_leave_request(const Path& from, TimePoint now) {
+void PathTable::on_leave_request(const Path& from, std::uint64_t episode, TimePoint now) {
+    if (episode <= episode_) return;
+    episode_ = episode;
     if (from == current_) return;
-    add(from, 0);
+    add({.path = from}, now);
     offered_ = from;
     offered_at_ = now;
     for (Entry& entry : entries_)
-        if (entry.proven_at != TimePoint{}) entry.unanswered = 0;
+        if (entry.has_answered()) entry.unanswered = 0;
 }
 
 bool PathTable::has_hope() const {
     return std::ranges::any_of(entries_, [](const Entry& entry) {
-        const bool never_answers = entry.proven_at == TimePoint{} && entry.asked_at != TimePoint{};
-        return entry.obstacle.empty() && !never_answers;
+        return entry.obstacle.empty() && (entry.has_answered() || entry.asked_at == kLongAgo);
     });
+}
+
+Duration PathTable::round_trip() const {
+    const Entry* entry = here();
+    return entry ? entry->round_trip : Duration{};
 }
 
 // --- questions
@@ -168,55 +193,77 @@ bool PathTable::is_silent(const Entry& entry, TimePoint now) const {
 
 bool PathTable::is_ready(const Entry& entry, TimePoint now) const {
     const Duration fresh = 3 * pace_of(profile_).standby_idle;
-    return entry.obstacle.empty() && entry.proven_at != TimePoint{} && now - entry.proven_at < fresh &&
-           !is_silent(entry, now);
+    return entry.obstacle.empty() && now - entry.proven_at < fresh && !is_silent(entry, now);
 }
 
 /// The path in use is gone, unwanted or doubtful.
 bool PathTable::is_searching(TimePoint now) const {
+    if (has_obstacle() || offered_) return true;
     const Entry* entry = here();
-    return has_obstacle() || offered_ || !entry || is_silent(*entry, now);
+    return !entry || is_silent(*entry, now) || entry->full_unanswered >= kMostFullUnanswered;
 }
 
-Duration PathTable::pause_of(const Entry& entry, TimePoint now) const {
+bool PathTable::may_ask(const Entry& entry) const {
+    return entry.obstacle.empty() && !(entry.path == current_ && has_obstacle());
+}
+
+Duration PathTable::pause_of(const Entry& entry, bool searching, TimePoint now) const {
     const Pace pace = pace_of(profile_);
     if (entry.path == current_) {
         if (is_silent(entry, now)) return pace.ask_doubtful;
         return is_active(now) ? pace.ask_active : pace.ask_idle;
     }
     const Duration standby = is_active(now) ? pace.standby_active : pace.standby_idle;
-    if (is_ready(entry, now) && is_searching(now)) return 2 * pace.ask_doubtful;
+    if (entry.has_answered() && searching) return 2 * pace.ask_doubtful;
     if (is_ready(entry, now) && entry.silent_since == kNever) return standby;
     // Whoever named it may be wrong, or mean it ill: then it costs a stranger little.
-    const Duration longest = entry.proven_at == TimePoint{} ? kLongestPause : 4 * standby;
-    return std::min(kFirstPause * (1 << std::min(entry.unanswered, kMostDoublings)), longest);
+    const Duration longest = entry.has_answered() ? 4 * standby : kLongestPause;
+    const Duration first = searching ? kFirstPauseInSearch : kFirstPause;
+    return std::min(first * (1 << std::min(entry.unanswered, kMostDoublings)), longest);
 }
 
-std::optional<PathTable::Index> PathTable::next_question(TimePoint now) {
+/// Between full questions on the path in use; they follow soon on one that was not answered.
+Duration PathTable::pause_of_full(const Entry& entry, TimePoint now) const {
+    const Pace pace = pace_of(profile_);
+    if (entry.full_unanswered > 0 && now - entry.full_asked_at >= patience_with(entry)) return Duration{};
+    return is_active(now) ? pace.standby_active : pace.standby_idle;
+}
+
+std::optional<PathTable::Index> PathTable::current_index() const {
+    const Entry* entry = here();
+    return entry ? std::optional{static_cast<Index>(entry - entries_.data())} : std::nullopt;
+}
+
+bool PathTable::wants_full(Index index, TimePoint now) const {
+    if (is_alone()) return false;
+    const Entry& entry = entries_[index];
+    return entry.path != current_ || now - entry.full_asked_at >= pause_of_full(entry, now);
+}
+
+std::optional<PathTable::Index> PathTable::next_question(TimePoint now) const {
     if (is_alone()) return std::nullopt;
+    const bool searching = is_searching(now);
     for (Index i = 0; i < entries_.size(); ++i) {
         const Entry& entry = entries_[i];
-        if (!entry.obstacle.empty() || (entry.path == current_ && has_obstacle())) continue;
-        if (now - entry.asked_at >= pause_of(entry, now)) return i;
+        if (may_ask(entry) && now - entry.asked_at >= pause_of(entry, searching, now)) return i;
     }
     return std::nullopt;
 }
 
-void PathTable::on_asked(Index index, std::uint64_t counter, TimePoint now) {
+void PathTable::on_asked(Index index, std::uint64_t counter, bool full, TimePoint now) {
     Entry& entry = entries_[index];
     if (entry.open.size() == kMaxOpenQuestions) {
         entry.open.pop_front();
         note_lost(entry);
     }
-    entry.open.push_back({counter, now});
+    entry.open.push_back({counter, now, full});
     entry.asked_at = now;
     entry.silent_since = std::min(entry.silent_since, now);
     if (is_silent(entry, now)) entry.steady_since = kNever;
     ++entry.unanswered;
-}
-
-void PathTable::on_asked_current(std::uint64_t counter, TimePoint now) {
-    if (const Entry* entry = here()) on_asked(static_cast<Index>(entry - entries_.data()), counter, now);
+    if (!full) return;
+    entry.full_asked_at = now;
+    ++entry.full_unanswered;
 }
 
 void PathTable::on_answer(std::uint64_t counter, const Path& from, TimePoint now) {
@@ -224,40 +271,46 @@ void PathTable::on_answer(std::uint64_t counter, const Path& from, TimePoint now
     const auto asked = [&](const Entry& entry) { return std::ranges::any_of(entry.open, is_it); };
     auto entry = std::ranges::find_if(entries_, asked);
     if (entry == entries_.end()) return;
-    if (entry->path.remote.address != from.remote.address || entry->path.remote.port != from.remote.port)
-        return;
-    if (Entry* same = find(from); same && same != &*entry) {  // two names for one path
-        const auto question = *std::ranges::find_if(entry->open, is_it);
+    const IpAddress& to = entry->path.remote.address;
+    if (to != from.remote.address || entry->path.remote.port != from.remote.port) return;
+    const Question question = *std::ranges::find_if(entry->open, is_it);
+    Entry* same = find(from);
+    if (same && same != &*entry) {  // two names for one path
         if (entry->path == current_) return;
-        same->open.push_back(question);
+        note_answer(*same, question, now);
         entries_.erase(entry);
-        entry = std::ranges::find(entries_, from, &Entry::path);
+        return;
     }
     if (entry->path != current_) entry->path = from;  // with the local address and interface that carried it
-    const TimePoint asked_at = std::ranges::find_if(entry->open, is_it)->asked_at;
-    while (!entry->open.empty() && entry->open.front().asked_at <= asked_at) {
-        if (!is_it(entry->open.front())) note_lost(*entry);
+    while (!entry->open.empty() && entry->open.front().asked_at <= question.asked_at) {
+        if (entry->open.front().counter != counter) note_lost(*entry);
         entry->open.pop_front();
     }
     entry->silent_since = entry->open.empty() ? kNever : entry->open.front().asked_at;
-    entry->proven_at = std::max(entry->proven_at, asked_at);
-    if (entry->steady_since == kNever) entry->steady_since = now;
-    const Duration sample = now - asked_at;
-    entry->round_trip = entry->round_trip > Duration{} ? (7 * entry->round_trip + sample) / 8 : sample;
-    entry->loss -= entry->loss / 16;
-    entry->unanswered = 0;
-    if (entry->path == current_ && offered_ && asked_at - offered_at_ >= kOfferHolds) offered_.reset();
+    entry->unanswered = static_cast<int>(entry->open.size());
+    note_answer(*entry, question, now);
+    const bool is_good_again =
+        offered_ && entry->path == current_ && question.asked_at - offered_at_ >= kOfferHolds;
+    if (is_good_again) offered_.reset();
+}
+
+void PathTable::note_answer(Entry& entry, const Question& question, TimePoint now) {
+    entry.proven_at = std::max(entry.proven_at, question.asked_at);
+    if (question.full) entry.full_unanswered = 0;
+    if (entry.steady_since == kNever) entry.steady_since = now;
+    const Duration sample = now - question.asked_at;
+    entry.round_trip = entry.round_trip > Duration{} ? (7 * entry.round_trip + sample) / 8 : sample;
+    entry.loss -= entry.loss / 16;
 }
 
 void PathTable::note_lost(Entry& entry) { entry.loss += (1 - entry.loss) / 16; }
 
 TimePoint PathTable::next_wakeup(TimePoint now) const {
     if (is_alone()) return kNever;
-    TimePoint next = kNever;
-    for (const Entry& entry : entries_) {
-        if (!entry.obstacle.empty() || (entry.path == current_ && has_obstacle())) continue;
-        next = std::min(next, entry.asked_at + pause_of(entry, now));
-    }
+    TimePoint next = now < not_before_ ? not_before_ : kNever;
+    const bool searching = is_searching(now);
+    for (const Entry& entry : entries_)
+        if (may_ask(entry)) next = std::min(next, entry.asked_at + pause_of(entry, searching, now));
     const Entry* entry = here();
     if (!entry || entry->silent_since == kNever) return next;
     const TimePoint doubtful = entry->silent_since + patience_with(*entry);
@@ -270,6 +323,7 @@ TimePoint PathTable::next_wakeup(TimePoint now) const {
 // ------------------------------------------------------------------------------------------------------------
 
 std::optional<Move> PathTable::next_move(TimePoint now) const {
+    if (now < not_before_) return std::nullopt;
     if (auto out = way_out(now)) return out;
     const Entry* entry = here();
     if (!entry || is_searching(now)) return std::nullopt;
@@ -285,23 +339,23 @@ std::optional<Move> PathTable::next_move(TimePoint now) const {
 
 /// Away from a path that does not serve any more.
 std::optional<Move> PathTable::way_out(TimePoint now) const {
+    const auto go = [](const std::optional<Path>& to, std::string why) {
+        return to ? std::optional{Move{*to, std::move(why), true}} : std::nullopt;
+    };
     const Entry* entry = here();
-    if (has_obstacle() || !entry) {
-        const auto to = best({}, now);
-        return to ? std::optional{Move{*to, has_obstacle() ? obstacle_ : "its own address had gone"}}
-                  : std::nullopt;
-    }
+    if (has_obstacle() || !entry)
+        return go(best(kLongAgo, now), has_obstacle() ? obstacle_ : "its own address had gone");
     if (offered_) {
         const auto offered = std::ranges::find(entries_, *offered_, &Entry::path);
-        auto to = offered != entries_.end() && is_ready(*offered, now) ? offered_ : best(offered_at_, now);
-        return to ? std::optional{Move{*to, "the peer can no longer use the path"}} : std::nullopt;
+        const bool is_good = offered != entries_.end() && is_ready(*offered, now);
+        return go(is_good ? offered_ : best(offered_at_, now), "the peer can no longer use the path");
     }
+    if (entry->full_unanswered >= kMostFullUnanswered && !is_silent(*entry, now))
+        return go(best(entry->full_asked_at - kActive, now), "only small packets pass");
     if (!is_silent(*entry, now)) return std::nullopt;
     const TimePoint doubtful = entry->silent_since + patience_with(*entry);
     if (now < doubtful + last_chance(*entry)) return std::nullopt;
-    const auto to = best(doubtful, now);
-    if (!to) return std::nullopt;
-    return Move{*to, "no answer for " + in_milliseconds(now - entry->silent_since)};
+    return go(best(doubtful, now), "no answer for " + in_milliseconds(now - entry->silent_since));
 }
 
 /// The cheapest, then quickest path that has answered a question asked since then.
@@ -336,15 +390,26 @@ void PathTable::on_moved(const Path& to, TimePoint now) {
     obstacle_.clear();
     offered_.reset();
     moved_at_ = now;
-    if (Entry* entry = find(to)) entry->asked_at = {};
+    refused_since_ = kNever;
+    if (Entry* entry = find(to)) {
+        entry->asked_at = kLongAgo;
+        entry->full_asked_at = now;
+    }
+}
+
+Duration PathTable::on_refused(TimePoint now) {
+    if (refused_since_ == kNever) refused_since_ = now;
+    not_before_ = now + kAfterRefusal;
+    return now - refused_since_;
 }
 
 std::string PathTable::describe(const Entry& entry, TimePoint now) const {
     if (!entry.obstacle.empty()) return entry.obstacle;
-    if (entry.silent_since != kNever && (is_silent(entry, now) || entry.proven_at == TimePoint{}))
+    if (entry.silent_since != kNever && (is_silent(entry, now) || !entry.has_answered()))
         return "no answer to " + std::to_string(entry.unanswered) + " questions in " +
                in_milliseconds(now - entry.silent_since);
-    if (entry.path == current_) return "in use";
+    if (entry.path == current_)
+        return entry.full_unanswered >= kMostFullUnanswered ? "in use, only small packets pass" : "in use";
     return is_ready(entry, now) ? "ready" : "not asked lately";
 }
 

@@ -15,10 +15,17 @@
 
 namespace muster::link {
 
+/// A path that somebody names, and what it costs to use it: the lower, the better.
+struct OfferedPath {
+    Path path;
+    unsigned cost = 0;
+};
+
 /// An order to go to another path, and what speaks for it.
 struct Move {
     Path to;
-    std::string why;  ///< "eth0 has no carrier", "no answer for 43 ms"
+    std::string why;         ///< "eth0 has no carrier", "no answer for 43 ms"
+    bool is_urgent = false;  ///< The path in use does not serve any more.
 };
 
 /// What is known of one path at the moment.
@@ -27,7 +34,7 @@ struct PathFacts {
     bool is_current = false;
     bool is_ready = false;  ///< Has answered lately: the link could go there at once.
     Duration round_trip{};  ///< Smoothed; 0 before the first answer.
-    double loss = 0;        ///< Share of the questions of the last seconds that were not answered.
+    double loss = 0;        ///< Share of the latest questions that nothing answered.
     std::string finding;  ///< "in use", "ready", "eth1 has no carrier", "no answer to 4 questions in 310 ms"
 };
 
@@ -36,34 +43,38 @@ struct PathFacts {
 /// heartbeats, numbered by the link. A table with nothing but the path in use asks nothing.
 class PathTable {
 public:
-    using Index = std::size_t;
+    using Index = std::size_t;  ///< Valid until the next call that is not const.
 
     PathTable(Profile profile, const Path& current, TimePoint now);
 
-    /// Another path that may work. `cost`: the lower, the better. A known one is ignored; at the limit of 64 the one
-    /// that has been silent for longest makes room.
-    void add(const Path& path, unsigned cost);
+    /// These may work, and no others but what has answered lately. At the limit of 64, what is not ready and has been silent for
+    /// the most questions makes room.
+    void offer(std::span<const OfferedPath> paths, TimePoint now);
     /// The interfaces as they are now: paths over what cannot carry packets rest; those that can again are asked
     /// at once.
     void on_interfaces(std::span<const Interface> interfaces);
-    /// The link itself carries traffic: the path in use is asked in short intervals.
-    void on_traffic(TimePoint now);
-    /// The peer can no longer use the path of the link, and asks for another, best the one by which it says so.
-    void on_leave_request(const Path& from, TimePoint now);
+    /// The link itself carries traffic: the path in use is asked in short intervals. True if it did not before.
+    bool on_traffic(TimePoint now);
+    /// The peer can no longer use the path of the link, for the `episode`th time, and asks for another: best the one by
+    /// which it says so. Copies of one request are one.
+    void on_leave_request(const Path& from, std::uint64_t episode, TimePoint now);
 
     /// A path to ask now. Say on_asked() before the next call.
-    std::optional<Index> next_question(TimePoint now);
+    std::optional<Index> next_question(TimePoint now) const;
+    /// The path in use; none while it has lost its own address.
+    std::optional<Index> current_index() const;
     const Path& path(Index index) const { return entries_[index].path; }
-    bool is_current(Index index) const { return entries_[index].path == current_; }
-    void on_asked(Index index, std::uint64_t counter, TimePoint now);
-    /// The same for a question that the link asked by itself on the path in use.
-    void on_asked_current(std::uint64_t counter, TimePoint now);
+    /// Whether the question must show that packets of QUIC's size pass.
+    bool wants_full(Index index, TimePoint now) const;
+    void on_asked(Index index, std::uint64_t counter, bool full, TimePoint now);
     /// The answer to question `counter` came by `from`.
     void on_answer(std::uint64_t counter, const Path& from, TimePoint now);
 
     /// Where the link should go now, if anywhere.
     std::optional<Move> next_move(TimePoint now) const;
     void on_moved(const Path& to, TimePoint now);
+    /// The link could not move now. Returns for how long it has been so.
+    Duration on_refused(TimePoint now);
 
     const Path& current() const { return current_; }
     /// Why the path in use cannot carry packets, as the kernel says; empty if it does not say so.
@@ -72,7 +83,7 @@ public:
     bool has_hope() const;
     TimePoint next_wakeup(TimePoint now) const;
     /// Of the path in use, smoothed; 0 before the first answer.
-    Duration round_trip() const { return here() ? here()->round_trip : Duration{}; }
+    Duration round_trip() const;
     std::vector<PathFacts> facts(TimePoint now) const;
 
 private:
@@ -80,21 +91,30 @@ private:
     struct Question {
         std::uint64_t counter = 0;
         TimePoint asked_at{};
+        bool full = false;
     };
+    static constexpr TimePoint kLongAgo = TimePoint{} - std::chrono::hours{24 * 366};
+    static constexpr Duration kActive = std::chrono::milliseconds{250};
+
     struct Entry {
         Path wanted;  // as it was named; the kernel may choose the source
         Path path;    // as it answered
         unsigned cost = 0;
+        bool is_offered = true;
         std::string obstacle;             // what the kernel says against it
         std::deque<Question> open;        // since the latest one that was answered, oldest first
         TimePoint silent_since = kNever;  // when the first of them was asked, also if it is not kept any more
-        TimePoint asked_at{};             // the latest; long ago: ask at once
-        TimePoint proven_at{};            // when the latest question that was answered had been asked
+        TimePoint asked_at = kLongAgo;    // the latest; long ago: ask at once
+        TimePoint full_asked_at = kLongAgo;
+        TimePoint proven_at = kLongAgo;   // when the latest question that was answered had been asked
         TimePoint steady_since = kNever;  // has answered ever since
         Duration round_trip{};
         double loss = 0;
         int unanswered = 0;
-        int failures = 0;  // how often in a row the link had to leave it soon
+        int full_unanswered = 0;  // full questions since one was answered
+        int failures = 0;         // how often in a row the link had to leave it soon
+
+        bool has_answered() const { return proven_at != kLongAgo; }
     };
 
     static Pace pace_of(Profile profile);
@@ -108,25 +128,30 @@ private:
     bool is_silent(const Entry& entry, TimePoint now) const;
     bool is_ready(const Entry& entry, TimePoint now) const;
     bool is_searching(TimePoint now) const;
-    Duration pause_of(const Entry& entry, TimePoint now) const;
-    Entry* place_for_another();
-    void note_lost(Entry& entry);
-    void forget_proof(Entry& entry);
+    bool may_ask(const Entry& entry) const;
+    Duration pause_of(const Entry& entry, bool searching, TimePoint now) const;
+    Duration pause_of_full(const Entry& entry, TimePoint now) const;
+    void add(const OfferedPath& offered, TimePoint now);
+    Entry* place_for_another(TimePoint now);
+    static void note_lost(Entry& entry);
+    static void note_answer(Entry& entry, const Question& question, TimePoint now);
+    static void forget_proof(Entry& entry);
     std::optional<Path> best(TimePoint proven_since, TimePoint now) const;
     std::optional<Move> way_out(TimePoint now) const;
     bool is_worth_it(const Entry& entry, const Entry& than, TimePoint now) const;
     std::string describe(const Entry& entry, TimePoint now) const;
-
-    static constexpr Duration kActive = std::chrono::milliseconds{250};
 
     Profile profile_;
     Path current_;
     std::string obstacle_;
     std::vector<Entry> entries_;
     TimePoint moved_at_;
-    TimePoint last_traffic_{};
+    TimePoint last_traffic_ = kLongAgo;
     std::optional<Path> offered_;  // by which the peer asked to leave the path in use
     TimePoint offered_at_{};
+    std::uint64_t episode_ = 0;         // of the latest request to leave
+    TimePoint refused_since_ = kNever;  // moves, by QUIC
+    TimePoint not_before_ = kLongAgo;   // the next move
 };
 
 }  // namespace muster::link

@@ -45,7 +45,9 @@ protected:
             while (const auto due = table.next_question(now)) {
                 const Path along = table.path(*due);
                 ++asked[along.remote.address.to_string()];
-                table.on_asked(*due, ++counter, now);
+                const bool full = table.wants_full(*due, now);
+                table.on_asked(*due, ++counter, full, now);
+                if (full && narrow == along.remote.address) continue;
                 if (const auto way = works.find(along.remote.address); way != works.end()) {
                     Path from = along;
                     from.local = path_to(0, kFirst, source).local;
@@ -60,6 +62,8 @@ protected:
         }
     }
 
+    void offer(std::initializer_list<OfferedPath> paths) { table.offer({paths.begin(), paths.size()}, now); }
+
     TimePoint now = TimePoint{} + 1h;
     const Path first = path_to(1, kFirst, 9), second = path_to(2, kSecond);
     PathTable table{Profile::realtime, first, now};
@@ -68,6 +72,7 @@ protected:
     std::vector<std::tuple<TimePoint, std::uint64_t, Path>> under_way;
     std::vector<Move> moves;
     std::uint64_t counter = 0;
+    std::optional<IpAddress> narrow;
     bool traffic = true;
     std::uint8_t source = 9;  // the own address from which the kernel sends
 };
@@ -79,7 +84,7 @@ TEST_F(PathTableTest, AsksNothingWhileThereIsOnlyThePathInUse) {
 }
 
 TEST_F(PathTableTest, KeepsAnotherPathWarmAtTheRateOfTheProfile) {
-    table.add(second, 0);
+    offer({{second, 0}});
     run(10s);
     EXPECT_NEAR(asked["10.0.0.1"], 500, 30);
     EXPECT_NEAR(asked["10.0.0.2"], 40, 5);
@@ -93,7 +98,7 @@ TEST_F(PathTableTest, KeepsAnotherPathWarmAtTheRateOfTheProfile) {
 
 TEST_F(PathTableTest, AsksASilentPathLessAndLess) {
     works.erase(second.remote.address);
-    table.add(second, 0);
+    offer({{second, 0}});
     run(300s);
     EXPECT_LE(asked["10.0.0.2"], 25) << "every 30 s in the end";
     EXPECT_EQ(table.facts(now)[1].is_ready, false);
@@ -101,7 +106,7 @@ TEST_F(PathTableTest, AsksASilentPathLessAndLess) {
 }
 
 TEST_F(PathTableTest, LeavesASilentPathForOneThatAnswersNow) {
-    table.add(second, 0);
+    offer({{second, 0}});
     run(3s);
     works.erase(first.remote.address);
     const TimePoint dead = now;
@@ -113,7 +118,7 @@ TEST_F(PathTableTest, LeavesASilentPathForOneThatAnswersNow) {
 }
 
 TEST_F(PathTableTest, StaysWhenTheOtherPathIsAsSilent) {
-    table.add(second, 0);
+    offer({{second, 0}});
     run(3s);
     works.clear();
     run(1s);
@@ -121,7 +126,7 @@ TEST_F(PathTableTest, StaysWhenTheOtherPathIsAsSilent) {
 }
 
 TEST_F(PathTableTest, ReturnsToACheaperPathOnlyWhenItHasBeenSteady) {
-    table.add(second, 1);
+    offer({{first, 0}, {second, 1}});
     run(1s);
     works.erase(first.remote.address);
     run(1s);
@@ -160,7 +165,7 @@ TEST_F(PathTableTest, TakesAnotherAddressOfItsInterface) {
 }
 
 TEST_F(PathTableTest, GivesUpHopeWithTheLastInterface) {
-    table.add(second, 0);
+    offer({{second, 0}});
     run(1s);
     Interface dark = interface_with(kFirst, {9});
     dark.carrier = false;
@@ -174,14 +179,14 @@ TEST_F(PathTableTest, GivesUpHopeWithTheLastInterface) {
 TEST_F(PathTableTest, GoesWhereThePeerAsksItToGo) {
     const Path offered = path_to(3, kSecond, 9);
     works[offered.remote.address] = 1ms;
-    table.on_leave_request(offered, now);
+    table.on_leave_request(offered, 1, now);
     run(5ms);
     ASSERT_EQ(moves.size(), 1u);
     EXPECT_EQ(moves[0].to.remote, offered.remote);
 }
 
 TEST_F(PathTableTest, AnOfferThatNobodyAnswersIsForgotten) {
-    table.on_leave_request(path_to(3, kSecond, 9), now);
+    table.on_leave_request(path_to(3, kSecond, 9), 1, now);
     run(2s);
     EXPECT_TRUE(moves.empty());
     asked.clear();
@@ -192,8 +197,11 @@ TEST_F(PathTableTest, AnOfferThatNobodyAnswersIsForgotten) {
 // A malicious peer names strangers as paths, and goes on asking to leave.
 TEST_F(PathTableTest, RequestsToLeaveDoNotMakeAFlood) {
     for (int i = 0; i < 100; ++i) {
-        for (std::uint8_t host = 10; host < 60; ++host) table.add(path_to(host, kSecond), 0);
-        table.on_leave_request(path_to(static_cast<std::uint8_t>(100 + i), kSecond), now);
+        std::vector<OfferedPath> strangers;
+        for (std::uint8_t host = 10; host < 60; ++host) strangers.push_back({path_to(host, kSecond), 0});
+        table.offer(strangers, now);
+        table.on_leave_request(path_to(static_cast<std::uint8_t>(100 + i), kSecond),
+                               static_cast<std::uint64_t>(i + 1), now);
         run(100ms);
     }
     int questions = 0;
@@ -203,26 +211,68 @@ TEST_F(PathTableTest, RequestsToLeaveDoNotMakeAFlood) {
     EXPECT_TRUE(moves.empty());
 }
 
-TEST_F(PathTableTest, StaysBoundedWhateverIsOffered) {
-    for (int i = 0; i < 1000; ++i) {
-        table.add({.remote = {IpAddress{IpAddress::V4{10, 1, static_cast<std::uint8_t>(i >> 8),
-                                                      static_cast<std::uint8_t>(i)}},
-                              4711, kSecond},
-                   .local = {}},
-                  0);
-        if (i % 50 == 0) run(30ms);
+TEST_F(PathTableTest, StaysBoundedAndKeepsWhatIsReady) {
+    offer({{second, 0}});
+    run(1s);
+    for (int i = 0; i < 20; ++i) {
+        std::vector<OfferedPath> junk{{second, 0}};
+        for (int k = 0; k < 100; ++k)
+            junk.push_back({{.remote = {IpAddress{IpAddress::V4{10, 1, static_cast<std::uint8_t>(i),
+                                                                static_cast<std::uint8_t>(k)}},
+                                        4711, kSecond},
+                             .local = {}},
+                            0});
+        table.offer(junk, now);
+        EXPECT_LE(table.facts(now).size(), 64u);
+        run(30ms);
     }
-    run(10s);
-    EXPECT_LE(table.facts(now).size(), 64u);
-    EXPECT_TRUE(std::ranges::any_of(table.facts(now), &PathFacts::is_current));
+    const auto facts = table.facts(now);
+    EXPECT_TRUE(std::ranges::any_of(facts, &PathFacts::is_current));
+    EXPECT_EQ(std::ranges::count_if(facts, &PathFacts::is_ready), 2);
+}
+
+TEST_F(PathTableTest, ForgetsWhatIsNoLongerOfferedAndDoesNotAnswer) {
+    offer({{second, 0}, {path_to(3, kSecond), 0}});
+    run(1s);
+    EXPECT_EQ(table.facts(now).size(), 3u);
+    offer({{path_to(4, kSecond), 0}});
+    EXPECT_EQ(table.facts(now).size(), 3u) << "the second answers, so it stays";
+}
+
+TEST_F(PathTableTest, CopiesOfOneRequestToLeaveMoveItOnce) {
+    const Path third = path_to(3, kSecond, 9), fourth = path_to(4, kSecond, 9);
+    works[third.remote.address] = works[fourth.remote.address] = 1ms;
+    offer({{third, 0}, {fourth, 0}});
+    run(1s);
+    for (int i = 0; i < 5; ++i) {
+        table.on_leave_request(third, 1, now);
+        run(2ms);
+        table.on_leave_request(fourth, 1, now);
+        run(2ms);
+    }
+    ASSERT_EQ(moves.size(), 1u);
+    table.on_leave_request(fourth, 2, now);
+    run(10ms);
+    EXPECT_EQ(moves.size(), 2u);
+}
+
+TEST_F(PathTableTest, LeavesAPathThatCarriesOnlySmallPackets) {
+    offer({{second, 0}});
+    run(2s);
+    narrow = first.remote.address;
+    const TimePoint since = now;
+    for (int i = 0; i < 3000 && moves.empty(); ++i) run(1ms);
+    ASSERT_EQ(moves.size(), 1u);
+    EXPECT_EQ(moves[0].why, "only small packets pass");
+    EXPECT_LE(now - since, 1s);
 }
 
 TEST_F(PathTableTest, IgnoresAnswersFromElsewhereAndToNothing) {
-    table.add(second, 0);
+    offer({{second, 0}});
     const auto due = table.next_question(now);
     ASSERT_TRUE(due);
     EXPECT_EQ(table.path(*due), second);
-    table.on_asked(*due, 77, now);
+    table.on_asked(*due, 77, true, now);
     table.on_answer(77, path_to(200, kSecond, 9), now + 1ms);
     table.on_answer(78, second, now + 1ms);
     EXPECT_FALSE(table.facts(now + 1ms)[1].is_ready);

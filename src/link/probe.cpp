@@ -34,7 +34,8 @@ bool read_kind(Reader& in, Heartbeat::Kind& kind) {
     std::uint8_t octet{};
     if (!in.read(octet)) return false;
     kind = static_cast<Heartbeat::Kind>(octet);
-    return kind == Heartbeat::Kind::beat || kind == Heartbeat::Kind::leave;
+    using Kind = Heartbeat::Kind;
+    return kind == Kind::small || kind == Kind::leave || kind == Kind::full;
 }
 
 }  // namespace
@@ -85,7 +86,7 @@ Bytes encode(const ProbeReply& reply) {
 }
 
 Bytes encode(const Heartbeat& beat, const HeartbeatKeys& keys) {
-    const bool full = beat.size == Heartbeat::Size::full;
+    const bool full = beat.kind == Heartbeat::Kind::full;
     Bytes out;
     out.reserve(full ? kProbeSize : kHeartbeatSize);
     Writer{out}
@@ -119,9 +120,9 @@ std::optional<std::uint64_t> heartbeat_tag(ByteView datagram) {
     Reader in{datagram};
     Heartbeat::Kind kind{};
     std::uint64_t tag{};
-    if (datagram.size() != kHeartbeatSize && datagram.size() != kProbeSize) return std::nullopt;
     if (!read_kind(in, kind) || !in.read(tag)) return std::nullopt;
-    return tag;
+    const std::size_t size = kind == Heartbeat::Kind::full ? kProbeSize : kHeartbeatSize;
+    return datagram.size() == size ? std::optional{tag} : std::nullopt;
 }
 
 std::optional<Heartbeat> open_heartbeat(ByteView datagram, const HeartbeatKeys& keys) {
@@ -137,7 +138,6 @@ std::optional<Heartbeat> open_heartbeat(ByteView datagram, const HeartbeatKeys& 
     in.read(tag);
     in.read(beat.counter);
     in.read(beat.echo);
-    beat.size = datagram.size() == kProbeSize ? Heartbeat::Size::full : Heartbeat::Size::small;
     return beat;
 }
 

@@ -43,22 +43,21 @@ struct ProbeReply {
 /// Proof of life on one path of an established link; keys come from its TLS exporter.
 struct Heartbeat {
     enum class Kind : std::uint8_t {
-        beat = 0x03,  ///< A question, or its answer.
+        small = 0x03,  ///< A question of 41 octets, or its answer.
         leave =
             0x04,  ///< From the end that cannot move: "go to another path, best to the one by which this comes".
-    };
-    enum class Size : std::uint8_t {
-        small,  ///< 41 octets.
-        full,   ///< kProbeSize: shows that the path carries QUIC. The answer is as large.
+        full = 0x05,  ///< A question of kProbeSize octets, or its answer: shows that the path carries QUIC.
     };
 
-    Kind kind = Kind::beat;
+    Kind kind = Kind::small;
     std::uint64_t counter = 0;  ///< Rises with every heartbeat of its sender, on whatever path.
-    std::uint64_t echo = 0;     ///< The question's counter in an answer; 0 in a question.
-    Size size = Size::small;
+    /// The question's counter in an answer, 0 in a question. In a request to leave its number: the copies of one
+    /// request have the same.
+    std::uint64_t echo = 0;
 
-    bool is_question() const { return kind == Kind::beat && echo == 0; }
-    bool is_answer() const { return kind == Kind::beat && echo != 0; }
+    bool is_leave_request() const { return kind == Kind::leave; }
+    bool is_question() const { return !is_leave_request() && echo == 0; }
+    bool is_answer() const { return !is_leave_request() && echo != 0; }
 };
 
 /// Lets each counter pass once, also late by less than 64: heartbeats of several paths overtake each other.

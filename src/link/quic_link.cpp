@@ -7,6 +7,9 @@ namespace muster::link {
 void QuicLink::bring_up(LinkHandler& handler, Profile profile, TimePoint now) {
     handler_ = &handler;
     liveness_.emplace(profile, dial_.has_value(), now);
+}
+
+void QuicLink::begin_paths(Profile profile, TimePoint now) {
     if (const Path* path = engine_.find_path(path_); path && dial_) paths_.emplace(profile, *path, now);
 }
 
@@ -30,25 +33,28 @@ TimePoint QuicLink::next_wakeup(TimePoint now) const {
 void QuicLink::on_heard() {
     if (!liveness_ || !is_up()) return;
     liveness_->on_heard(engine_.now_);
-    if (paths_) paths_->on_traffic(engine_.now_);
-    engine_.reschedule(*this);
+    // Most packets change nothing for the paths, and looking at all of them for each would cost.
+    if (!paths_ || paths_->on_traffic(engine_.now_)) engine_.reschedule(*this);
 }
 
 Bytes QuicLink::ask(TimePoint now) {
+    if (const auto current = paths_ ? paths_->current_index() : std::nullopt) return ask(*current, now);
     last_asked_ = now;
     last_question_ = ++sent_counter_;
-    if (paths_) paths_->on_asked_current(last_question_, now);
     return encode(Heartbeat{.counter = last_question_}, keys_);
 }
 
 Bytes QuicLink::ask(PathTable::Index path, TimePoint now) {
-    const auto size = paths_->is_current(path) ? Heartbeat::Size::small : Heartbeat::Size::full;
-    paths_->on_asked(path, ++sent_counter_, now);
-    return encode(Heartbeat{.counter = sent_counter_, .size = size}, keys_);
+    const bool full = paths_->wants_full(path, now);
+    paths_->on_asked(path, ++sent_counter_, full, now);
+    const auto kind = full ? Heartbeat::Kind::full : Heartbeat::Kind::small;
+    return encode(Heartbeat{.kind = kind, .counter = sent_counter_}, keys_);
 }
 
 Bytes QuicLink::leave_request() {
-    return encode(Heartbeat{.kind = Heartbeat::Kind::leave, .counter = ++sent_counter_}, keys_);
+    return encode(
+        Heartbeat{.kind = Heartbeat::Kind::leave, .counter = ++sent_counter_, .echo = way_back_.number()},
+        keys_);
 }
 
 std::optional<Bytes> QuicLink::on_heartbeat(ByteView datagram, const Path& from, TimePoint now) {
@@ -58,11 +64,11 @@ std::optional<Bytes> QuicLink::on_heartbeat(ByteView datagram, const Path& from,
     const Path* current = engine_.find_path(path_);
     if (!paths_ && current && *current != from) way_back_.note(from);
     if (beat->is_question())
-        return encode(Heartbeat{.counter = ++sent_counter_, .echo = beat->counter, .size = beat->size},
+        return encode(Heartbeat{.kind = beat->kind, .counter = ++sent_counter_, .echo = beat->counter},
                       keys_);
     if (beat->is_answer() && !paths_ && beat->echo == last_question_) rtt_ = now - last_asked_;
     if (beat->is_answer() && paths_) paths_->on_answer(beat->echo, from, now);
-    if (!beat->is_answer() && paths_) paths_->on_leave_request(from, now);
+    if (beat->is_leave_request() && paths_) paths_->on_leave_request(from, beat->echo, now);
     return std::nullopt;
 }
 

@@ -30,6 +30,8 @@ public:
 
     /// Gives the link its session. From here on events flow.
     void bring_up(LinkHandler& handler, Profile profile, TimePoint now);
+    /// Before bring_up: at the dialer, a table knows the paths to the peer from here on.
+    void begin_paths(Profile profile, TimePoint now);
     /// No event reaches the session from here on.
     void silence() { handler_ = nullptr; }
     void derive_keys();

@@ -31,7 +31,10 @@ bool WayBack::begin(const Path& current, std::string why, std::span<const Interf
     for (const Path& path : heard_)
         if (path != current && !obstacle(path, interfaces)) along_.push_back(path);
     if (along_.empty()) return false;
-    if (!is_asking()) since_ = now;
+    if (!is_asking()) {
+        since_ = now;
+        ++number_;
+    }
     why_ = std::move(why);
     next_ = now;
     pause_ = kFirstPause;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ public:
     bool is_asking() const { return !why_.empty(); }
     const std::string& why() const { return why_; }
     TimePoint since() const { return since_; }
+    /// The number of this request: copies of it have the same.
+    std::uint64_t number() const { return number_; }
 
     TimePoint next_wakeup() const { return next_; }
     /// The paths along which to ask now.
@@ -36,6 +39,7 @@ private:
     std::vector<Path> along_;
     std::string why_;
     TimePoint since_{};
+    std::uint64_t number_ = 0;
     TimePoint next_ = kNever;
     Duration pause_{};
 };

@@ -51,15 +51,20 @@ void CoordinatorCore::on_interfaces(std::span<const Interface> interfaces, TimeP
     session_->set_addresses(own_endpoints());
 }
 
-/// Where members may reach this node, whatever way brought them here first.
+/// Where members may reach this node, whatever way brought them here first. In turns: one address of each interface,
+/// then the next ones; the list is short, and a machine with containers has many.
 std::vector<Endpoint> CoordinatorCore::own_endpoints() const {
-    std::vector<Endpoint> all;
+    std::vector<std::pair<std::size_t, Endpoint>> all;
     for (const Interface& interface : interfaces_) {
         if (interface.loopback || !interface.up || !interface.carrier) continue;
+        std::size_t turn = 0;
         for (const InterfaceAddress& own : interface.addresses)
-            if (!own.tentative) all.push_back({own.address, port_, InterfaceIndex::none});
+            if (!own.tentative) all.push_back({turn++, {own.address, port_, InterfaceIndex::none}});
     }
-    return all;
+    std::ranges::sort(all);
+    std::vector<Endpoint> endpoints;
+    for (auto& [turn, endpoint] : all) endpoints.push_back(std::move(endpoint));
+    return endpoints;
 }
 
 void CoordinatorCore::on_timer(TimePoint now) {
@@ -157,7 +162,8 @@ void CoordinatorCore::greet_interrupted() {
     std::size_t greeted = 0;
     for (const auto& [member, at] : ways_) {
         if (greeted++ == kMostGreetings) return;
-        for (const link::Path& path : link::gather(at, interfaces_).paths) links_.greet(path);
+        const link::Candidates ways = link::gather(at, interfaces_);
+        for (const link::Path& path : ways.paths) links_.greet(path);
     }
 }
 

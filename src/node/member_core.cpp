@@ -16,6 +16,8 @@ namespace {
 // Coordinators of one group by the list and by the unique name, endpoints of one coordinator: a hostile network
 // may announce any number. 48 of the 64 places of a race: the others are for what the owner named.
 constexpr std::size_t kMaxListed = 16;
+// Between two lists of addresses that a coordinator is believed: each costs packets to places that it names.
+constexpr Duration kBetweenAddresses = 1s;
 constexpr std::size_t kMaxUnique = 4;
 constexpr std::size_t kMaxEndpoints = 48;
 // One race before the next begins with fresh probes; the member's own patience bounds them all.
@@ -64,8 +66,10 @@ void MemberCore::start(TimePoint now) {
 void MemberCore::on_found(std::optional<DeviceId> coordinator, std::span<const Endpoint> endpoints,
                           FoundBy by, TimePoint now) {
     now_ = now;
-    if (const auto& ours = redial_.coordinator(); ours && coordinator.value_or(*ours) == *ours)
+    if (const auto& ours = redial_.coordinator(); ours && coordinator.value_or(*ours) == *ours) {
         redial_.know(endpoints, link::NamedBy::anybody, now);
+        offer_paths();
+    }
     if (state_ != State::searching || endpoints.empty()) return;
     if (coordinator && options_.expected && coordinator != options_.expected) {
         if (options_.pinned) impostor_ = coordinator;
@@ -193,8 +197,9 @@ void MemberCore::on_timer(TimePoint now) {
 }
 
 TimePoint MemberCore::next_wakeup() const {
-    const TimePoint engines =
-        std::min({links_.next_wakeup(), session_->next_wakeup(), redial_.next_wakeup()});
+    const bool has_news = addresses_seen_ != session_->coordinator_addresses().revision;
+    const TimePoint engines = std::min({links_.next_wakeup(), session_->next_wakeup(), redial_.next_wakeup(),
+                                        has_news ? next_hearing_ : kNever});
     return state_ == State::searching ? std::min({engines, deadline_, hopeless_at_}) : engines;
 }
 
@@ -243,7 +248,9 @@ void MemberCore::offer_paths() {
 /// The coordinator itself says where it can be reached now.
 void MemberCore::hear_addresses() {
     const auto& told = session_->coordinator_addresses();
-    if (std::exchange(addresses_seen_, told.revision) == told.revision) return;
+    if (addresses_seen_ == told.revision || now_ < next_hearing_) return;
+    addresses_seen_ = told.revision;
+    next_hearing_ = now_ + kBetweenAddresses;
     redial_.on_told(told.endpoints, now_);
     offer_paths();
 }

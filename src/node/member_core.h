@@ -135,6 +135,7 @@ private:
     TimePoint now_{};
     TimePoint started_{};
     TimePoint deadline_ = kNever;
+    TimePoint next_hearing_{};           // of such a list
     std::uint64_t addresses_seen_ = 0;   // of the coordinator's list: the paths to them have been offered
     bool is_complete_ = false;           // nobody will name more
     std::optional<Error> no_discovery_;  // why discovery does not run although it should

@@ -162,7 +162,9 @@ void MemberNode::later(void (MemberNode::*what)()) {
     });
 }
 
-void MemberNode::on_path_changed(const link::PathChange& change) { push_path_changed(coordinator_, change); }
+void MemberNode::on_path_changed(const link::PathChange& change) {
+    if (!joining_.is_waiting()) push_path_changed(coordinator_, change);
+}
 
 void MemberNode::on_roster(const Roster& roster) {
     if (!joining_.is_waiting()) return set_roster_revision(roster.revision);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxNamed = 48;  // as many as in the first search
 constexpr std::size_t kMaxReached = 4;
+constexpr unsigned kCostOfRouting = 1;  // what needs no router comes first
 // One race before the next begins with fresh probes and forgets handshakes that hang. Four lost first packets of a
 // handshake fit in.
 constexpr Duration kRacePatience = 3s;
@@ -45,7 +46,7 @@ void Redial::know(std::span<const Endpoint> endpoints, link::NamedBy by, TimePoi
 void Redial::on_told(std::span<const Endpoint> endpoints, TimePoint now) {
     told_.clear();
     for (const Endpoint& endpoint : endpoints)
-        if (link::is_believable(endpoint.port) && !endpoint.address.is_loopback()) told_.push_back(endpoint);
+        if (!endpoint.address.is_loopback()) told_.push_back(endpoint);
     aim(now);
 }
 
@@ -113,33 +114,34 @@ void Redial::begin(TimePoint now) {
     aim(now);
 }
 
-std::vector<link::Path> Redial::paths() const {
-    std::vector<link::Path> all;
-    const auto gather = [&](const Endpoint& endpoint) {
+template <class Visit>
+void Redial::each_endpoint(Visit visit) const {
+    for (const Endpoint& endpoint : reached_) visit(endpoint, link::NamedBy::owner);
+    for (const Endpoint& endpoint : given_) visit(endpoint, link::NamedBy::owner);
+    for (const auto* list : {&named_, &told_})
+        for (const Endpoint& endpoint : *list)
+            if (link::is_neighbour(endpoint, interfaces_)) visit(endpoint, link::NamedBy::anybody);
+}
+
+std::vector<link::OfferedPath> Redial::paths() const {
+    std::vector<link::OfferedPath> all;
+    each_endpoint([&](const Endpoint& endpoint, link::NamedBy) {
         const link::Candidates candidates = link::gather(endpoint, interfaces_);
-        all.insert(all.end(), candidates.paths.begin(), candidates.paths.end());
-    };
-    for (const Endpoint& endpoint : reached_) gather(endpoint);
-    for (const Endpoint& endpoint : given_) gather(endpoint);
-    for (const Endpoint& endpoint : told_) gather(endpoint);
-    for (const Endpoint& endpoint : named_)
-        if (link::is_neighbour(endpoint, interfaces_)) gather(endpoint);
+        for (const link::Path& path : candidates.paths) {
+            const bool is_routed = path.remote.interface == InterfaceIndex::none;
+            all.push_back({path, is_routed ? kCostOfRouting : 0});
+        }
+    });
     return all;
 }
 
 void Redial::aim(TimePoint now) {
     if (!dial_) return;
-    const auto attempt = [&](const Endpoint& endpoint, link::NamedBy by) {
+    each_endpoint([&](const Endpoint& endpoint, link::NamedBy by) {
         const link::Candidates candidates = link::gather(endpoint, interfaces_);
         links_.add_candidates(*dial_, candidates.paths, now, by);
         for (const auto& [path, why] : candidates.ruled_out) links_.rule_out(*dial_, path, why);
-    };
-    for (const Endpoint& endpoint : reached_) attempt(endpoint, link::NamedBy::owner);
-    for (const Endpoint& endpoint : given_) attempt(endpoint, link::NamedBy::owner);
-    // Whoever it was trusted to be, it may say any address of the world: paid for by the budget.
-    for (const Endpoint& endpoint : told_) attempt(endpoint, link::NamedBy::anybody);
-    for (const Endpoint& endpoint : named_)
-        if (link::is_neighbour(endpoint, interfaces_)) attempt(endpoint, link::NamedBy::anybody);
+    });
 }
 
 }  // namespace muster::node

@@ -34,7 +34,8 @@ public:
     /// The coordinator may be there. What anybody named is kept up to a limit of 48, of which the oldest go, and is
     /// tried only where it is a neighbour.
     void know(std::span<const Endpoint> endpoints, link::NamedBy by, TimePoint now);
-    /// The coordinator itself says that it can be reached there, and nowhere else.
+    /// The coordinator itself says that it can be reached there. Like what anybody names, it is tried only where it is a
+    /// neighbour: nobody can make members send to strangers.
     void on_told(std::span<const Endpoint> endpoints, TimePoint now);
     /// A link to the coordinator stands; no dial runs any more.
     void on_link_up(const DeviceId& peer, const Endpoint& at, TimePoint now);
@@ -48,11 +49,13 @@ public:
     void tend(Need need, TimePoint now);
     TimePoint next_wakeup() const;
     /// Every path on which the coordinator may be reached now.
-    std::vector<link::Path> paths() const;
+    std::vector<link::OfferedPath> paths() const;
     /// What was tried since the link was lost, and what came of it in the last race.
     std::vector<Evidence> tried() const;
 
 private:
+    template <class Visit>
+    void each_endpoint(Visit visit) const;
     void begin(TimePoint now);
     void aim(TimePoint now);
     void remember(std::vector<Endpoint>& list, const Endpoint& endpoint, std::size_t limit);

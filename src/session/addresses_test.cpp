@@ -49,7 +49,7 @@ TEST(CoordinatorAddresses, ThatChangeDuringAnInterruptionAreToldAfterIt) {
     EXPECT_THAT(ann.engine->coordinator_addresses().endpoints, ElementsAre(at("10.0.0.3")));
 }
 
-TEST(CoordinatorAddresses, AreAtMost64) {
+TEST(CoordinatorAddresses, AreAtMost16) {
     Rig rig;
     auto& ann = rig.join("ann");
     std::vector<Endpoint> many;
@@ -57,7 +57,7 @@ TEST(CoordinatorAddresses, AreAtMost64) {
         many.push_back(at("10.0.0.1", static_cast<std::uint16_t>(2000 + i)));
     rig.coordinator->set_addresses(many);
     rig.run(50ms);
-    EXPECT_THAT(ann.engine->coordinator_addresses().endpoints, SizeIs(64));
+    EXPECT_THAT(ann.engine->coordinator_addresses().endpoints, SizeIs(16));
     EXPECT_THAT(ann.log.ended, IsEmpty());
 }
 

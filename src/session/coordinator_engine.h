@@ -90,7 +90,7 @@ public:
     /// 2^32 and above are the session's own (see LinkCode); pass them on as they are.
     void on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now);
 
-    /// Where this coordinator can be reached now; members are told, so that they know other ways to it. The first 64
+    /// Where this coordinator can be reached now; members are told, so that they know other ways to it. The first 16
     /// count.
     void set_addresses(std::vector<Endpoint> addresses);
 

@@ -205,7 +205,7 @@ struct StreamReset {
 /// Where the coordinator can be reached, all of it: other ways to it than the one in use.
 struct AddressList {
     static constexpr FrameType kType = FrameType::addresses;
-    static constexpr std::size_t kMax = 64;
+    static constexpr std::size_t kMax = 16;
     std::vector<Endpoint> endpoints;  ///< without interface
 
     bool operator==(const AddressList&) const = default;

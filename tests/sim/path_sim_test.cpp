@@ -26,8 +26,9 @@ protected:
         const Endpoint first = coordinator_at(0);
         member->dial({&first, 1}, coordinator->key.id(), clock.now());
         ASSERT_TRUE(clock.run_until([&] { return member->port && coordinator->port; }, 5s));
-        std::vector<Path> others;
-        for (std::size_t i = 0; i < lans; ++i) others.push_back({.remote = coordinator_at(i), .local = {}});
+        std::vector<link::OfferedPath> others;
+        for (std::size_t i = 0; i < lans; ++i)
+            others.push_back({{.remote = coordinator_at(i), .local = {}}, 0});
         member->engine.offer_paths(*member->port, others, clock.now());
         up = member->port->open_stream(link::Direction::bidirectional).value();
         member->port->write(up, Slice::copy_of(as_bytes("x")));
