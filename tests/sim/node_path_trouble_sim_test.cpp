@@ -15,7 +15,7 @@ protected:
             network.attach(one, each);
             network.attach(other, each);
         }
-        coordinator = std::make_unique<SimCoordinator>(clock, network, one, profile, 1, grace);
+        coordinator = std::make_unique<SimCoordinator>(clock, network, one, Habits{profile, grace});
         coordinator->start();
         member = std::make_unique<SimMember>(clock, network, other, 2, Habits{profile, grace});
         member->start();
