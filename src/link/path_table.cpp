@@ -252,10 +252,7 @@ std::optional<PathTable::Index> PathTable::next_question(TimePoint now) const {
 
 void PathTable::on_asked(Index index, std::uint64_t counter, bool full, TimePoint now) {
     Entry& entry = entries_[index];
-    if (entry.open.size() == kMaxOpenQuestions) {
-        entry.open.pop_front();
-        note_lost(entry);
-    }
+    if (entry.open.size() == kMaxOpenQuestions) entry.open.pop_front();
     entry.open.push_back({counter, now, full});
     entry.asked_at = now;
     entry.silent_since = std::min(entry.silent_since, now);
@@ -282,8 +279,10 @@ void PathTable::on_answer(std::uint64_t counter, const Path& from, TimePoint now
         return;
     }
     if (entry->path != current_) entry->path = from;  // with the local address and interface that carried it
+    const bool was_silent =
+        is_silent(*entry, now);  // an outage that is over says nothing of the loss before and after it
     while (!entry->open.empty() && entry->open.front().asked_at <= question.asked_at) {
-        if (entry->open.front().counter != counter) note_lost(*entry);
+        if (entry->open.front().counter != counter && !was_silent) note_lost(*entry);
         entry->open.pop_front();
     }
     entry->silent_since = entry->open.empty() ? kNever : entry->open.front().asked_at;

@@ -117,6 +117,24 @@ TEST_F(PathTableTest, LeavesASilentPathForOneThatAnswersNow) {
     EXPECT_EQ(moves[0].why.find("no answer for"), 0u);
 }
 
+TEST_F(PathTableTest, LeavesAPathThatHadAnOutageAsSoonAsAnyOther) {
+    offer({{second, 0}});
+    run(1s);
+    works.erase(second.remote.address);
+    run(20s);
+    works[second.remote.address] = 1ms;
+    run(5s);
+    works.erase(first.remote.address);
+    run(1s);
+    ASSERT_EQ(moves.size(), 1u);
+    works[first.remote.address] = 1ms;
+    run(1s);
+    works.erase(second.remote.address);
+    const TimePoint dead = now;
+    for (int i = 0; i < 200 && moves.size() == 1; ++i) run(1ms);
+    EXPECT_LE(now - dead, 70ms);
+}
+
 TEST_F(PathTableTest, StaysWhenTheOtherPathIsAsSilent) {
     offer({{second, 0}});
     run(3s);
