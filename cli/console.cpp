@@ -89,8 +89,8 @@ asio::awaitable<void> Console::watch_signals() {
 
 asio::awaitable<void> Console::read_input() {
     InputLines input{context_.get_executor()};
-    if (input.failure()) {  // others may be here: the session goes on
-        complain(*input.failure());
+    if (const auto& failure = input.failure()) {  // others may be here: the session goes on
+        complain(*failure);
         if (options_.until_eof) leave("it cannot read what it was to send", Exit::failed);
         co_return;
     }

@@ -160,8 +160,8 @@ private:
     /// Asks the paths of a link that are due, and goes to another one if it is time. False: the link has ended.
     bool advance(QuicLink& link);
     bool move(QuicLink& link, const Move& to);
-    /// False if a link whose path fails has nowhere to go.
-    bool find_way_out(QuicLink& link, std::span<const Interface> interfaces);
+    /// Why the path of a link fails, if the link has nowhere else to go.
+    std::optional<std::string> dead_end(QuicLink& link, std::span<const Interface> interfaces);
 
     // from QuicLink
     bool admit(QuicLink& link, const DeviceId& peer);

@@ -15,26 +15,23 @@ void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint 
         const auto found = links_.find(serial);
         if (found == links_.end() || !found->second->is_up()) continue;
         QuicLink& link = *found->second;
-        const Path current = path(link);
-        const auto why = obstacle(current, interfaces);
-        if (find_way_out(link, interfaces)) {
-            if (advance(link)) reschedule(link);
-        } else {
-            end(link, Error{Errc::link_down, *why}.saw({"link", current.to_string(), *why}));
-        }
+        if (const auto why = dead_end(link, interfaces))
+            end(link, Error{Errc::link_down, *why}.saw({"link", path(link).to_string(), *why}));
+        else if (advance(link))
+            reschedule(link);
     }
 }
 
-bool LinkEngine::find_way_out(QuicLink& link, std::span<const Interface> interfaces) {
+std::optional<std::string> LinkEngine::dead_end(QuicLink& link, std::span<const Interface> interfaces) {
     if (PathTable* table = link.paths()) {
         table->on_interfaces(interfaces);
-        return table->obstacle().empty() || table->has_hope();
+        const bool is_over = !table->obstacle().empty() && !table->has_hope();
+        return is_over ? std::optional{table->obstacle()} : std::nullopt;
     }
     const Path current = path(link);
     auto why = obstacle(current, interfaces);
-    if (why) return link.way_back().begin(current, std::move(*why), interfaces, now_);
-    link.way_back().end();
-    return true;
+    if (!why) link.way_back().end();
+    return !why || link.way_back().begin(current, *why, interfaces, now_) ? std::nullopt : why;
 }
 
 void LinkEngine::offer_paths(LinkPort& port, std::span<const OfferedPath> paths, TimePoint now) {
