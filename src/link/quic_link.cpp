@@ -45,6 +45,7 @@ Bytes QuicLink::ask(TimePoint now) {
 }
 
 Bytes QuicLink::ask(PathTable::Index path, TimePoint now) {
+    if (!paths_) return ask(now);
     const bool full = paths_->wants_full(path, now);
     paths_->on_asked(path, ++sent_counter_, full, now);
     const auto kind = full ? Heartbeat::Kind::full : Heartbeat::Kind::small;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 
@@ -37,7 +38,7 @@ std::string round_trip_text(const PathState& path) {
 
 std::string loss_text(const PathState& path) {
     if (path.round_trip <= Duration{}) return "-";
-    return std::to_string(static_cast<int>(path.loss * 100 + 0.5)) + " %";
+    return std::to_string(std::lround(path.loss * 100)) + " %";
 }
 
 /// Lines with columns of equal width.
