@@ -476,6 +476,7 @@ class Sending(CliTest):
                 offered = host.expect("file_offered", PATIENCE)
                 self.assertEqual(offered["accepted"], code == 0)
                 self.assertIn(words, offered.get("why", ""))
+                sender.wait_for("nothing more", PATIENCE)  # until its output has been read to its end
                 self.assertIn(words, "".join(sender.lines))
         self.assertEqual(sorted(os.listdir(inbox)), ["a", "c"])
 
