@@ -372,7 +372,7 @@ quic::PathId LinkEngine::path_id(const Path& path) {
     path_ids_.emplace(path, id);
     paths_.emplace(id, path);
     strangers_.push_back(id);
-    if (strangers_.size() > kMaxStrangers) {
+    while (strangers_.size() > kMaxStrangers) {  // those of links that ended are added to them
         const quic::PathId oldest = strangers_.front();
         strangers_.pop_front();
         if (!pins_.contains(oldest)) forget_path(oldest);

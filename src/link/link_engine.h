@@ -69,7 +69,7 @@ public:
     virtual bool on_admit(const DeviceId& peer, std::optional<DialId> dial) = 0;
     /// A link stands. The handler must live until on_link_end for it has returned.
     virtual LinkHandler& on_link_up(LinkPort& link, const LinkFacts& facts, std::optional<DialId> dial) = 0;
-    /// The link goes on over another path; nothing was lost.
+    /// The link goes on over another path; nothing reliable was lost.
     virtual void on_path_changed(LinkPort& link, const PathChange& change) = 0;
     /// Always the last event of a link that came up.
     virtual void on_link_end(LinkPort& link, const LinkEnd& end) = 0;
@@ -116,8 +116,8 @@ public:
     /// Forgets a dial without an event.
     void cancel(DialId dial);
 
-    /// The paths by which the peer of a link may be reached, instead of those offered before: they are asked from time to
-    /// time, and the link goes to one of them when its own fails. Only for links that this engine has dialed.
+    /// The paths by which the peer of a link may be reached, instead of those offered before: they are asked from
+    /// time to time, and the link goes to one of them when its own fails. Only for links that this engine has dialed.
     void offer_paths(LinkPort& link, std::span<const OfferedPath> paths, TimePoint now);
 
     void on_datagram(const Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now);

@@ -1,25 +1,18 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "link/path.h"
+#include "link/known_path.h"
 
 #include "muster/interface.h"
 #include "muster/profile.h"
 #include "muster/time.h"
 
 namespace muster::link {
-
-/// A path that somebody names, and what it costs to use it: the lower, the better.
-struct OfferedPath {
-    Path path;
-    unsigned cost = 0;
-};
 
 /// An order to go to another path, and what speaks for it.
 struct Move {
@@ -47,23 +40,23 @@ public:
 
     PathTable(Profile profile, const Path& current, TimePoint now);
 
-    /// These may work, and no others but what has answered lately. At the limit of 64, what is not ready and has been silent for
-    /// the most questions makes room.
+    /// These may work, and no others but what has answered lately. At the limit of 64, what is not ready and has been
+    /// silent for the most questions makes room.
     void offer(std::span<const OfferedPath> paths, TimePoint now);
     /// The interfaces as they are now: paths over what cannot carry packets rest; those that can again are asked
     /// at once.
     void on_interfaces(std::span<const Interface> interfaces);
     /// The link itself carries traffic: the path in use is asked in short intervals. True if it did not before.
     bool on_traffic(TimePoint now);
-    /// The peer can no longer use the path of the link, for the `episode`th time, and asks for another: best the one by
-    /// which it says so. Copies of one request are one.
-    void on_leave_request(const Path& from, std::uint64_t episode, TimePoint now);
+    /// The peer can no longer use the path of the link, and asks for another: best the one by which it says so. Copies
+    /// of one request have the same number, and count once.
+    void on_leave_request(const Path& from, std::uint64_t number, TimePoint now);
 
     /// A path to ask now. Say on_asked() before the next call.
     std::optional<Index> next_question(TimePoint now) const;
     /// The path in use; none while it has lost its own address.
     std::optional<Index> current_index() const;
-    const Path& path(Index index) const { return entries_[index].path; }
+    const Path& path(Index index) const { return paths_[index].path; }
     /// Whether the question must show that packets of QUIC's size pass.
     bool wants_full(Index index, TimePoint now) const;
     void on_asked(Index index, std::uint64_t counter, bool full, TimePoint now);
@@ -87,71 +80,36 @@ public:
     std::vector<PathFacts> facts(TimePoint now) const;
 
 private:
-    struct Pace;
-    struct Question {
-        std::uint64_t counter = 0;
-        TimePoint asked_at{};
-        bool full = false;
-    };
-    static constexpr TimePoint kLongAgo = TimePoint{} - std::chrono::hours{24 * 366};
     static constexpr Duration kActive = std::chrono::milliseconds{250};
 
-    struct Entry {
-        Path wanted;  // as it was named; the kernel may choose the source
-        Path path;    // as it answered
-        unsigned cost = 0;
-        bool is_offered = true;
-        std::string obstacle;             // what the kernel says against it
-        std::deque<Question> open;        // since the latest one that was answered, oldest first
-        TimePoint silent_since = kNever;  // when the first of them was asked, also if it is not kept any more
-        TimePoint asked_at = kLongAgo;    // the latest; long ago: ask at once
-        TimePoint full_asked_at = kLongAgo;
-        TimePoint proven_at = kLongAgo;   // when the latest question that was answered had been asked
-        TimePoint steady_since = kNever;  // has answered ever since
-        Duration round_trip{};
-        double loss = 0;
-        int unanswered = 0;
-        int full_unanswered = 0;  // full questions since one was answered
-        int failures = 0;         // how often in a row the link had to leave it soon
-
-        bool has_answered() const { return proven_at != kLongAgo; }
-    };
-
-    static Pace pace_of(Profile profile);
-    Entry* find(const Path& path);
-    const Entry* here() const;
+    KnownPath* find(const Path& path);
+    const KnownPath* find(const Path& path) const;
+    const KnownPath* here() const { return find(current_); }
     bool has_obstacle() const { return !obstacle_.empty(); }
-    bool is_alone() const { return entries_.size() == 1 && entries_[0].path == current_; }
+    bool is_alone() const { return paths_.size() == 1 && paths_[0].path == current_; }
     bool is_active(TimePoint now) const { return now - last_traffic_ < kActive; }
-    Duration patience_with(const Entry& entry) const;
-    Duration last_chance(const Entry& entry) const;
-    bool is_silent(const Entry& entry, TimePoint now) const;
-    bool is_ready(const Entry& entry, TimePoint now) const;
     bool is_searching(TimePoint now) const;
-    bool may_ask(const Entry& entry) const;
-    Duration pause_of(const Entry& entry, bool searching, TimePoint now) const;
-    Duration pause_of_full(const Entry& entry, TimePoint now) const;
+    bool may_ask(const KnownPath& path) const;
+    Duration pause_of(const KnownPath& path, bool searching, TimePoint now) const;
+    Duration pause_of_full(const KnownPath& path, TimePoint now) const;
     void add(const OfferedPath& offered, TimePoint now);
-    Entry* place_for_another(TimePoint now);
-    static void note_lost(Entry& entry);
-    static void note_answer(Entry& entry, const Question& question, TimePoint now);
-    static void forget_proof(Entry& entry);
+    bool make_room(TimePoint now);
     std::optional<Path> best(TimePoint proven_since, TimePoint now) const;
     std::optional<Move> way_out(TimePoint now) const;
-    bool is_worth_it(const Entry& entry, const Entry& than, TimePoint now) const;
-    std::string describe(const Entry& entry, TimePoint now) const;
+    bool is_worth_it(const KnownPath& path, const KnownPath& than, TimePoint now) const;
+    std::string describe(const KnownPath& path, TimePoint now) const;
 
-    Profile profile_;
+    PathPace pace_;
     Path current_;
     std::string obstacle_;
-    std::vector<Entry> entries_;
+    std::vector<KnownPath> paths_;
     TimePoint moved_at_;
-    TimePoint last_traffic_ = kLongAgo;
+    TimePoint last_traffic_ = KnownPath::kLongAgo;
     std::optional<Path> offered_;  // by which the peer asked to leave the path in use
     TimePoint offered_at_{};
-    std::uint64_t episode_ = 0;         // of the latest request to leave
-    TimePoint refused_since_ = kNever;  // moves, by QUIC
-    TimePoint not_before_ = kLongAgo;   // the next move
+    std::uint64_t last_request_ = 0;              // to leave
+    TimePoint refused_since_ = kNever;            // moves, by QUIC
+    TimePoint not_before_ = KnownPath::kLongAgo;  // the next move
 };
 
 }  // namespace muster::link

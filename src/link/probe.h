@@ -45,7 +45,7 @@ struct Heartbeat {
     enum class Kind : std::uint8_t {
         small = 0x03,  ///< A question of 41 octets, or its answer.
         leave =
-            0x04,  ///< From the end that cannot move: "go to another path, best to the one by which this comes".
+            0x04,  ///< From the end that cannot move: "go to another path, best to that by which this comes".
         full = 0x05,  ///< A question of kProbeSize octets, or its answer: shows that the path carries QUIC.
     };
 

@@ -177,7 +177,7 @@ private:
     std::optional<PathId> pending_move_;
     struct Visit {
         PathId path{};
-        std::uint32_t move = 0;  // the how-manieth it was
+        std::uint32_t move = 0;  // its number
     };
     std::vector<Visit> visits_;  // client: the last move to each path, the latest move last
     std::uint32_t moves_ = 0;
