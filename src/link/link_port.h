@@ -60,4 +60,16 @@ public:
     virtual void on_datagram(ByteView payload) = 0;
 };
 
+/// Hears nothing: for links that carry no session, and for handlers that care about few events.
+class DeafLinkHandler : public LinkHandler {
+public:
+    void on_stream_data(StreamId, ByteView, bool) override {}
+    void on_stream_reset(StreamId, std::uint64_t) override {}
+    void on_stop_sending(StreamId, std::uint64_t) override {}
+    void on_stream_closed(StreamId) override {}
+    void on_stream_writable(StreamId) override {}
+    void on_streams_available(Direction) override {}
+    void on_datagram(ByteView) override {}
+};
+
 }  // namespace muster::link

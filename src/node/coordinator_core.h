@@ -48,17 +48,6 @@ public:
     bool flush(TimePoint now) override;
 
 private:
-    /// Stands at our end of a link that was made only to see whose key is there.
-    struct Visitor final : link::LinkHandler {
-        void on_stream_data(link::StreamId, ByteView, bool) override {}
-        void on_stream_reset(link::StreamId, std::uint64_t) override {}
-        void on_stop_sending(link::StreamId, std::uint64_t) override {}
-        void on_stream_closed(link::StreamId) override {}
-        void on_stream_writable(link::StreamId) override {}
-        void on_streams_available(link::Direction) override {}
-        void on_datagram(ByteView) override {}
-    };
-
     CoordinatorCore(link::LinkOptions link, Randomness& random, link::Medium& medium);
 
     // link::LinkEvents
@@ -83,7 +72,7 @@ private:
     NameHandler on_verdict_;
     PathHandler on_path_;
     std::optional<link::DialId> asking_;  // the holder of the name
-    Visitor visitor_;
+    link::DeafLinkHandler visitor_;       // at our end of a link made only to see whose key is there
     link::LinkPort* visited_ = nullptr;
     link::LinkEngine links_;
     std::map<DeviceId, Endpoint>

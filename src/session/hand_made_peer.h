@@ -10,7 +10,7 @@
 namespace muster::session {
 
 /// One end of a link that speaks the protocol by hand, octet by octet: for what no engine of ours would say.
-class HandMadePeer : public link::LinkHandler {
+class HandMadePeer : public link::DeafLinkHandler {
 public:
     HandMadePeer(Timeline& timeline, const DeviceId& member, const DeviceId& coordinator, std::uint64_t key,
                  MemoryLink::Side side)
@@ -58,12 +58,6 @@ public:
             if (splitter.type() == FrameType::ack) last_ack = Ack::parse(splitter.body());
         }
     }
-    void on_stream_reset(link::StreamId, std::uint64_t) override {}
-    void on_stop_sending(link::StreamId, std::uint64_t) override {}
-    void on_stream_closed(link::StreamId) override {}
-    void on_stream_writable(link::StreamId) override {}
-    void on_streams_available(link::Direction) override {}
-    void on_datagram(ByteView) override {}
 
     MemoryLink link;
     link::StreamId control = -1;

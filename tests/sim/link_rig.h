@@ -12,7 +12,7 @@ namespace muster {
 inline constexpr std::uint16_t kPort = 4711;
 
 /// A node with nothing but links: writes down what happens, echoes what arrives on streams.
-class LinkNode final : public node::Core, public link::LinkEvents, public link::LinkHandler {
+class LinkNode final : public node::Core, public link::LinkEvents, public link::DeafLinkHandler {
 public:
     LinkNode(sim::SimClock& clock, sim::SimNetwork& network, std::string name, std::uint8_t seed,
              bool accepts, Profile profile)
@@ -73,6 +73,7 @@ public:
     void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}
 
     // link::LinkHandler
+    using link::DeafLinkHandler::on_datagram;
     void on_stream_data(link::StreamId stream, ByteView data, bool fin) override {
         received += as_text(data);
         port->consume(stream, data.size());
@@ -80,12 +81,6 @@ public:
         port->write(stream, Slice::copy_of(data));
         if (fin) port->finish(stream);
     }
-    void on_stream_reset(link::StreamId, std::uint64_t) override {}
-    void on_stop_sending(link::StreamId, std::uint64_t) override {}
-    void on_stream_closed(link::StreamId) override {}
-    void on_stream_writable(link::StreamId) override {}
-    void on_streams_available(link::Direction) override {}
-    void on_datagram(ByteView) override {}
 
     std::string how_it_ended() const {
         if (!end) return "it did not";

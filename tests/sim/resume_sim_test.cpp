@@ -366,17 +366,8 @@ private:
     void on_dial_failed(link::DialId, Error) override {}
     void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}
 
-    struct Deaf final : link::LinkHandler {
-        void on_stream_data(link::StreamId, ByteView, bool) override {}
-        void on_stream_reset(link::StreamId, std::uint64_t) override {}
-        void on_stop_sending(link::StreamId, std::uint64_t) override {}
-        void on_stream_closed(link::StreamId) override {}
-        void on_stream_writable(link::StreamId) override {}
-        void on_streams_available(link::Direction) override {}
-        void on_datagram(ByteView) override {}
-    };
     SimNode node_;
-    Deaf deaf_;
+    link::DeafLinkHandler deaf_;
     link::LinkEngine links_;
 };
 
