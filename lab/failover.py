@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""For how long nothing arrives when the path in use fails and another one is warm.
+"""For how long nothing arrives when the path in use fails and another one is ready.
 
 A coordinator and five members, each with an interface on three switches, profile realtime; every member and the
 coordinator send each other 100 numbered messages a second. A fault hits the switch that is in use, at a random moment; the figure is
@@ -27,7 +27,7 @@ NETS = ("192.0.2", "198.51.100", "203.0.113")
 TOLD_MS = (15, 40)  # p50, p99 where the kernel tells
 SILENT_MS = (60, 150)
 BOTH_MS = 500
-SETTLE = 2.0  # seconds until the path that has come back is warm again
+SETTLE = 2.0  # seconds until the path that has come back is ready again
 BUILD_UP = 1.5
 
 
@@ -73,7 +73,7 @@ class Room:
         self.coordinator = Seat(self, "coordinator", 1, len(NETS))
         self.members = [Seat(self, f"m{number}", 10 + number, lans) for number in range(members)]
         program = report.probe(arguments, "muster_pulse")
-        options = ["--profile=realtime", "--rate=100", "--grace=20000"]
+        options = ["--profile=realtime", "--rate=100", "--grace-ms=20000"]
         self.coordinator.process = self.coordinator.host.spawn([program, "host", *options])
         self.coordinator.process.expect("hosting")
         for seat in self.members:

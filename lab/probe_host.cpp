@@ -11,10 +11,8 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "probe.h"
+#include "probe_options.h"
 #include "stdin_lines.h"
-
-#include "muster/coordinator.h"
 
 namespace asio = boost::asio;
 namespace json = boost::json;
@@ -22,14 +20,6 @@ using namespace muster;
 using namespace muster::lab;
 
 namespace {
-
-json::object facts_of(const Departure& how) {
-    if (how.is_closed())
-        return {{"how", "closed"}, {"code", how.closed().code}, {"reason", how.closed().reason}};
-    return {{"how", "lost"},
-            {"code", to_string(how.cause().code())},
-            {"error", json::parse(how.cause().to_json())}};
-}
 
 struct Teller {
     void operator()(const Message& message) const {
@@ -57,21 +47,10 @@ asio::awaitable<void> listen(std::shared_ptr<Coordinator> coordinator) {
     while (auto event = co_await coordinator->next_event()) std::visit(Teller{}, *event);
 }
 
-HostOptions host_options(const Options& options, const std::string& group) {
-    HostOptions how;
-    how.group = group;
-    how.name = "coordinator";
-    how.identity = Identity::ephemeral();
-    how.profile = options.profile();
-    how.port = static_cast<std::uint16_t>(options.number("port", 0));
-    how.advertise = !options.has("no-advertise");
-    if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
-    return how;
-}
-
 asio::awaitable<std::shared_ptr<Coordinator>> start(const Options& options, const std::string& group) {
     const auto executor = co_await asio::this_coro::executor;
-    HostOptions how = host_options(options, group);
+    HostOptions how = host_options(options);
+    how.group = group;
     const std::int64_t before = now_ns();
     auto made = co_await host(executor, std::move(how));
     if (!made) {

@@ -13,10 +13,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "probe.h"
+#include "probe_options.h"
 #include "stdin_lines.h"
-
-#include "muster/member.h"
 
 namespace asio = boost::asio;
 namespace json = boost::json;
@@ -24,19 +22,6 @@ using namespace muster;
 using namespace muster::lab;
 
 namespace {
-
-JoinOptions join_options(const Options& options) {
-    JoinOptions how;
-    how.group = options.text("group", "lab");
-    how.name = options.text("name", "member");
-    how.identity = Identity::ephemeral();
-    how.profile = options.profile();
-    how.at = options.list("at");
-    how.discover = !options.has("no-discover");
-    if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
-    how.patience = std::chrono::milliseconds{options.number("patience-ms", 5000)};
-    return how;
-}
 
 asio::awaitable<void> wait_for_order(StdinLines& orders) {
     tell("armed");
@@ -52,9 +37,7 @@ asio::awaitable<void> tell_end(std::shared_ptr<Member> member) {
     while (auto event = co_await member->next_event()) {
         const auto* ended = std::get_if<SessionEnded>(&*event);
         if (!ended) continue;
-        const bool lost = ended->how.is_lost();
-        tell("ended", {{"how", lost ? "lost" : "closed"},
-                       {"why", lost ? ended->how.cause().message() : ended->how.closed().reason}});
+        tell("ended", facts_of(ended->how));
     }
 }
 

@@ -1,14 +1,15 @@
 // Numbered messages both ways at a steady rate, and what comes of them: ordered and reliable, from the coordinator to
 // each member and from each member to the coordinator.
 //
-//   muster_pulse host|join [--group NAME] [--name NAME] [--profile realtime|balanced|low_power] [--grace MS]
+//   muster_pulse host|join [--group NAME] [--name NAME] [--profile realtime|balanced|low_power] [--grace-ms MS]
 //                          [--rate HZ] [--seconds S] [--files DIR]
 //           host: [--port N] [--no-advertise]
 //           join: [--at ADDRESS:PORT]... [--no-discover] [--patience-ms N]
 //
 // Prints one JSON object per line, {"event": what, "t_ns": ..., "t_ms": ...}, by CLOCK_MONOTONIC: hosting, joined,
-// peer_joined, peer_left, interrupted, resumed, path_changed, file_received, file_sent, failed, ended; and a "summary" for each peer when it is over.
-// It is over after --seconds, at SIGTERM or SIGINT, or when the session ends. Orders on standard input:
+// peer_joined, peer_left, interrupted, resumed, path_changed, file_received, file_sent, failed, ended; and a
+// "summary" for each peer when it is over. It is over after --seconds, at SIGTERM or SIGINT, or when the session
+// ends. Orders on standard input:
 //
 //   report      a summary for each peer, now
 //   watch       for each peer the longest time for which nothing came since the last such order: "watched"
@@ -24,12 +25,9 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "probe.h"
+#include "probe_options.h"
 #include "pulse_tally.h"
 #include "stdin_lines.h"
-
-#include "muster/coordinator.h"
-#include "muster/member.h"
 
 namespace asio = boost::asio;
 namespace json = boost::json;
@@ -45,16 +43,7 @@ void say(std::string_view event, json::object facts = {}) {
     tell(event, std::move(facts));
 }
 
-json::object facts_of(const Departure& how) {
-    if (how.is_closed())
-        return {{"how", "closed"}, {"code", how.closed().code}, {"reason", how.closed().reason}};
-    return {{"how", "lost"},
-            {"code", to_string(how.cause().code())},
-            {"reason", how.cause().message()},
-            {"error", json::parse(how.cause().to_json())}};
-}
-
-json::object facts_of(const PeerInfo& peer, json::object facts = {}) {
+json::object about(const PeerInfo& peer, json::object facts = {}) {
     facts["peer"] = peer.name;
     facts["id"] = peer.id.to_string();
     return facts;
@@ -128,12 +117,11 @@ private:
                       });
     }
     void report() const {
-        for (const auto& peer : peers_) say("summary", facts_of(peer->info, peer->tally.summary(now_ns())));
+        for (const auto& peer : peers_) say("summary", about(peer->info, peer->tally.summary(now_ns())));
     }
     void watch() const {
         for (const auto& peer : peers_)
-            say("watched",
-                facts_of(peer->info, {{"longest_gap_ms", peer->tally.take_longest_gap(now_ns())}}));
+            say("watched", about(peer->info, {{"longest_gap_ms", peer->tally.take_longest_gap(now_ns())}}));
     }
     void send_file(const std::string& path) {
         for (const auto& peer : peers_)
@@ -159,26 +147,26 @@ private:
                 peer->tally.on_arrival(beat.number, beat.sent_ns, now_ns());
     }
     void on(const PeerJoined& joined) {
-        say("peer_joined", facts_of(joined.peer));
+        say("peer_joined", about(joined.peer));
         if (writes_to_all_) write_to(joined.peer);
     }
     void on(const PeerLeft& left) {
-        say("peer_left", facts_of(left.peer, facts_of(left.how)));
+        say("peer_left", about(left.peer, facts_of(left.how)));
         for (const auto& peer : peers_)
             if (peer->info.id == left.peer.id) peer->is_here = false;
     }
     void on(const PeerInterrupted& interrupted) {
-        json::object facts = facts_of(interrupted.peer);
+        json::object facts = about(interrupted.peer);
         facts["error"] = json::parse(interrupted.why.to_json());
         say("interrupted", std::move(facts));
     }
     void on(const PathChanged& change) {
         say("path_changed",
-            facts_of(change.peer,
-                     {{"from", to_text(change.from)}, {"to", to_text(change.to)}, {"reason", change.why}}));
+            about(change.peer,
+                  {{"from", to_text(change.from)}, {"to", to_text(change.to)}, {"reason", change.why}}));
     }
     void on(const PeerResumed& resumed) {
-        json::object facts = facts_of(resumed.peer);
+        json::object facts = about(resumed.peer);
         facts["after_ms"] = static_cast<double>(microseconds(resumed.after)) / 1000;
         say("resumed", std::move(facts));
     }
@@ -204,31 +192,6 @@ private:
     bool writes_to_all_ = false;
     bool is_quiet_ = false;
 };
-
-HostOptions host_options(const Options& options) {
-    HostOptions how;
-    how.group = options.text("group", "lab");
-    how.name = options.text("name", "coordinator");
-    how.identity = Identity::ephemeral();
-    how.profile = options.profile();
-    how.port = static_cast<std::uint16_t>(options.number("port", 0));
-    how.advertise = !options.has("no-advertise");
-    if (options.has("grace")) how.grace = std::chrono::milliseconds{options.number("grace", 0)};
-    return how;
-}
-
-JoinOptions join_options(const Options& options) {
-    JoinOptions how;
-    how.group = options.text("group", "lab");
-    how.name = options.text("name", "member");
-    how.identity = Identity::ephemeral();
-    how.profile = options.profile();
-    how.at = options.list("at");
-    how.discover = !options.has("no-discover");
-    if (options.has("grace")) how.grace = std::chrono::milliseconds{options.number("grace", 0)};
-    how.patience = std::chrono::milliseconds{options.number("patience-ms", 10'000)};
-    return how;
-}
 
 [[noreturn]] void give_up(const Error& why) {
     tell_failure(why);

@@ -45,10 +45,10 @@ class Room:
         os.mkdir(self.inbox)
         pulse = report.probe(arguments, "muster_pulse")
         common = ["--profile=realtime", f"--files={self.inbox}"]
-        host = [pulse, "host", f"--port={PORT}", f"--grace={GRACE_MS}", *common]
+        host = [pulse, "host", f"--port={PORT}", f"--grace-ms={GRACE_MS}", *common]
         self.coordinator = self.hosts[0].spawn(host, "coordinator")
         self.coordinator.expect("hosting")
-        self.member = self.hosts[1].spawn([pulse, "join", f"--grace={grace_ms}", *common], "member")
+        self.member = self.hosts[1].spawn([pulse, "join", f"--grace-ms={grace_ms}", *common], "member")
         self.member.expect("joined")
         self.coordinator.expect("peer_joined")
         time.sleep(0.5)

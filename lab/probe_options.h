@@ -1,0 +1,51 @@
+#pragma once
+
+// Options that the probes share, as the library takes them, and how a session's end is told.
+
+#include <chrono>
+
+#include "probe.h"
+
+#include "muster/coordinator.h"
+#include "muster/member.h"
+
+namespace muster::lab {
+
+/// --group --name --profile --port --no-advertise --grace-ms; the key is ephemeral.
+inline HostOptions host_options(const Options& options) {
+    HostOptions how;
+    how.group = options.text("group", "lab");
+    how.name = options.text("name", "coordinator");
+    how.identity = Identity::ephemeral();
+    how.profile = options.profile();
+    how.port = static_cast<std::uint16_t>(options.number("port", 0));
+    how.advertise = !options.has("no-advertise");
+    if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
+    return how;
+}
+
+/// --group --name --profile --at --no-discover --grace-ms --patience-ms; the key is ephemeral.
+inline JoinOptions join_options(const Options& options) {
+    JoinOptions how;
+    how.group = options.text("group", "lab");
+    how.name = options.text("name", "member");
+    how.identity = Identity::ephemeral();
+    how.profile = options.profile();
+    how.at = options.list("at");
+    how.discover = !options.has("no-discover");
+    if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
+    how.patience = std::chrono::milliseconds{options.number("patience-ms", 5000)};
+    return how;
+}
+
+/// {"how", "code", "reason"}, and "error" if it was lost.
+inline boost::json::object facts_of(const Departure& how) {
+    if (how.is_closed())
+        return {{"how", "closed"}, {"code", how.closed().code}, {"reason", how.closed().reason}};
+    return {{"how", "lost"},
+            {"code", to_string(how.cause().code())},
+            {"reason", how.cause().message()},
+            {"error", boost::json::parse(how.cause().to_json())}};
+}
+
+}  // namespace muster::lab
