@@ -20,8 +20,8 @@ struct PathState {
     bool is_ready = false;  ///< It has answered lately: the link could go there at once.
     Duration round_trip{};  ///< Smoothed; 0 before the first answer.
     double loss = 0;        ///< Share of the latest questions that nothing answered, 0 to 1.
-    std::string
-        finding;  ///< For people: "in use", "ready", "eth1 has no carrier", "no answer to 4 questions in 310 ms"
+    /// For people: "in use", "ready", "eth1 has no carrier", "no answer to 4 questions in 310 ms".
+    std::string finding;
 };
 
 /// Something that happened between this end and a peer.
@@ -44,7 +44,9 @@ struct Explanation {
     std::string name;  ///< Empty if it has never been here.
     std::vector<PathState>
         paths;  ///< The one in use first. Coordinators know no others; empty without a link.
-    std::vector<Evidence> tried;        ///< Members: what was tried before the first link stood.
+    /// Members, of their coordinator: what was tried before its latest link stood; while the session is interrupted,
+    /// what is being tried.
+    std::vector<Evidence> tried;
     std::vector<Happening> happenings;  ///< Oldest first, the last 256 of all peers together.
 
     bool is_connected() const { return !paths.empty(); }

@@ -80,7 +80,7 @@ std::string Explanation::to_text() const {
                         path.finding});
     if (is_connected()) text += table(rows);
     for (const Evidence& each : tried)
-        text += "  at first: " + each.phase + " " + each.subject + ": " + printable(each.finding) + "\n";
+        text += "  tried: " + each.phase + " " + each.subject + ": " + printable(each.finding) + "\n";
     for (const Happening& each : happenings)
         text += "  " + clock_time(each.when) + "  " + std::string{to_string(each.kind)} +
                 (each.detail.empty() ? "" : ": " + printable(each.detail)) + "\n";

@@ -234,6 +234,11 @@ const link::LinkPort* MemberNode::link_to(const DeviceId& peer) const {
     return port && port->peer() == peer && !is_interrupted(peer) ? port : nullptr;
 }
 
+std::vector<Evidence> MemberNode::tried(const DeviceId& peer) const {
+    if (peer != coordinator_.id) return {};
+    return is_interrupted(peer) ? core_->tried_again() : facts_.candidates;
+}
+
 std::optional<PeerPath> MemberNode::path_to(const DeviceId& peer) {
     const link::LinkPort* port = link_to(peer);
     if (!port) return std::nullopt;

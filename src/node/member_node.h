@@ -42,6 +42,7 @@ private:
     // SessionNode
     const link::LinkEngine& links() const override { return core_->links(); }
     const link::LinkPort* link_to(const DeviceId& peer) const override;
+    std::vector<Evidence> tried(const DeviceId& peer) const override;
     session::StreamPort& streams() override { return core_->session(); }
     Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) override;
     void engine_consume(const DeviceId& from, std::size_t octets) override;

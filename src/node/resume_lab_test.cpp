@@ -84,6 +84,9 @@ public:
         EXPECT_TRUE(co_await ResumeLab::next<PeerInterrupted>(*member));
         EXPECT_FALSE(co_await member->path_to(host->id())) << "there is no path now";
         co_await pause(outage);
+        const Explanation meanwhile = co_await member->explain(host->id());
+        EXPECT_FALSE(meanwhile.is_connected());
+        EXPECT_FALSE(meanwhile.tried.empty()) << "what is being tried is told while it is";
         os::run("ip link set near0 up");
         const auto back = co_await ResumeLab::next<PeerResumed>(*member);
         if (!back) co_return ADD_FAILURE() << "the session ended";

@@ -111,7 +111,7 @@ Explanation SessionNode::explain(const DeviceId& peer) {
     told.peer = peer;
     if (const PeerInfo* info = roster_.find(peer)) told.name = info->name;  // written on this strand only
     told.happenings = history_.of(peer);
-    if (const auto path = path_to(peer)) told.tried = path->candidates;
+    told.tried = tried(peer);
     const link::LinkPort* port = link_to(peer);
     if (!port) return told;
     for (const link::PathFacts& facts : links().paths(*port))

@@ -113,6 +113,8 @@ protected:
     virtual const link::LinkEngine& links() const = 0;
     /// The link to this peer now; null if there is none.
     virtual const link::LinkPort* link_to(const DeviceId& peer) const = 0;
+    /// What was tried to reach it, and what came of it.
+    virtual std::vector<Evidence> tried(const DeviceId&) const { return {}; }
     PeerPath describe(const link::LinkEngine& links, const link::LinkPort& port) const;
     std::string interface_name(InterfaceIndex index) const;
 
