@@ -17,8 +17,8 @@ struct JoinOptions {
     std::string group = "muster";
     std::string name;  ///< For people; empty: the host name.
     InfoMap info;      ///< Told to everyone in the session.
-    /// For the coordinator's decision only: a token, a wish. It goes to whoever answers first, unless `coordinator` says
-    /// who that must be, or a pin does: no secret that is worth more than the group.
+    /// For the coordinator's decision only: a token, a wish. It goes to whoever answers first, unless `coordinator`
+    /// says who that must be, or a pin does: no secret that is worth more than the group.
     Bytes context;
     std::optional<Identity> identity;  ///< Empty: Identity::load().
     /// Only this coordinator will do. Empty: the one pinned for the group if there is one, else whoever
@@ -31,9 +31,9 @@ struct JoinOptions {
     /// Until an encrypted link stands. Without `discover` the join fails sooner if it is known sooner: at once
     /// if another device than the wanted one answers, after a second if no interface can carry packets to `at`.
     Duration patience = std::chrono::seconds{10};
-    /// How long the session outlives its link (PeerInterrupted). Meanwhile this end looks for the coordinator again: over
-    /// every interface, at all addresses that it knows and those that discovery finds. The shorter of both ends' graces
-    /// counts. 0: a lost link ends the session.
+    /// How long the session outlives its link (PeerInterrupted). Meanwhile this end looks for the coordinator again:
+    /// over every interface, at all addresses that it knows and those that discovery finds. The shorter of both ends'
+    /// graces counts. 0: a lost link ends the session.
     Duration grace = std::chrono::seconds{30};
     Profile profile = Profile::balanced;
     SessionLimits limits;

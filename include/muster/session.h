@@ -40,9 +40,9 @@ struct PeerLeft {
 };
 
 /// The link to a peer is gone, and its session waits for another one: until PeerResumed, or until the grace is over
-/// (HostOptions::grace, JoinOptions::grace) and PeerLeft or SessionEnded follows. What is sent meanwhile waits, within the
-/// limits of the session; streams and files stand still; unreliable messages are dropped. Told at both ends of the link:
-/// to a coordinator about a member, to a member about its coordinator, and to nobody else.
+/// (HostOptions::grace, JoinOptions::grace) and PeerLeft or SessionEnded follows. What is sent meanwhile waits,
+/// within the limits of the session; streams and files stand still; unreliable messages are dropped. Told at both
+/// ends of the link: to a coordinator about a member, to a member about its coordinator, and to nobody else.
 struct PeerInterrupted {
     PeerInfo peer;
     Error why;
@@ -54,8 +54,8 @@ struct PeerResumed {
     Duration after{};  ///< Since PeerInterrupted.
 };
 
-/// What goes to a peer takes another way from now on: another interface, or another address at either end. Nothing was lost,
-/// and the session was not interrupted. Told at both ends of the link.
+/// What goes to a peer takes another way from now on: another interface, or another address at either end. Nothing
+/// reliable was lost, and the session was not interrupted. Told at both ends of the link.
 struct PathChanged {
     PeerInfo peer;
     Endpoint from, to;  ///< The peer's end of the path; the interface is ours.
@@ -166,9 +166,9 @@ public:
 
     /// Sends a message. Completes when every recipient's queue has taken it; then it arrives as `options`
     /// promises unless the recipient's session ends. Waits while a queue is full. Errors: too_large,
-    /// unknown_peer, not_connected, closed or lost (the session ended while it waited), queue_full (1024 sends or 64 MiB wait already), cancelled,
-    /// bad_input (no or too many recipients, a coordinator to itself, too many channels, the cookie).
-    /// Cancellation: total while it waits; then nothing was sent.
+    /// unknown_peer, not_connected, closed or lost (the session ended while it waited), queue_full (1024 sends or 64
+    /// MiB wait already), cancelled, bad_input (no or too many recipients, a coordinator to itself, too many
+    /// channels, the cookie). Cancellation: total while it waits; then nothing was sent.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto send(Recipients to, Bytes payload, SendOptions options = {}, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<void>)>(
@@ -195,8 +195,8 @@ public:
     /// Offers a file to a peer and returns at once; what becomes of it is told by the handle.
     OutgoingFile send_file(const DeviceId& to, std::string path, SendFileOptions options = {});
 
-    /// How a peer is reached; nullopt for one without a link of its own, or while its session is interrupted. Members know only the coordinator's.
-    /// Cancellation: none, it completes at once.
+    /// How a peer is reached; nullopt for one without a link of its own, or while its session is interrupted. Members
+    /// know only the coordinator's. Cancellation: none, it completes at once.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto path_to(DeviceId peer, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(std::optional<PeerPath>)>(

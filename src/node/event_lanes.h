@@ -56,8 +56,9 @@ private:
 
 /// Who came and who left, whose link went and who is back. Told one by one; while kMaxTold wait, a beginning of which
 /// the application has not heard when it ends is not told at all, nor is that end: arrival and departure, interruption
-/// and resumption; of an interruption that ends in a departure, the departure is; of two changes of a path, the later one. So at most one of each kind per peer
-/// is added to those, and members come and go without end in bounded memory.
+/// and resumption; of an interruption that ends in a departure, the departure is; of two changes of a path, the later
+/// one. So at most one of each kind per peer is added to those, and members come and go without end in bounded
+/// memory.
 class PeerNewsLane {
 public:
     static constexpr std::size_t kMaxTold = 1024;
