@@ -12,22 +12,12 @@ import time
 
 import report
 import topologies
+from plain_peers import ECHO
 
 ECHO_PORT = 7007
 NAIVE_PATIENCE = 1.0
 PATIENCE_MS = 5000
 NAIVE_MUST_FAIL_IN = 3
-
-ECHO = """
-import socket, sys
-both = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) if sys.argv[2] == "6" else \
-    socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-both.bind(("", int(sys.argv[1])))
-print('{"event": "up"}', flush=True)
-while True:
-    octets, sender = both.recvfrom(2048)
-    both.sendto(octets, sender)
-"""
 
 
 def resolve(arguments, topology):

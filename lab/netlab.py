@@ -17,6 +17,7 @@ Times are CLOCK_MONOTONIC in nanoseconds: one clock for all namespaces of the ma
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import json
 import os
 import queue
@@ -36,7 +37,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+RTM_DELLINK, NLM_F_REQUEST, NLM_F_ACK = 17, 1, 4
 PYTHON = "/usr/bin/python3"  # the one that has python3-zeroconf
+FIRST_INDEX = 1000
 SKIPPED = 77  # the exit code by which a test says "skipped" to ctest
 
 
@@ -67,8 +70,8 @@ def _open_own_namespace():
 class Process:
     """A program that prints one JSON object per line; lines of other kinds are kept as {"event": "text"}."""
 
-    def __init__(self, name, pid, out, stdin):
-        self.name, self.pid, self.stdin = name, pid, stdin
+    def __init__(self, name, argv, pid, out, stdin):
+        self.name, self.argv, self.pid, self.stdin = name, argv, pid, stdin
         self.exit_code = None
         self.lines = []
         self._events = queue.Queue()
@@ -248,6 +251,17 @@ class Host:
             fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", name, flags))
         return at
 
+    def delete_link(self, device):
+        """Deletes a device; returns the time just before. By netlink: `ip` would add 4 ms."""
+        with self.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as route:
+            body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(device), 0, 0)
+            at = now_ns()
+            route.send(struct.pack("=IHHII", 16 + len(body), RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0) + body)
+            error = struct.unpack("=16xi", route.recv(4096)[:20])[0]
+        if error:
+            raise LabError(f"{self.name}: cannot delete {device}: {os.strerror(-error)}")
+        return at
+
     def addresses(self, device, family="inet6"):
         """The addresses of a device without prefix length."""
         found = json.loads(self.run(f"ip -j addr show dev {device}"))
@@ -264,7 +278,7 @@ class Host:
             self._become(argv, environment, stamp, (in_child, out_child, stderr))
         os.close(out_child)
         os.close(in_child)
-        process = Process(f"{name}@{self.name}", pid, out, stdin)
+        process = Process(f"{name}@{self.name}", argv, pid, out, stdin)
         self.lab.processes.append(process)
         return process
 
@@ -295,17 +309,39 @@ class Host:
 
 
 class Cable:
-    """What leads from a switch to a host's device."""
+    """What leads from a switch to a host's device; `near` is the (namespace, device) at the other end of that device."""
 
-    def __init__(self, switch, port, host, device):
-        self.switch, self.port, self.host, self.device = switch, port, host, device
+    def __init__(self, switch, port, host, device, near, shuttle=None):
+        self.switch, self.port, self.host, self.device, self.near = switch, port, host, device, near
+        self.shuttle = shuttle  # the process that carries it, if one does
 
     def pull(self):
         """Takes the host's carrier away; the other hosts keep theirs. Returns the time just before."""
-        return self.switch.set_link(self.port, up=False)
+        return self.near[0].set_link(self.near[1], up=False)
 
     def plug_in(self):
-        return self.switch.set_link(self.port, up=True)
+        return self.near[0].set_link(self.near[1], up=True)
+
+    def unbridge(self):
+        """The switch forwards nothing from or to this port any more; nobody's carrier changes."""
+        at = now_ns()
+        self.switch.ip(f"link set {self.port} nomaster")
+        return at
+
+    def bridge_again(self):
+        self.switch.ip(f"link set {self.port} master br0")
+
+    def order(self, *lines):
+        """Tells the shuttle, and returns, with the time just before, when it has obeyed."""
+        at = now_ns()
+        for line in lines:
+            self.shuttle.tell(line)
+            self.shuttle.expect("done", where=lambda event: event["order"] == line)
+        return at
+
+    def remove(self):
+        """The host's interface ceases to exist. Returns the time just before."""
+        return self.host.delete_link(self.device)
 
 
 class Switch(Host):
@@ -317,16 +353,41 @@ class Switch(Host):
         self.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set br0 up")
         self.cables = []
 
-    def plug(self, host, device, addresses=()):
-        """Gives `host` a device on this switch, up, with IPv6 link-local (from the kernel) and `addresses`."""
-        port = f"port{len(self.cables)}"
-        self.ip(f"link add {port} type veth peer name {device} netns {host.path}",
-                f"link set {port} master br0 up")
-        host.ip(f"link set {device} up", *(f"addr add {address} dev {device} {'nodad' if ':' in address else ''}"
-                                           for address in addresses))
-        cable = Cable(self, port, host, device)
-        self.cables.append(cable)
-        return cable
+    def plug(self, host, device, addresses=(), shuttle=None):
+        """Gives `host` a device on this switch, up, with IPv6 link-local (from the kernel) and `addresses`; with the
+        path of the program `shuttle`, that carries the cable (shuttle.cpp)."""
+        self.cables.append(self._cable(f"port{len(self.cables)}", host, device, shuttle))
+        self._bring_up(self.cables[-1], addresses)
+        return self.cables[-1]
+
+    def plug_anew(self, cable, addresses=()):
+        """A new device for one that has been removed, with the same name and cable."""
+        if cable.shuttle:
+            cable.shuttle.kill()
+            self.ip(f"link del {cable.port}")  # its other end leads to the shuttle's box
+        made = self._cable(cable.port, cable.host, cable.device, cable.shuttle and cable.shuttle.argv[0])
+        cable.near, cable.shuttle = made.near, made.shuttle
+        self._bring_up(cable, addresses)
+
+    def _cable(self, port, host, device, shuttle):
+        if not shuttle:
+            self.ip(f"link add {port} index {self.lab.next_index()} type veth peer name {device} netns {host.path}", f"link set {port} master br0 up")
+            return Cable(self, port, host, device, (self, port))
+        box, number = self.lab.box(), self.lab.next_number()
+        box.ip(f"link add h{number} index {self.lab.next_index()} type veth peer name {device} netns {host.path}",
+               f"link add s{number} index {self.lab.next_index()} type veth peer name {port} netns {self.path}",
+               f"link set h{number} up", f"link set s{number} up")
+        # Batches for segmentation offload would be one frame to the shuttle.
+        self.ip(f"link set {port} gso_max_segs 1", f"link set {port} master br0 up")
+        host.ip(f"link set {device} gso_max_segs 1")
+        process = box.spawn([str(shuttle), f"h{number}", f"s{number}", str(number)], "shuttle")
+        process.expect("up")
+        return Cable(self, port, host, device, (box, f"h{number}"), process)
+
+    def _bring_up(self, cable, addresses):
+        device = cable.device
+        cable.host.ip(f"link set {device} up", *(f"addr add {address} dev {device} {'nodad' if ':' in address else ''}"
+                                                 for address in addresses))
 
 
 class Lab:
@@ -339,6 +400,7 @@ class Lab:
         self.hosts, self.processes = [], []
         self.environment = {}
         self._handlers = {}
+        self._numbers, self._box = itertools.count(), None
 
     def __enter__(self):
         self._scratch = tempfile.TemporaryDirectory(prefix="netlab-")
@@ -372,6 +434,22 @@ class Lab:
     def switch(self, name="switch"):
         self.hosts.append(Switch(self, name))
         return self.hosts[-1]
+
+    def next_number(self):
+        """0, 1, 2 ... for names that must differ."""
+        return next(self._numbers)
+
+    def next_index(self):
+        """An interface index for a device on the switch's side that no host's device has. The kernel tells carrier
+        changes at once only where both ends of a veth pair have different indexes, otherwise once per second."""
+        return FIRST_INDEX + self.next_number()
+
+    def box(self):
+        """Where shuttles run: a namespace that says nothing of its own."""
+        if self._box is None:
+            self._box = self.host("box")
+            self._box.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
+        return self._box
 
     def cable(self, one, one_device, other, other_device):
         """Connects two hosts directly."""
