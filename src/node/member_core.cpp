@@ -24,8 +24,8 @@ constexpr std::size_t kMaxEndpoints = 48;
 constexpr Duration kRacePatience = 5s;
 // When all that is known cannot be reached because interfaces lack something, they get this long to come up: with
 // half of it a cable that is being plugged in, or a link-local address that is being made, would be too late; with
-// more of it people wait for what is known.
-constexpr Duration kInterfaceComesUp = 1s;
+// more of it people wait for what is known. Together with the work of saying it the verdict stands within a second.
+constexpr Duration kInterfaceComesUp = 950ms;
 
 /// What the interface lacks to carry packets to others; empty if nothing.
 std::string lack_of(const Interface& interface) {
@@ -40,19 +40,22 @@ Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options
                                                        session::MemberOptions session,
                                                        const Surroundings& around,
                                                        MemberCoreListener& listener) {
-    const DeviceId self = link.key.id();
     link.accepts = false;
     link.group = link::group_tag(options.group);
-    std::unique_ptr<MemberCore> core{new MemberCore(std::move(options), link, around, listener)};
-    auto engine = session::MemberEngine::create(std::move(session), self, listener);
+    std::unique_ptr<MemberCore> core{
+        new MemberCore(std::move(options), link, std::move(session), around, listener)};
+    auto engine = session::MemberEngine::create(core->session_options_, core->self_, listener);
     if (!engine) return engine.error();
     core->session_ = std::move(*engine);
     return core;
 }
 
-MemberCore::MemberCore(MemberCoreOptions options, const link::LinkOptions& link, const Surroundings& around,
+MemberCore::MemberCore(MemberCoreOptions options, const link::LinkOptions& link,
+                       session::MemberOptions session, const Surroundings& around,
                        MemberCoreListener& listener)
     : options_(std::move(options)),
+      session_options_(std::move(session)),
+      self_(link.key.id()),
       listener_(listener),
       links_(link, around.random, around.medium, *this),
       redial_(links_, interfaces_, around.random, link.profile) {}
@@ -192,28 +195,35 @@ void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint 
 void MemberCore::on_timer(TimePoint now) {
     now_ = now;
     links_.on_timer(now);
+    renew_session();
     session_->on_timer(now);
     if (state_ == State::searching && now >= std::min(deadline_, hopeless_at_)) give_up();
+    if (unanswered_ && now >= deadline_) give_up_again();
 }
 
 TimePoint MemberCore::next_wakeup() const {
     const bool has_news = addresses_seen_ != session_->coordinator_addresses().revision;
     const TimePoint engines = std::min({links_.next_wakeup(), session_->next_wakeup(), redial_.next_wakeup(),
                                         has_news ? next_hearing_ : kNever});
+    if (is_spent_) return now_;
+    if (unanswered_) return std::min(engines, deadline_);
     return state_ == State::searching ? std::min({engines, deadline_, hopeless_at_}) : engines;
 }
 
 bool MemberCore::flush(TimePoint now) {
     now_ = now;
+    renew_session();
     session_->flush(now);
     hear_addresses();
     links_.flush(now);
+    renew_session();
     session_->flush(now);  // what the links told while they wrote: streams became writable, links ended
     redial_.tend(need(), now);
     return links_.flush(now);
 }
 
 Redial::Need MemberCore::need() const {
+    if (unanswered_) return Redial::Need::link;
     if (session_->wants_link()) return Redial::Need::link;
     return session_->is_interrupted() ? Redial::Need::pending : Redial::Need::none;
 }
@@ -228,11 +238,15 @@ bool MemberCore::on_admit(const DeviceId& peer, std::optional<link::DialId>) {
 link::LinkHandler& MemberCore::on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                           std::optional<link::DialId>) {
     const bool is_first = state_ != State::connected;
+    const bool asks_to_join = is_first || unanswered_;
+    renew_session();
     port_ = &link;
+    if (asks_to_join) joining_ = &link;
+    unanswered_.reset();
     redial_.on_link_up(link.peer(), facts.path.remote, now_);
     if (is_first) settle_on(link.peer());
     link::LinkHandler& handler = session_->on_link_up(link, now_);
-    if (is_first)
+    if (asks_to_join)
         listener_.on_connected(link.peer(), facts);
     else
         listener_.on_reconnected(facts);
@@ -275,7 +289,29 @@ void MemberCore::settle_on(const DeviceId& coordinator) {
 
 void MemberCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
     if (port_ == &link) port_ = nullptr;
+    const bool asked = std::exchange(joining_, joining_ == &link ? nullptr : joining_) == &link;
+    const bool is_open = asked && !session_->is_joined() && !session_->has_ended();
     session_->on_link_down(link, session_end(end), now_);
+    const auto* lost = std::get_if<Error>(&end);
+    if (!is_open || lost == nullptr || now_ >= deadline_) return;
+    unanswered_ = *lost;
+    is_spent_ = true;
+}
+
+// What has not begun cannot be resumed: another link brings the request again, in a session of its own. Not from inside
+// the engine's events.
+void MemberCore::renew_session() {
+    if (!std::exchange(is_spent_, false)) return;
+    session_ = session::MemberEngine::create(session_options_, self_, listener_).value();  // as at first
+    addresses_seen_ = 0;
+    listener_.on_searching_again();
+}
+
+void MemberCore::give_up_again() {
+    state_ = State::over;
+    Error why = std::exchange(unanswered_, std::nullopt).value();
+    for (Evidence& each : redial_.tried()) why.saw(std::move(each));
+    listener_.on_connect_failed(why);
 }
 
 void MemberCore::on_dial_failed(link::DialId dial, Error why) {

@@ -26,6 +26,9 @@ public:
     virtual void on_path_changed(const link::PathChange& change) = 0;
     /// After the first one was lost, another link to the same coordinator stands; the session is about to move to it.
     virtual void on_reconnected(const link::LinkFacts&) {}
+    /// The link went before the coordinator had answered the request to join: it is looked for again, and asked again
+    /// over another link (on_connected), until the patience is over.
+    virtual void on_searching_again() {}
 };
 
 struct MemberCoreOptions {
@@ -98,8 +101,8 @@ private:
         std::optional<Error> failure;
     };
 
-    MemberCore(MemberCoreOptions options, const link::LinkOptions& link, const Surroundings& around,
-               MemberCoreListener& listener);
+    MemberCore(MemberCoreOptions options, const link::LinkOptions& link, session::MemberOptions session,
+               const Surroundings& around, MemberCoreListener& listener);
     using Targets = std::map<std::optional<DeviceId>, Target>;
 
     Target* target_for(const std::optional<DeviceId>& id, FoundBy by);
@@ -113,6 +116,8 @@ private:
     void hear_addresses();
     void give_up();
     void settle_on(const DeviceId& coordinator);
+    void renew_session();
+    void give_up_again();
     Redial::Need need() const;
     bool can_carry_to(std::span<const Endpoint> endpoints) const;
     const Target* most_telling() const;
@@ -130,6 +135,8 @@ private:
     void on_stranger(link::DialId dial, const DeviceId& responder, const Endpoint& at) override;
 
     MemberCoreOptions options_;
+    session::MemberOptions session_options_;
+    DeviceId self_;
     MemberCoreListener& listener_;
     State state_ = State::idle;
     TimePoint now_{};
@@ -145,7 +152,10 @@ private:
     Targets targets_;
     std::optional<DeviceId> impostor_;  // showed a key that is not the pinned one
     link::LinkEngine links_;
-    link::LinkPort* port_ = nullptr;  // the latest
+    link::LinkPort* port_ = nullptr;     // the latest
+    link::LinkPort* joining_ = nullptr;  // carries the request to join
+    std::optional<Error> unanswered_;    // why the link went that carried it; until another one does
+    bool is_spent_ = false;              // the session's engine has failed to join and is to be replaced
     Redial redial_;
     std::unique_ptr<session::MemberEngine> session_;
 };

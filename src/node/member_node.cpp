@@ -191,9 +191,10 @@ void MemberNode::on_resumed() {
     remember();
 }
 
-// The coordinator may have come back at another address.
+// The coordinator may have come back at another address; or be known by addresses on an interface that is gone.
 void MemberNode::discover_again() {
-    if (!options_.discover || !runner_->is_running() || !core_->session().is_interrupted()) return;
+    const bool is_needed = core_->session().is_interrupted() || joining_.is_waiting();
+    if (!options_.discover || !runner_->is_running() || !is_needed) return;
     if (const auto discovering = discover(); !discovering)
         log_line(LogLevel::info, "only known addresses are tried: " + discovering.error().explain());
     runner_->poke();

@@ -57,6 +57,7 @@ private:
     void on_connect_failed(const Error& why) override { fail(why); }
     void on_path_changed(const link::PathChange& change) override;
     void on_reconnected(const link::LinkFacts& facts) override { facts_ = facts; }
+    void on_searching_again() override { later(&MemberNode::discover_again); }
     void on_joined(const PeerInfo& coordinator) override { coordinator_ = coordinator; }
     void on_roster(const Roster& roster) override;
     void on_peer_joined(const PeerInfo& peer) override { push_joined(peer); }

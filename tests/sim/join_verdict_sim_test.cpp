@@ -110,6 +110,52 @@ TEST_F(JoinVerdict, SilenceIsNoVerdictForTheCoordinatorMayStillCome) {
     ASSERT_TRUE(world.clock.run_until([this] { return member().joined; }, 2s));
 }
 
+/// Starts to join, and loses the cable after so long. The LAN is slow: the handshake and the request take 40 ms.
+struct CutWhileJoining {
+    explicit CutWhileJoining(Duration after) {
+        world.network.set_quality(world.lan, {.delay = 5ms});
+        world.clock.run_for(1s);
+        member.start();
+        world.clock.run_for(after);
+        world.network.unplug(host, kEth);
+    }
+
+    static constexpr InterfaceIndex kEth{2};
+    World world{1, 1};
+    SimMember& member = *world.members[0];
+    HostId host = member.node.host();
+};
+
+TEST(JoinAgain, ALinkThatGoesBeforeTheAnswerIsReplaced) {
+    int searched_again = 0;
+    for (Duration after{}; after < 80ms; after += 1ms) {  // at every step of it
+        CutWhileJoining cut{after};
+        cut.world.clock.run_for(300ms);
+        cut.world.network.plug(cut.host, cut.kEth);
+        const auto is_in = [&] { return cut.member.joined && cut.member.peers == 2; };
+        // After the coordinator's answer the session is lost as any other without grace.
+        const bool is_over = !cut.world.clock.run_until(is_in, 5s) && cut.member.ended && cut.member.joined;
+        EXPECT_TRUE(is_in() || is_over)
+            << after / 1ms << " ms: " << (cut.member.failure ? cut.member.failure->explain() : "no failure");
+        searched_again += cut.member.searched_again;
+    }
+    EXPECT_GT(searched_again, 3) << "or the cut hit nothing";
+}
+
+TEST(JoinAgain, EndsWithThePatienceAndSaysWhatWasTried) {
+    for (Duration after{}; after < 80ms; after += 1ms) {
+        CutWhileJoining cut{after};
+        if (cut.world.clock.run_until([&] { return cut.member.searched_again > 0; }, 1s)) {
+            ASSERT_TRUE(cut.world.clock.run_until([&] { return cut.member.failure.has_value(); }, 11s));
+            EXPECT_NE(cut.member.failure->explain().find("eth0 has no carrier"), std::string::npos)
+                << cut.member.failure->explain();
+            EXPECT_LE(cut.member.failed_after, 10s);
+            return;
+        }
+    }
+    FAIL() << "the cut never hit the request to join";
+}
+
 TEST_F(JoinVerdict, SpeaksOfNoProgram) {
     join({});
     ASSERT_TRUE(fails());

@@ -53,6 +53,7 @@ struct Habits {
     Profile profile;
     Duration grace{};
     std::optional<DeviceId> pin;  // the only coordinator that will do
+    std::optional<Duration> patience{};
 };
 
 struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
@@ -142,6 +143,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         options.group = kGroup;
         options.expected = habits.pin;
         options.pinned = habits.pin.has_value();
+        if (habits.patience) options.patience = *habits.patience;
         link::LinkOptions links{key};
         links.profile = habits.profile;
         session::MemberOptions session;
@@ -180,6 +182,10 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     void on_connected(const DeviceId&, const link::LinkFacts&) override {
         clock.after({}, [this] { watches.clear(); });
     }
+    void on_searching_again() override {
+        ++searched_again;
+        if (discovers_again) clock.after({}, [this] { discover(); });
+    }
     void on_connect_failed(const Error& why) override {
         failure = why;
         failed_after = clock.now() - started;
@@ -207,17 +213,21 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         resumed_at.push_back(clock.now());
         clock.after({}, [this] { watches.clear(); });
     }
-    void on_ended(const Departure& how) override { ended = how; }
+    void on_ended(const Departure& how) override {
+        ended = how;
+        ended_at = clock.now();
+    }
 
     SimClock& clock;
     SimNode node;
     DeviceKey key;
     std::unique_ptr<node::MemberCore> core;
     std::vector<discovery::Subscription> watches;
-    TimePoint started{}, joined_at{};
+    TimePoint started{}, joined_at{}, ended_at{};
     Duration failed_after{};
     bool joined = false;
     bool discovers_again = true;
+    int searched_again = 0;
     std::vector<TimePoint> interrupted_at, resumed_at;
     std::function<void(const session::MessageView&)> when_message;
     std::size_t peers = 0, messages = 0;
