@@ -158,16 +158,19 @@ void SimNetwork::arrive(Packet packet) {
 
 void SimNetwork::arrive_multicast(const Packet& packet) {
     const auto& ports = at(packet.lan).ports;
-    // By index and only those of now: a station may attach another host while it handles the datagram.
+    // By index and only those of now: a station may attach another host, or detach one, while it handles the datagram.
     const auto count = ports.size();
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < std::min(count, ports.size()); ++i)
         if (ports[i] != packet.from) arrive_at(*ports[i], packet);
 }
 
 void SimNetwork::arrive_at(Port& port, const Packet& packet) {
     const Quality& quality = at(packet.lan).wire.quality;
-    if (is_blocked(*packet.from, port)) return note(Fate::blocked, packet, &port);
-    if (chance(random_, quality.duplicate)) {
+    if (is_blocked(packet, port)) return note(Fate::blocked, packet, &port);
+    const bool is_doubled = chance(random_, quality.duplicate) ||
+                            chance(random_, packet.from->out.quality.duplicate) ||
+                            chance(random_, port.in.quality.duplicate);
+    if (is_doubled) {
         note(Fate::duplicated, packet, &port);
         Packet copy = packet;
         copy.to = &port;
@@ -211,9 +214,18 @@ void SimNetwork::forward(Packet packet) {
     cross(next.front(), std::move(packet));
 }
 
-bool SimNetwork::is_blocked(const Port& from, const Port& to) const {
+bool SimNetwork::is_blocked(const Packet& packet, const Port& to) const {
+    const Port& from = *packet.from;
     if (from.lan == to.lan && from.part != to.part) return true;
-    return !blocked_.empty() && blocked_.contains({from.host->id, to.host->id});
+    if (!blocked_.empty() && blocked_.contains({from.host->id, to.host->id})) return true;
+    if (!filter_) return false;
+    return filter_({.from = from.host->id,
+                    .to = to.host->id,
+                    .out = from.value.index,
+                    .in = to.value.index,
+                    .source = packet.source,
+                    .destination = packet.destination,
+                    .size = packet.payload.size() + headers_of(packet.destination.address)});
 }
 
 SimNetwork::Port* SimNetwork::owner(LanId lan, const IpAddress& address) const {

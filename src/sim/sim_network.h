@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -53,6 +54,14 @@ public:
     virtual TimePoint next_wakeup() const = 0;
     /// Sends what there is to send; true: call again soon.
     virtual bool flush(TimePoint now) = 0;
+};
+
+/// A datagram that is about to enter an interface. From behind a router `from` is still who sent it.
+struct Passing {
+    HostId from{}, to{};
+    InterfaceIndex out{}, in{};
+    Endpoint source, destination;
+    std::size_t size = 0;  ///< With IP and UDP headers.
 };
 
 struct LanOptions {
@@ -111,7 +120,12 @@ public:
     void plug(HostId host, InterfaceIndex interface);
     void add_address(HostId host, InterfaceIndex interface, InterfaceAddress address);
     void remove_address(HostId host, InterfaceIndex interface, const IpAddress& address);
-    void set_cable(HostId host, InterfaceIndex interface, const Quality& cable);
+    void set_cable(HostId host, InterfaceIndex interface, const Quality& cable) {
+        set_cable(host, interface, cable, cable);
+    }
+    void set_cable(HostId host, InterfaceIndex interface, const Quality& out, const Quality& in);
+    /// The interface ceases to exist, with its addresses. Its index is never used again.
+    void detach(HostId host, InterfaceIndex interface);
 
     // ---- what happens and nobody is told
     void set_quality(LanId lan, const Quality& quality);
@@ -123,6 +137,8 @@ public:
     /// Nothing passes from `from` to `to` any more; the other direction is not touched.
     void block(HostId from, HostId to);
     void unblock(HostId from, HostId to);
+    /// Datagrams of which it says true vanish. Null: none.
+    void set_filter(std::function<bool(const Passing&)> vanishes) { filter_ = std::move(vanishes); }
     void forbid_multicast(LanId lan);
     void allow_multicast(LanId lan);
 
@@ -172,7 +188,7 @@ private:
     void enter(Port& port, Packet packet);
     void deliver(Packet packet);
     void forward(Packet packet);
-    bool is_blocked(const Port& from, const Port& to) const;
+    bool is_blocked(const Packet& packet, const Port& to) const;
     Port* owner(LanId lan, const IpAddress& address) const;
     std::vector<LanId> way(LanId from, const IpAddress& address) const;
 
@@ -186,6 +202,7 @@ private:
     std::vector<std::unique_ptr<Host>> hosts_;
     std::vector<std::unique_ptr<Lan>> lans_;
     std::set<std::pair<HostId, HostId>> blocked_;
+    std::function<bool(const Passing&)> filter_;
     std::vector<Packet> packets_;
     std::vector<std::uint64_t> free_packets_;
     FateCounters counters_;

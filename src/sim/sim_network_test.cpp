@@ -51,6 +51,53 @@ TEST_F(SimNetworkTest, MulticastReachesAllOthersOfItsLanOnly) {
     EXPECT_THAT(at(b).texts(), ElementsAre("hello", "unicast passes"));
 }
 
+TEST_F(SimNetworkTest, AnInterfaceThatIsDetachedIsGoneWithItsAddresses) {
+    const auto lan = network_.add_lan({.quality = {.delay = 3ms}});
+    const auto a = host(lan), b = host(lan);
+    const auto was = address(b);
+    send(a, was, "on its way");
+    network_.detach(b, kEth0);
+    send(a, was, "too late");
+    send(a, ip("ff02::fb"), "to all");
+    clock_.run_for(1s);
+    EXPECT_THAT(at(b).got, IsEmpty());
+    EXPECT_THAT(network_.interfaces(b), SizeIs(1)) << "loopback";
+    EXPECT_EQ(send(b, a, "without interface"), SendStatus::path_suspect);
+    const auto anew = network_.attach(b, lan);
+    EXPECT_NE(anew, kEth0);
+    send(a, network_.interfaces(b).back().addresses[0].address, "again");
+    clock_.run_for(1s);
+    EXPECT_THAT(at(b).texts(), ElementsAre("again"));
+}
+
+TEST_F(SimNetworkTest, TheFilterSeesWhatGoesWhereAndSwallowsIt) {
+    const auto lan = network_.add_lan();
+    const auto a = host(lan), b = host(lan), c = host(lan);
+    network_.set_filter([&](const Passing& passing) {
+        return passing.to == b && passing.in == kEth0 && passing.from == a && passing.size > 48 + 4 &&
+               passing.source.port == 1000;
+    });
+    send(a, b, "ping");
+    send(a, b, "large");
+    send(c, b, "large from another");
+    clock_.run_for(1s);
+    EXPECT_THAT(at(b).texts(), ElementsAre("ping", "large from another"));
+    EXPECT_EQ(network_.counters()[Fate::blocked], 1u);
+    network_.set_filter(nullptr);
+    send(a, b, "large");
+    clock_.run_for(1s);
+    EXPECT_THAT(at(b).got, SizeIs(3));
+}
+
+TEST_F(SimNetworkTest, ACableMayDoubleToo) {
+    const auto lan = network_.add_lan();
+    const auto a = host(lan), b = host(lan);
+    network_.set_cable(b, kEth0, {}, {.duplicate = 1});
+    send(a, b, "twice");
+    clock_.run_for(1s);
+    EXPECT_THAT(at(b).texts(), ElementsAre("twice", "twice"));
+}
+
 TEST_F(SimNetworkTest, RoutersForwardUnicastOfGlobalScopeOverSeveralLans) {
     const auto one = network_.add_lan({.quality = {.delay = 1ms}});
     const auto two = network_.add_lan({.quality = {.delay = 1ms}});

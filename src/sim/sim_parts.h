@@ -26,6 +26,7 @@ struct SimNetwork::Port {
     TimePoint out_order{}, lan_order{},
         in_order{};          // until when earlier datagrams of this port are under way
     std::uint32_t part = 0;  // of a partitioned LAN
+    bool is_gone = false;    // detached; its place in the host keeps the indexes of the others
 
     bool carries() const { return value.up && value.carrier; }
 };

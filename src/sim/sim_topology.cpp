@@ -103,7 +103,8 @@ void SimNetwork::turn(HostId host) { after_input(at(host)); }
 
 std::vector<Interface> SimNetwork::interfaces(HostId host) const {
     std::vector<Interface> all;
-    for (const auto& port : at(host).ports) all.push_back(port->value);
+    for (const auto& port : at(host).ports)
+        if (!port->is_gone) all.push_back(port->value);
     return all;
 }
 
@@ -147,9 +148,20 @@ void SimNetwork::remove_address(HostId host, InterfaceIndex interface, const IpA
     tell_interfaces(at(host));
 }
 
-void SimNetwork::set_cable(HostId host, InterfaceIndex interface, const Quality& cable) {
+void SimNetwork::set_cable(HostId host, InterfaceIndex interface, const Quality& out, const Quality& in) {
     Port& port = at(host, interface);
-    port.out.quality = port.in.quality = cable;
+    port.out.quality = out;
+    port.in.quality = in;
+}
+
+void SimNetwork::detach(HostId host, InterfaceIndex interface) {
+    Port& port = at(host, interface);
+    for (const auto& own : port.value.addresses) disown(port, own.address);
+    port.value.addresses.clear();
+    port.value.up = port.value.carrier = false;  // for what is on its way to it
+    port.is_gone = true;
+    std::erase(at(port.lan).ports, &port);
+    tell_interfaces(at(host));
 }
 
 void SimNetwork::set_quality(LanId lan, const Quality& quality) { at(lan).wire.quality = quality; }
