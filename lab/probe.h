@@ -40,8 +40,10 @@ inline void tell(std::string_view event, boost::json::object facts = {}) {
     std::fflush(stdout);
 }
 
-inline void tell_failure(const Error& error) {
-    tell("failed", {{"error", boost::json::parse(error.to_json())}, {"explain", error.explain()}});
+inline void tell_failure(const Error& error, boost::json::object facts = {}) {
+    facts["error"] = boost::json::parse(error.to_json());
+    facts["explain"] = error.explain();
+    tell("failed", std::move(facts));
 }
 
 /// Options of the form --key=value or --key value; a bare --key has the value "yes". One that is given several times

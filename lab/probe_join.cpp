@@ -23,6 +23,9 @@ using namespace muster::lab;
 
 namespace {
 
+constexpr std::chrono::seconds kGoodbye{
+    5};  // scenarios take the network away at any moment, for less than that
+
 asio::awaitable<void> wait_for_order(StdinLines& orders) {
     tell("armed");
     const auto line = co_await orders.next();
@@ -58,7 +61,7 @@ asio::awaitable<void> live(const Options& options, std::int64_t main_ns) {
     JoinOptions how = join_options(options);
     auto joined = co_await join(executor, std::move(how));
     if (!joined) {
-        tell_failure(joined.error());
+        tell_failure(joined.error(), {{"took_ms", static_cast<double>(now_ns() - called_ns) / 1e6}});
         std::exit(1);
     }
     auto member = std::make_shared<Member>(std::move(*joined));
@@ -73,7 +76,8 @@ asio::awaitable<void> live(const Options& options, std::int64_t main_ns) {
                     {"joined_us", microseconds(member->joined_after())}});
     asio::co_spawn(executor, tell_end(member), asio::detached);
     if (!options.has("leave")) (void)co_await orders.next();
-    (void)co_await member->close();
+    const std::string reason;
+    (void)co_await member->close(0, reason, kGoodbye);
     std::exit(0);
 }
 

@@ -13,6 +13,7 @@
 //
 //   report      a summary for each peer, now
 //   watch       for each peer the longest time for which nothing came since the last such order: "watched"
+//   path        for each peer the path in use: "path"
 //   quiet       send nothing more, but go on to receive: then the sums of both ends must be equal
 //   file PATH   send a file to the coordinator, or to each member; --files DIR takes what others send
 #include <csignal>
@@ -80,6 +81,7 @@ public:
             if (verb == "report") report();
             if (verb == "watch") watch();
             if (verb == "quiet") is_quiet_ = true;
+            if (verb == "path") co_await tell_paths();
             if (verb == "file") send_file(what);
         }
     }
@@ -122,6 +124,15 @@ private:
     void watch() const {
         for (const auto& peer : peers_)
             say("watched", about(peer->info, {{"longest_gap_ms", peer->tally.take_longest_gap(now_ns())}}));
+    }
+    asio::awaitable<void> tell_paths() {
+        const auto peers = peers_;  // more may join meanwhile
+        for (const auto& peer : peers) {
+            const auto path = co_await session_.path_to(peer->info.id);
+            if (path)
+                say("path",
+                    about(peer->info, {{"remote", to_text(path->remote)}, {"interface", path->interface}}));
+        }
     }
     void send_file(const std::string& path) {
         for (const auto& peer : peers_)

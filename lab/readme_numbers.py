@@ -43,7 +43,7 @@ def joins(results):
     def tally(who):
         mine = [row for row in rows if row["who"] == who]
         return f"{sum(row['joined'] for row in mine)} of {sum(row['of'] for row in mine)}"
-    return tally("Muster"), tally("naive client")
+    return tally("Muster"), tally("naive client"), sum(row["who"] == "Muster" for row in rows)
 
 
 def noticed(results):
@@ -56,7 +56,7 @@ def noticed(results):
 
 def table(results):
     find, see = "browse start -> coordinator found", "publish -> seen by a running browser"
-    ours, naive = joins(results)
+    ours, naive, networks = joins(results)
     rows = [("finding a coordinator that is there", results.times("discovery_latency", "Muster", find, "p50", "p99"),
              "; ".join(f"{peer} {results.times('discovery_latency', peer, 'browse start -> found', 'p50')}"
                        for peer in ("Avahi", "python3-zeroconf"))),
@@ -65,7 +65,7 @@ def table(results):
                        for peer in ("Avahi", "python3-zeroconf"))),
             ("start of a process to its first encrypted message",
              results.times("join_latency", "Muster", "exec -> first message delivered", "p50", "p99"), ""),
-            ("joins in eight networks, from one switch to a wrong default route", ours,
+            (f"joins in {networks} networks, from one switch to a wrong default route", ours,
              f"first address, no interface: {naive}"),
             ("a killed member noticed, `realtime`",
              results.times("loss_detection", "Muster realtime", "killed", "p50", "max"), noticed(results)),

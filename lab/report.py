@@ -119,19 +119,29 @@ def processors_awake():
             os.waitpid(pid, 0)
 
 
+def parser(name, what, n):
+    """The arguments that all laboratories take."""
+    arguments = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = arguments.add_argument
+    add("--n", type=int, default=n, help="repetitions (default: %(default)s)")
+    add("--peers-n", type=int, help="repetitions for the programs beside Muster (default: --n)")
+    add("--no-peers", action="store_true", help="Muster alone")
+    add("--json", help="where the figures go (default: lab/out/NAME.json)")
+    add("--build", default=str(ROOT / "build" / "dev"), help="build directory (default: %(default)s)")
+    add("--slack", type=float, default=1.0,
+        help="factor on the bounds of latencies, for machines with other work (default: 1)")
+    add("--awake", action="store_true",
+        help="keep the processors from sleeping, for virtual machines whose host wakes them late")
+    return arguments
+
+
 def run(name, what, scenario, n):
     """The main() of a laboratory: arguments, root, report, exit code. scenario(lab, report, arguments)."""
-    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=n, help="repetitions (default: %(default)s)")
-    parser.add_argument("--peers-n", type=int, help="repetitions for the programs beside Muster (default: --n)")
-    parser.add_argument("--no-peers", action="store_true", help="Muster alone")
-    parser.add_argument("--json", help="where the figures go (default: lab/out/%s.json)" % name)
-    parser.add_argument("--build", default=str(ROOT / "build" / "dev"), help="build directory (default: %(default)s)")
-    parser.add_argument("--slack", type=float, default=1.0,
-                        help="factor on the bounds of latencies, for machines with other work (default: 1)")
-    parser.add_argument("--awake", action="store_true",
-                        help="keep the processors from sleeping, for virtual machines whose host wakes them late")
-    arguments = parser.parse_args()
+    run_parsed(name, scenario, parser(name, what, n).parse_args())
+
+
+def run_parsed(name, scenario, arguments):
+    """As run(), with the arguments at hand."""
     if arguments.peers_n is None:
         arguments.peers_n = arguments.n
     netlab.need_root(name)
