@@ -15,18 +15,25 @@ and no session may be interrupted.
   both ends         member and coordinator lose their carrier at once
 
 Control: the same faults for members with one interface must interrupt their sessions.
+
+Then the same faults, in the same run, for the systems of lab/systems.py (all of them, or --peers NAME,...; none with
+--no-peers), --peers-n hits each. Their processes and connections are fresh for each round of five hits. What has not
+recovered after 30 s counts as "never", and as longer than everything else in the percentiles.
 """
 import random
 import time
 
 import netlab
 import report
+import systems
 
 MEMBERS = 5
 NETS = ("192.0.2", "198.51.100", "203.0.113")
 TOLD_MS = (15, 40)  # p50, p99 where the kernel tells
 SILENT_MS = (60, 150)
 BOTH_MS = 500
+PATIENCE = 30.0  # seconds for which a peer may recover
+FRESH_MS = 60  # between two messages of a way that is open: 10 ms, and six times that for a busy machine
 SETTLE = 2.0  # seconds until the path that has come back is ready again
 BUILD_UP = 1.5
 
@@ -46,43 +53,54 @@ class Seat:
     def device(self, lan):
         return f"lan{lan}"
 
+    def address(self, lan):
+        """The one that it has now."""
+        return f"{NETS[lan]}.{self.number + (100 if self.spare[lan] else 0)}"
+
     def renumber(self, lan):
         """Another address instead of the one that it has."""
-        old, new = f"{NETS[lan]}.{self.number}/24", f"{NETS[lan]}.{100 + self.number}/24"
-        if self.spare[lan]:
-            old, new = new, old
+        old = self.address(lan)
         self.spare[lan] = not self.spare[lan]
-        self.host.ip(f"addr del {old} dev lan{lan}", f"addr add {new} dev lan{lan}")
+        self.host.ip(f"addr del {old}/24 dev lan{lan}", f"addr add {self.address(lan)}/24 dev lan{lan}")
 
     def follow(self):
         """Reads where it has gone."""
-        moves = []
-        while event := self.process.wait_for("path_changed", 0.001):
-            moves.append(event)
+        moves = drain(self.process, "path_changed")
         if moves:
             self.lan = int(moves[-1]["to"].split("%lan")[1].split("]")[0].split(":")[0])
         return moves
 
+    def follow_peer(self):
+        """The same for a program of lab/peers, which tells the local address that it uses."""
+        for move in drain(self.process, "path"):
+            self.lan = NETS.index(move["local"].rpartition(".")[0])
+
 
 class Room:
-    """A coordinator and members, all talking."""
+    """A coordinator and members of one system; all talk from start() to stop()."""
 
-    def __init__(self, lab, arguments, lans=len(NETS), members=MEMBERS):
-        self.lab = lab
+    def __init__(self, lab, arguments, system=None, lans=len(NETS), members=MEMBERS):
+        self.lab, self.arguments, self.system = lab, arguments, system or systems.Muster()
         self.switches = [lab.switch(f"switch{lan}") for lan in range(len(NETS))]
-        self.coordinator = Seat(self, "coordinator", 1, len(NETS))
+        self.coordinator = Seat(self, "coordinator", 1, lans)
         self.members = [Seat(self, f"m{number}", 10 + number, lans) for number in range(members)]
-        program = report.probe(arguments, "muster_pulse")
-        options = ["--profile=realtime", "--rate=100", "--grace-ms=20000"]
-        self.coordinator.process = self.coordinator.host.spawn([program, "host", *options])
-        self.coordinator.process.expect("hosting")
+
+    def start(self):
+        self.coordinator.process = self.system.start_coordinator(self, self.arguments)
         for seat in self.members:
-            seat.process = seat.host.spawn([program, "join", f"--name={seat.name}", *options])
+            seat.process = self.system.start_member(self, seat, self.arguments)
         for seat in self.members:
             joined = seat.process.expect("joined")
-            seat.lan = int(joined["interface"].removeprefix("lan"))
+            if "interface" in joined:
+                seat.lan = int(joined["interface"].removeprefix("lan"))
         time.sleep(BUILD_UP)
         self.watch()
+
+    def stop(self):
+        for seat in (*self.members, self.coordinator):
+            seat.process.kill()
+        self.system.clean_up(self)
+        self.lab.reap()
 
     def watch(self):
         """{member: longest gap in ms in either direction since the last call}"""
@@ -104,17 +122,25 @@ class Room:
         lans = [seat.lan for seat in self.members]
         return max(set(lans), key=lans.count)
 
-    def verdict(self):
-        """Sums of what was lost, doubled or reordered, after all have fallen quiet."""
-        seats = (self.coordinator, *self.members)
-        for seat in seats:
+    def reports(self):
+        """{member: (what it counts, what the coordinator counts of it)}"""
+        for seat in (self.coordinator, *self.members):
+            seat.process.tell("report")
+        there = [self.coordinator.process.expect("summary") for _ in self.members]
+        there = {summary["peer"]: summary for summary in there}
+        return {seat.name: (seat.process.expect("summary"), there[seat.name]) for seat in self.members}
+
+    def fall_quiet(self):
+        for seat in (self.coordinator, *self.members):
             seat.process.tell("quiet")
         time.sleep(1)
+
+    def verdict(self):
+        """Sums of what was lost, doubled or reordered, after all have fallen quiet."""
+        self.fall_quiet()
         sums = {"sent": 0, "received": 0, "lost": 0, "doubled": 0, "reordered": 0, "unsent": 0}
-        for seat in seats:
-            seat.process.tell("report")
-            for _ in self.members if seat is self.coordinator else [seat]:
-                summary = seat.process.expect("summary")
+        for ends in self.reports().values():
+            for summary in ends:
                 for key in sums:
                     sums[key] += summary[key]
         return sums
@@ -189,8 +215,7 @@ def suffer(room, fault, n):
     while len(samples) < n:
         for seat in room.members:
             seat.follow()
-        hit = {seat.name for seat in room.members
-               if fault not in (fault_far_carrier, fault_far_address, fault_both_ends) or seat.lan == room.lan_of_most()}
+        hit = {seat.name for seat in hit_by(room, fault)}
         room.watch()
         heal = fault(room)
         time.sleep(0.6)
@@ -206,10 +231,83 @@ def suffer(room, fault, n):
     return samples, unmoved, moved_again, interrupted
 
 
-def scenario(lab_class, result, arguments):
+def hit_by(room, fault):
+    """The members that a fault hits: all, or those that use the network in which it hits the coordinator."""
+    aims_at_coordinator = fault in (fault_far_carrier, fault_far_address, fault_both_ends)
+    return [seat for seat in room.members if not aims_at_coordinator or seat.lan == room.lan_of_most()]
+
+
+def wait_for_recovery(room, hit, deadline):
+    """Returns the names of those between whom and the coordinator messages go both ways again, as soon as all are among
+    them or the time (as time.monotonic() has it) is over."""
+    seen_twice, fresh = set(), set()
+    while time.monotonic() < deadline and len(seen_twice) < len(hit):
+        time.sleep(0.2)
+        before = fresh
+        fresh = {name for name, ends in room.reports().items() if all(end["silent_ms"] < FRESH_MS for end in ends)}
+        seen_twice = before & fresh & {seat.name for seat in hit}
+    return seen_twice
+
+
+class Suffered:
+    """What a system's rounds of one fault have given."""
+
+    def __init__(self):
+        self.samples, self.never = [], 0
+        self.counts = {"messages": 0, "lost": 0, "doubled": 0, "reordered": 0}
+
+    def add(self, ends):
+        """Counts what went both ways between a member and the coordinator."""
+        for sender, receiver in (ends, reversed(ends)):
+            arrived = receiver["received"] - receiver["doubled"]
+            self.counts["messages"] += sender["sent"]
+            self.counts["lost"] += sender["sent"] - arrived
+            for key in ("doubled", "reordered"):
+                self.counts[key] += receiver[key]
+
+
+def suffer_as_peer(room, fault, n):
+    """At least n hits, with new processes for each round."""
+    found = Suffered()
+    while len(found.samples) + found.never < n:
+        room.start()
+        for seat in room.members:
+            seat.follow_peer()
+        hit = hit_by(room, fault)
+        room.watch()
+        heal = fault(room)
+        time.sleep(0.6)
+        recovered = wait_for_recovery(room, hit, time.monotonic() + PATIENCE)
+        gaps = room.watch()
+        found.samples += [gaps[name] for name in recovered]
+        found.never += len(hit) - len(recovered)
+        heal()
+        room.fall_quiet()
+        reports = room.reports()
+        for name in recovered:
+            found.add(reports[name])
+        room.stop()
+    return found
+
+
+def compare(result, arguments):
+    """The peers' rows; nothing is required of them."""
+    for system in report.chosen_peers(arguments, systems.all_peers()):
+        if why := system.missing(arguments):
+            result.row(system.name, "not measured", why=why)
+            continue
+        with netlab.Lab() as lab:
+            room = Room(lab, arguments, system)
+            for what, (fault, _) in FAULTS.items():
+                found = suffer_as_peer(room, fault, arguments.peers_n)
+                result.row(system.name, what, found.samples, never=found.never, **found.counts)
+
+
+def muster(result, arguments):
     slack = arguments.slack
     with netlab.Lab() as lab:
         room = Room(lab, arguments)
+        room.start()
         for what, (fault, (p50, p99)) in FAULTS.items():
             samples, unmoved, moved_again, interrupted = suffer(room, fault, arguments.n)
             row = result.row("Muster realtime", what, samples, bound=p99, moved_again=moved_again, interrupted=interrupted)
@@ -223,10 +321,16 @@ def scenario(lab_class, result, arguments):
                        sums["sent"] == sums["received"], f"nothing lost, doubled or reordered: {sums}")
     with netlab.Lab() as lab:
         room = Room(lab, arguments, lans=1, members=2)
+        room.start()
         *_, interrupted = suffer(room, fault_own_carrier, 2)
         result.row("control: one interface", "own carrier", [], interrupted=interrupted)
         result.require(interrupted >= 2, f"without a second path sessions are interrupted: {interrupted} of 2")
 
 
+def scenario(_lab, result, arguments):
+    muster(result, arguments)
+    compare(result, arguments)
+
+
 if __name__ == "__main__":
-    report.run("failover", __doc__, scenario, n=100)
+    report.run("failover", __doc__, scenario, n=100, peers_n=10)

@@ -50,12 +50,6 @@ json::object about(const PeerInfo& peer, json::object facts = {}) {
     return facts;
 }
 
-/// What every message carries: its number, and when it was given to send().
-struct Beat {
-    std::uint64_t number = 0;
-    std::int64_t sent_ns = 0;
-};
-
 class Pulse {
 public:
     Pulse(asio::io_context& context, const Options& options, Session& session)
@@ -95,7 +89,7 @@ private:
     struct Peer {
         PeerInfo info;
         PulseTally tally;
-        bool is_here = true;
+        bool is_here = true, is_heard = false;
         std::uint64_t next = 0;
     };
 
@@ -154,8 +148,11 @@ private:
         if (message.payload.size() != sizeof beat) return;
         std::memcpy(&beat, message.payload.data(), sizeof beat);
         for (const auto& peer : peers_)
-            if (peer->is_here && peer->info.id == message.from)
-                peer->tally.on_arrival(beat.number, beat.sent_ns, now_ns());
+            if (peer->is_here && peer->info.id == message.from) hear(*peer, beat);
+    }
+    void hear(Peer& peer, const Beat& beat) {
+        if (writes_to_all_ && !std::exchange(peer.is_heard, true)) say("first_message", about(peer.info));
+        peer.tally.on_arrival(beat.number, beat.sent_ns, now_ns());
     }
     void on(const PeerJoined& joined) {
         say("peer_joined", about(joined.peer));
@@ -237,12 +234,14 @@ asio::awaitable<void> run_host(asio::io_context& context, const Options& options
     co_await run(context, options, pulse);
 }
 
-asio::awaitable<void> run_join(asio::io_context& context, const Options& options) {
+asio::awaitable<void> run_join(asio::io_context& context, const Options& options, std::int64_t main_ns) {
     JoinOptions how = join_options(options);
     auto made = co_await join(context.get_executor(), std::move(how));
     if (!made) give_up(made.error());
     const auto path = co_await made->path_to(made->coordinator().id);
     say("joined", {{"id", made->id().to_string()},
+                   {"started_ns", options.number("started-ns", main_ns)},
+                   {"main_ns", main_ns},
                    {"remote", path ? to_text(path->remote) : ""},
                    {"interface", path ? path->interface : ""}});
     Pulse pulse{context, options, *made};
@@ -253,6 +252,7 @@ asio::awaitable<void> run_join(asio::io_context& context, const Options& options
 }  // namespace
 
 int main(int argc, char** argv) {
+    const std::int64_t main_ns = now_ns();
     const std::string_view role = argc > 1 ? argv[1] : "";
     if (role != "host" && role != "join") {
         std::cerr << "muster_pulse host|join [--group NAME] ...\n";
@@ -260,7 +260,7 @@ int main(int argc, char** argv) {
     }
     const Options options{argc - 1, argv + 1};
     asio::io_context context{1};
-    asio::co_spawn(context, role == "host" ? run_host(context, options) : run_join(context, options),
+    asio::co_spawn(context, role == "host" ? run_host(context, options) : run_join(context, options, main_ns),
                    asio::detached);
     context.run();
 }

@@ -10,6 +10,12 @@
 
 namespace muster::lab {
 
+/// What every message of a pulse carries: its number, and when it was given to the sender.
+struct Beat {
+    std::uint64_t number = 0;
+    std::int64_t sent_ns = 0;
+};
+
 /// Judges what comes from one peer that numbers its messages from 0 on: what is missing, twice or late, and for how
 /// long nothing came. Times are CLOCK_MONOTONIC in nanoseconds.
 class PulseTally {

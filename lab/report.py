@@ -22,13 +22,15 @@ def percentile(samples, share):
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def summary(samples):
-    """n, p50, p90, p99, min and max of a list of numbers."""
-    if not samples:
+def summary(samples, never=0):
+    """n, p50, p90, p99, min and max of a list of numbers. `never`: how many there are besides that did not come to an end;
+    they are above all others, and a percentile that falls on them is the word "never"."""
+    ordered = sorted(samples) + [math.inf] * never
+    if not ordered:
         return {"n": 0}
-    figures = {"n": len(samples), "min": min(samples), "p50": percentile(samples, 0.50),
-               "p90": percentile(samples, 0.90), "p99": percentile(samples, 0.99), "max": max(samples)}
-    return {key: value if key == "n" else round(value, 3) for key, value in figures.items()}
+    figures = {"min": ordered[0], "p50": percentile(ordered, 0.50), "p90": percentile(ordered, 0.90),
+               "p99": percentile(ordered, 0.99), "max": ordered[-1]}
+    return {"n": len(ordered), **{key: "never" if value == math.inf else round(value, 3) for key, value in figures.items()}}
 
 
 def wilson_lower(successes, n, z=1.6449):
@@ -63,10 +65,10 @@ class Report:
         self.machine = {**machine(), "load_before": load_average()}
 
     def row(self, who, what, samples=None, unit="ms", **facts):
-        """One line of the table: a summary of samples, or facts alone."""
+        """One line of the table: a summary of samples, or facts alone. The fact `never`: see summary()."""
         entry = {"who": who, "what": what}
         if samples is not None:
-            entry.update(unit=unit, **summary(samples), samples=[round(s, 3) for s in samples])
+            entry.update(unit=unit, **summary(samples, facts.get("never", 0)), samples=[round(s, 3) for s in samples])
         entry.update(facts)
         self.rows.append(entry)
         self._print(entry)
@@ -119,12 +121,27 @@ def processors_awake():
             os.waitpid(pid, 0)
 
 
-def parser(name, what, n):
+def chosen_peers(arguments, systems):
+    """Those of lab/systems.py that are to be measured beside Muster."""
+    if arguments.no_peers:
+        return []
+    if arguments.peers is None:
+        return systems
+    names = arguments.peers.split(",")
+    unknown = set(names) - {system.program for system in systems} - {system.name for system in systems}
+    if unknown:
+        raise netlab.LabError(f"no such peers: {', '.join(unknown)}; there are {', '.join(s.name for s in systems)}")
+    return [system for system in systems if system.name in names or system.program in names]
+
+
+def parser(name, what, n, peers_n=None):
     """The arguments that all laboratories take."""
     arguments = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = arguments.add_argument
     add("--n", type=int, default=n, help="repetitions (default: %(default)s)")
-    add("--peers-n", type=int, help="repetitions for the programs beside Muster (default: --n)")
+    add("--peers", nargs="?", metavar="NAME,...",
+        help="the programs beside Muster that are measured (default: all that there are)")
+    add("--peers-n", type=int, default=peers_n, help=f"repetitions for them (default: {peers_n or '--n'})")
     add("--no-peers", action="store_true", help="Muster alone")
     add("--json", help="where the figures go (default: lab/out/NAME.json)")
     add("--build", default=str(ROOT / "build" / "dev"), help="build directory (default: %(default)s)")
@@ -135,9 +152,9 @@ def parser(name, what, n):
     return arguments
 
 
-def run(name, what, scenario, n):
+def run(name, what, scenario, n, peers_n=None):
     """The main() of a laboratory: arguments, root, report, exit code. scenario(lab, report, arguments)."""
-    run_parsed(name, scenario, parser(name, what, n).parse_args())
+    run_parsed(name, scenario, parser(name, what, n, peers_n).parse_args())
 
 
 def run_parsed(name, scenario, arguments):

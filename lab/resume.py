@@ -11,12 +11,17 @@ over IPv4 alone, IPv6 link-local addresses alone, and those with duplicate addre
 the cable is back: how long until messages arrive both ways; whether any was lost, doubled or reordered, whether it is
 the same session. Beside it a file of 20 MB whose way is cut for 2 s, and the negative control: without grace the same
 fault ends the session.
+
+Then the two cables over IPv4 for the systems of lab/systems.py (all of them, or --peers NAME,...; none with --no-peers),
+--peers-n times each. What has not recovered 30 s after the cable's return counts as "never"; its processes are made anew.
 """
 import os
 import time
 
+import failover
 import netlab
 import report
+import systems
 from report import milliseconds
 
 CUTS = ("own cable", "far cable", "interface")
@@ -163,11 +168,68 @@ def control(lab, result, arguments):
         result.row("Muster realtime", "control: grace 0, own cable", [milliseconds(at, last)])
 
 
+class PeerRoom(failover.Room):
+    """One member of another system on one network, its outages, and what came of them."""
+
+    def __init__(self, lab, arguments, system, cut):
+        super().__init__(lab, arguments, system, lans=1, members=1)
+        self.cut, self.found, self.plugged = cut, failover.Suffered(), []
+        self.cable = (self.coordinator if cut == "far cable" else self.members[0]).cables[0]
+        self.start()
+
+    def count(self):
+        """Adds what the processes have to tell since they were started."""
+        self.fall_quiet()
+        (ends,) = self.reports().values()
+        self.found.add(ends)
+        samples = [back_after(ends, plugged) for plugged in self.plugged]
+        self.found.samples += [sample for sample in samples if sample is not None]
+        self.plugged.clear()
+
+    def plug_in(self):
+        self.plugged.append(self.cable.plug_in())
+
+    def look_after(self, deadline):
+        """Waits for messages both ways; makes everything anew if there are none in time."""
+        if failover.wait_for_recovery(self, self.members, deadline):
+            return
+        self.found.never += 1
+        self.plugged.pop()
+        if self.plugged:
+            self.count()
+        self.stop()
+        self.start()
+
+
+def compare(lab, result, arguments):
+    rooms = []
+    for system in report.chosen_peers(arguments, systems.all_peers()):
+        if why := system.missing(arguments):
+            result.row(system.name, "not measured", why=why)
+        else:
+            rooms += [PeerRoom(lab, arguments, type(system)(), cut) for cut in CUTS[:2]]
+    for _ in range(arguments.peers_n if rooms else 0):
+        for room in rooms:
+            room.cable.pull()
+        time.sleep(OUTAGE)
+        for room in rooms:
+            room.plug_in()
+            time.sleep(0.1)
+        deadline = time.monotonic() + failover.PATIENCE
+        for room in rooms:
+            room.look_after(deadline)
+        time.sleep(1)
+    for room in rooms:
+        room.count()
+        result.row(room.system.name, f"IPv4, {room.cut}", room.found.samples, never=room.found.never, outage_s=OUTAGE,
+                   **room.found.counts)
+
+
 def scenario(lab, result, arguments):
-    for part in (cables, files, control):
+    for part in (cables, files, control, compare):
         with netlab.Lab() as room:
             part(room, result, arguments)
 
 
 if __name__ == "__main__":
-    report.run("resume", __doc__, scenario, n=5)
+    report.run("resume", __doc__, scenario, n=5, peers_n=5)

@@ -10,6 +10,7 @@ Three tables, each after a comment `<!-- table: name -->`:
 """
 import argparse
 import fnmatch
+import os
 import re
 import sys
 from pathlib import Path
@@ -66,7 +67,7 @@ class Tree:
 
     def resolve(self, includer, name):
         """The project's file that `#include "name"` means, or None."""
-        beside = (Path(includer).parent / name).as_posix()
+        beside = os.path.normpath((Path(includer).parent / name).as_posix())
         return next((c for c in (f"include/{name}", f"src/{name}", beside) if c in self.files), None)
 
 
