@@ -198,7 +198,7 @@ void MemberCore::on_timer(TimePoint now) {
     renew_session();
     session_->on_timer(now);
     if (state_ == State::searching && now >= std::min(deadline_, hopeless_at_)) give_up();
-    if (unanswered_ && now >= deadline_) give_up_again();
+    if (now >= deadline_) give_up_again();
 }
 
 TimePoint MemberCore::next_wakeup() const {
@@ -308,8 +308,10 @@ void MemberCore::renew_session() {
 }
 
 void MemberCore::give_up_again() {
+    if (!unanswered_) return;
     state_ = State::over;
-    Error why = std::exchange(unanswered_, std::nullopt).value();
+    Error why = std::move(*unanswered_);
+    unanswered_.reset();
     for (Evidence& each : redial_.tried()) why.saw(std::move(each));
     listener_.on_connect_failed(why);
 }

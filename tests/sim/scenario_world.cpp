@@ -1,6 +1,7 @@
 #include "scenario_world.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "muster/endpoint.h"
@@ -121,7 +122,7 @@ void ScenarioWorld::start_member(Seat& seat, std::uint32_t number) {
     member.node.start(*member.core);
     member.core->start(clock.now());
     std::vector<Endpoint> knows;
-    for (const std::string& each : seat.table->knows) knows.push_back(endpoint_of(each));
+    std::ranges::transform(seat.table->knows, std::back_inserter(knows), endpoint_of);
     if (!knows.empty()) member.core->on_found({}, knows, node::FoundBy::owner, clock.now());
     member.discovers_again = seat.table->discovers;
     if (seat.table->discovers)
