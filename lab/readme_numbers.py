@@ -46,6 +46,14 @@ def joins(results):
     return tally("Muster"), tally("naive client"), sum(row["who"] == "Muster" for row in rows)
 
 
+def beside(results, name, what):
+    """What the others need for the same, the yardstick left out."""
+    rows = results.documents.get(name, {}).get("rows", [])
+    told = [f"{row['who']} {figure(row['p50']) + ' ms' if row['p50'] != 'never' else 'never'}" for row in rows
+            if row["what"] == what and "messages" in row and "yardstick" not in row["who"] and row.get("n")]
+    return "; ".join(told)
+
+
 def noticed(results):
     told = []
     for peer in ("Avahi", "python3-zeroconf"):
@@ -72,9 +80,9 @@ def table(results):
             ("own carrier lost", results.times("loss_detection", "Muster realtime", "own carrier", "p50", "max"), ""),
             ("nothing arrives for, at 100 messages/s, when the carrier of the path in use goes",
              results.times("failover", "Muster realtime", "own carrier", "p50", "p99"),
-             "10 ms is no gap; with one interface the session is interrupted"),
+             beside(results, "failover", "own carrier") or "10 ms is no gap; with one interface the session is interrupted"),
             ("the same when the path falls silent", results.times("failover", "Muster realtime", "black hole", "p50", "p99"),
-             ""),
+             beside(results, "failover", "black hole")),
             ("100 devices powered on together, all joined",
              results.times("power_on", "Muster", "power on -> all 100 joined", "p50", "max"), ""),
             ("one reliable stream", results.value("muster", "stream_throughput", "Gbit/s"),
