@@ -84,11 +84,14 @@ def rows_of(documents, name):
 
 def block(title, text, rows, groups, table):
     """A heading, a table, a legend and a drawing for each group; a group is (title, the `what` that belong to it)."""
-    drawings = [board_plots.distributions(caption, [row for row in rows if row["what"] in whats]) for caption, whats in groups]
-    if not any(drawings):
+    wanted = {what for _, whats in groups for what in whats}
+    shown = [row for row in rows if row["what"] in wanted and row.get("samples")]
+    if not shown:
         return ""
-    shown = {what for _, whats in groups for what in whats}
-    names = board_tables.names_of([row for row in rows if row["what"] in shown and row.get("samples")])
+    axis = board_plots.Axis([value for row in shown for value in row["samples"]])  # one for all: drawings can be compared
+    drawings = [board_plots.distributions(caption, [row for row in shown if row["what"] in whats], axis)
+                for caption, whats in groups]
+    names = board_tables.names_of(shown)
     return (f"<h2>{title}</h2><p class='about'>{text}</p>{table}{board_plots.legend(names)}"
             f"<div class='plots'>{''.join(drawings)}</div>")
 

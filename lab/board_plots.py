@@ -28,7 +28,9 @@ class Axis:
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def ticks(self):
-        return [10.0 ** power for power in range(self.low, self.high + 1)]
+        """Whole decades, and 2 and 5 of each where there is room."""
+        steps = (1, 2, 5) if self.high - self.low <= 2 else (1,)
+        return [step * 10.0 ** power for power in range(self.low, self.high) for step in steps] + [10.0 ** self.high]
 
 
 def y(share):
@@ -55,12 +57,11 @@ def curve(axis, row):
             f'<title>{html.escape(row["who"])}: p50 {row["p50"]}, p99 {row["p99"]} ms, n {n}</title></polyline>')
 
 
-def distributions(title, rows):
+def distributions(title, rows, axis):
     """One drawing; rows without samples are left out, and a drawing without rows is nothing."""
     rows = [row for row in rows if row.get("samples")]
     if not rows:
         return ""
-    axis = Axis([value for row in rows for value in row["samples"]])
     parts = [f'<figure><figcaption>{html.escape(title)}</figcaption>'
              f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}: distributions">']
     ticks = axis.ticks()

@@ -81,7 +81,8 @@ class Page(unittest.TestCase):
 class Committed(unittest.TestCase):
     def test_the_page_is_made_from_the_results_beside_it(self):
         results = json.loads((ROOT / "docs/board/results.json").read_text())
-        self.assertEqual(board.page(results), (ROOT / "docs/board/index.html").read_text(), "run script/board --render")
+        committed = (ROOT / "docs/board/index.html").read_text()
+        self.assertTrue(board.page(results) == committed, "run script/board --render")  # no diff: it is long
 
 
 if __name__ == "__main__":
