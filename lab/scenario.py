@@ -65,11 +65,12 @@ class Joins:
         end = zero + max((fault.get("until", fault["at"]) for fault in room.scenario["fault"]), default=0)
         faults.run_until(zero, end)
         patience = seat.table.get("patience", 5.0) + 5
-        said = self._first(process, ("joined", "failed"), patience, lambda: faults.run_until(zero, time.monotonic()))
+        meanwhile = lambda: faults.run_until(zero, time.monotonic())
+        said = self._first(process, ("joined", "failed"), patience, meanwhile)
         if wants_verdict:
             self._verdict(said, process)
         else:
-            self._joined(said, process, name)
+            self._joined(said, process, name, meanwhile)
         faults.heal_all()
 
     @staticmethod
@@ -82,13 +83,13 @@ class Joins:
                     return event
         return next(filter(None, (process.wait_for(kind, 0.1) for kind in kinds)), None)
 
-    def _joined(self, said, process, name):
+    def _joined(self, said, process, name, meanwhile):
         if not said or said["event"] != "joined":
             self.failed.append(said["explain"] if said else "no word from the member: " + " | ".join(process.lines[-3:]))
             process.kill()
             return
         coordinator, sent = self.room.coordinator.process, process.wait_for("sent", 2) or {"remote": ""}
-        if not coordinator.wait_for("message", 5):
+        if not self._first(coordinator, ("message",), 5, meanwhile):
             self.failed.append("the message did not arrive: " + " | ".join(process.lines[-3:]))
             return
         self.times.append(said["joined_us"] / 1000)

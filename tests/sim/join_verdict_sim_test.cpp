@@ -156,6 +156,46 @@ TEST(JoinAgain, EndsWithThePatienceAndSaysWhatWasTried) {
     FAIL() << "the cut never hit the request to join";
 }
 
+/// A member that says hello and leaves as soon as it is in, and loses its interface so long after it was told so.
+struct LeaveAtOnce {
+    explicit LeaveAtOnce(Duration after) {
+        network.attach(coordinator.node.host(), lan);
+        network.attach(host, lan);
+        coordinator.start();
+        clock.run_for(1s);
+        member.start();
+        EXPECT_TRUE(clock.run_until([&] { return member.joined; }, 1s));
+        clock.run_for(after);
+        network.detach(host, InterfaceIndex{2});
+        auto& session = member.core->session();
+        EXPECT_TRUE(session.send(Recipients::coordinator(), {}, as_bytes("hello")));
+        session.close(0, "done", 5s, clock.now());
+        member.node.turn();
+    }
+    ~LeaveAtOnce() {
+        member.node.kill();
+        coordinator.node.kill();
+    }
+
+    SimClock clock;
+    SimNetwork network{clock, 1};
+    const LanId lan = network.add_lan({.quality = {.delay = 5ms}});
+    SimCoordinator coordinator{clock, network, network.add_host("coordinator"), {Profile::balanced, 30s}};
+    const HostId host = network.add_host("member");
+    SimMember member{clock, network, host, 2, {Profile::balanced, 30s}};
+};
+
+TEST(JoinAgain, WhatWasSaidBeforeLeavingArrivesOverAnotherInterface) {
+    for (Duration after{}; after < 30ms; after += 1ms) {
+        LeaveAtOnce leave{after};
+        leave.clock.run_for(300ms);
+        leave.network.attach(leave.host, leave.lan);
+        leave.clock.run_for(5s);
+        EXPECT_EQ(leave.coordinator.messages, 1u) << after / 1ms << " ms";
+        EXPECT_TRUE(leave.member.ended && leave.member.ended->is_closed()) << after / 1ms << " ms";
+    }
+}
+
 TEST_F(JoinVerdict, SpeaksOfNoProgram) {
     join({});
     ASSERT_TRUE(fails());
