@@ -149,6 +149,11 @@ struct Message {
     ChannelId channel = ChannelId::main;
     Delivery delivery = Delivery::ordered;
     Bytes payload;
+    /// With a journal (HostOptions::journal): counts the reliable messages of this sender's session from 0, the same
+    /// again for one that is delivered again. 0 without.
+    std::uint64_t number = 0;
+    /// The application had this message before its process was started anew, or may have had it.
+    bool redelivered = false;
 
     bool operator==(const Message&) const = default;
 };

@@ -52,6 +52,7 @@ void CoordinatorEngine::Impl::on_link_down(link::LinkPort& port, const LinkEnd& 
     door->binding->forget_port();
     if (door->stage == Door::Stage::inside && door->member->session.binding() == door->binding.get())
         end_link(door->member->session, how, now);
+    forget_unsaid(*door);
     graves_.push_back(std::move(door));
 }
 
@@ -67,7 +68,15 @@ Door* CoordinatorEngine::Impl::door_with(std::uint64_t ticket) {
     return ticket == 0 || found == doors_.end() ? nullptr : found->second.get();
 }
 
+/// A link that is gone before its member could be welcomed.
+void CoordinatorEngine::Impl::forget_unsaid(Door& door) {
+    if (door.stage != Door::Stage::inside || !door.member->unsaid) return;
+    door.member->unsaid.reset();
+    door.member->session.fail({Errc::lost, "its link went while it joined"}, LinkCode::done);
+}
+
 void CoordinatorEngine::Impl::leave(Door& door, LinkCode code, std::string_view reason) {
+    forget_unsaid(door);
     door.stage = Door::Stage::leaving;
     door_deadlines_.set(door, kNever);
     std::erase(accepted_, &door);
@@ -243,21 +252,15 @@ void CoordinatorEngine::Impl::admit(Door& door) {
         return;
     }
     PeerSession::Config config;
-    config.end = LinkBinding::End::coordinator;
     config.limits = options_.limits;
     config.peer = door.limits;
     config.grace = shorter_grace(options_.grace, door.grace_ms);
-    config.patience = options_.patience;
     PeerInfo info{door.request.id, std::move(door.request.name), std::move(door.request.info)};
-    auto made = std::make_unique<CoordinatorMember>(*this, std::move(info), next_serial_++, config);
+    auto made = make_member(std::move(info), next_serial_++, config);
     CoordinatorMember& member = *made;
     random_.fill(std::as_writable_bytes(std::span{member.session_id}));
     random_.fill(std::as_writable_bytes(std::span{member.secret}));
-    member.place = everyone_.size();
-    everyone_.push_back(&member);
-    by_serial_.emplace(member.serial, &member);
-    members_.emplace(member.info.id, std::move(made));
-    roster_.add(member.info);
+    add_member(std::move(made));
     Welcome welcome;
     welcome.session = member.session_id;
     welcome.secret = member.secret;
@@ -265,14 +268,40 @@ void CoordinatorEngine::Impl::admit(Door& door) {
     welcome.name = options_.name;
     welcome.info = options_.info;
     welcome.limits = receive_limits(options_.limits);
-    door.binding->port().let_in();
-    door.binding->send(welcome);
     door.request = {};
     door.stage = Door::Stage::inside;
     door.member = &member;
     --strangers_;
-    member.session.attach(*door.binding, nullptr);
+    if (journal_ == nullptr) {
+        let_in(member, door, welcome);
+    } else {
+        member.unsaid = {std::move(welcome), &door};
+        note_unsaved(member);
+    }
     listener_.on_member_joined(member.info);
+}
+
+std::unique_ptr<CoordinatorMember> CoordinatorEngine::Impl::make_member(PeerInfo info, std::uint32_t serial,
+                                                                        PeerSession::Config config) {
+    config.end = LinkBinding::End::coordinator;
+    config.patience = options_.patience;
+    config.journaled = journal_ != nullptr;
+    return std::make_unique<CoordinatorMember>(*this, std::move(info), serial, config);
+}
+
+void CoordinatorEngine::Impl::add_member(std::unique_ptr<CoordinatorMember> made) {
+    CoordinatorMember& member = *made;
+    member.place = everyone_.size();
+    everyone_.push_back(&member);
+    by_serial_.emplace(member.serial, &member);
+    members_.emplace(member.info.id, std::move(made));
+    roster_.add(member.info);
+}
+
+void CoordinatorEngine::Impl::let_in(CoordinatorMember& member, Door& door, const Welcome& words) {
+    door.binding->port().let_in();
+    door.binding->send(words);
+    member.session.attach(*door.binding, nullptr);
 }
 
 void CoordinatorEngine::Impl::on_resume(Door& door, ByteView body) {

@@ -78,7 +78,8 @@ void CoordinatorEngine::Impl::on_busy(CoordinatorMember& member) {
 }
 
 TimePoint CoordinatorEngine::Impl::next_wakeup() const {
-    if (!busy_.empty() || !accepted_.empty() || again_) return now_;
+    const bool saves = journal_ != nullptr && !writing_ && !(unsaved_.empty() && unsaved_ends_.empty());
+    if (!busy_.empty() || !accepted_.empty() || again_ || saves) return now_;
     return std::min({door_deadlines_.next(), member_deadlines_.next(), roster_.due()});
 }
 
@@ -102,6 +103,7 @@ void CoordinatorEngine::Impl::flush(TimePoint now) {
         for (const Undelivered& what : std::exchange(undelivered_, {})) listener_.on_undelivered(what);
         if (busy_.empty() && accepted_.empty() && !again_) break;
     }
+    if (journal_ != nullptr && !writing_) save();
     finish_closing();
     flushing_ = false;
 }
@@ -109,8 +111,11 @@ void CoordinatorEngine::Impl::flush(TimePoint now) {
 void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     if (find(member.info.id) != &member) return;  // removed in this round
     PeerSession& session = member.session;
+    if (member.unsaid && !session.is_closing() && !session.end()) return;
     const bool stalled = is_stalled(member);
+    if (journal_ != nullptr) tell_kept(member);
     session.flush(now_);
+    if (journal_ != nullptr) note_unsaved(member);
     count_control(member, session.binding() != nullptr ? session.outbox().control_queued() : 0);
     if (const auto& how = session.end()) return remove(member, Departure{*how});
     settle_passed(member, stalled);
@@ -134,6 +139,10 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
     if (member.session.is_listed) std::erase(busy_, &member);
     member.session.is_listed = true;  // for good: nobody is to put it there again
     settle_passed(member, true);
+    if (!member.session.is_closing()) {
+        member.session.kept().stop_journaling();  // nobody delivers it again
+        tell_kept(member);
+    }
     note_shortfall(member);
     if (LinkBinding* const binding = member.session.binding()) {
         Door* const door = door_of(*binding);
@@ -151,6 +160,8 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
     everyone_.pop_back();
     by_serial_.erase(member.serial);
     const auto found = members_.find(id);
+    if (journal_ != nullptr && member.has_identity_saved) unsaved_ends_.push_back(member.serial);
+    if (member.is_unsaved) std::erase(unsaved_, &member);
     gone_.push_back(std::move(found->second));
     members_.erase(found);
     roster_.remove(id, how);
@@ -297,6 +308,15 @@ TimePoint CoordinatorEngine::next_wakeup() const { return impl_->next_wakeup(); 
 void CoordinatorEngine::set_addresses(std::vector<Endpoint> addresses) {
     impl_->set_addresses(std::move(addresses));
 }
+Result<CoordinatorEngine::Restored> CoordinatorEngine::start_journal(Journal& journal,
+                                                                     const std::vector<JournalEntry>& saved,
+                                                                     const Error& why, TimePoint now) {
+    return impl_->start_journal(journal, saved, why, now);
+}
+void CoordinatorEngine::on_journal_written(TimePoint now) { impl_->on_journal_written(now); }
+void CoordinatorEngine::on_journal_failed(TimePoint now) { impl_->on_journal_failed(now); }
+std::uint64_t CoordinatorEngine::accepted_mark() const { return impl_->accepted_mark(); }
+std::uint64_t CoordinatorEngine::safe_mark() const { return impl_->safe_mark(); }
 void CoordinatorEngine::on_timer(TimePoint now) { impl_->flush(now); }
 void CoordinatorEngine::flush(TimePoint now) { impl_->flush(now); }
 void CoordinatorEngine::accept(std::uint64_t ticket) { impl_->accept(ticket); }

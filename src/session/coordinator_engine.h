@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "link/link_port.h"
 #include "session/events.h"
+#include "session/journal.h"
 #include "session/stream_port.h"
 
 #include "muster/endpoint.h"
@@ -84,6 +85,25 @@ public:
     /// A member's link is up. The handler takes the link's events; it and the port are
     /// used until on_link_down.
     link::LinkHandler& on_link_up(link::LinkPort& port, TimePoint now);
+    /// Takes up the sessions that another process left in the journal: their members are there, and interrupted, and the
+    /// listener is told all of that and what waits for the application. `why`: what it hears of the interruption.
+    /// Before the first link. From now on all is journaled; `journal` must outlive the engine. Sessions whose entries
+    /// make no sense are left out; their members hear that they are lost. Error bad_input: `saved` is no journal, and
+    /// nothing was taken up.
+    struct Restored {
+        std::size_t sessions = 0;
+        std::vector<std::string> left_out;  ///< sessions, for people
+    };
+    Result<Restored> start_journal(Journal& journal, const std::vector<JournalEntry>& saved, const Error& why,
+                                   TimePoint now);
+    /// The batch given to the journal is safe.
+    void on_journal_written(TimePoint now);
+    /// It is not, and no later one will be: the engine goes on without a journal.
+    void on_journal_failed(TimePoint now);
+    /// What send() takes now outlives the process as soon as safe_mark(), after a flush(), is no less than this.
+    std::uint64_t accepted_mark() const;
+    std::uint64_t safe_mark() const;
+
     /// A link is gone, also after the engine itself closed it. The port is not used any more. Not from inside
     /// LinkPort::close.
     /// `how`: the link's close code and reason if the peer closed it, otherwise why it was lost. Codes of
@@ -108,7 +128,8 @@ public:
     /// on_undelivered. Unreliable messages are dropped for whoever cannot take them now.
     /// Errors: too_large, unknown_peer (one of the listed), queue_full, not_connected (closing).
     Result<void> send(const Recipients& to, const SendOptions& options, ByteView payload);
-    /// Gives a member credit for messages of on_message that the application has dealt with.
+    /// Gives a member credit for messages of on_message that the application has dealt with, in the order in which it
+    /// had them.
     void consume_messages(const DeviceId& from, std::size_t octets, std::size_t messages = 1);
 
     /// Removes one member with a goodbye. Error unknown_peer.

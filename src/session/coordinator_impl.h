@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -17,7 +18,7 @@
 
 // The inside of CoordinatorEngine: links and their doors (coordinator_admission.cpp), messages
 // (coordinator_routing.cpp), byte streams (coordinator_streams.cpp), roster, time and ends
-// (coordinator_engine.cpp).
+// (coordinator_engine.cpp), the journal (coordinator_journal.cpp).
 
 namespace muster::session {
 
@@ -76,6 +77,15 @@ public:
     std::size_t place = 0;            // in the list for everyone
     std::size_t control_counted = 0;  // its part of control_total_
     bool interruption_told = false;
+    bool is_unsaved = false;  // listed in unsaved_
+    bool has_identity_saved = false;
+    std::uint64_t roster_saved = 0;  // roster_sent as the journal has it
+    /// Its welcome waits for the journal; `door` is where.
+    struct Unsaid {
+        Welcome words;
+        Door* door = nullptr;
+    };
+    std::optional<Unsaid> unsaid;
 
     // What it sent to others: see pass_on() in coordinator_routing.cpp.
     std::deque<Passed> passed;           // to it, by others
@@ -117,6 +127,14 @@ public:
     void refuse(std::uint64_t ticket, Errc why, std::string_view reason);
 
     void set_addresses(std::vector<Endpoint> addresses);
+
+    // the journal
+    Result<Restored> start_journal(Journal& journal, const std::vector<JournalEntry>& saved, const Error& why,
+                                   TimePoint now);
+    void on_journal_written(TimePoint now);
+    void on_journal_failed(TimePoint now);
+    std::uint64_t accepted_mark() const { return batches_ + 1; }
+    std::uint64_t safe_mark() const { return writing_ ? batches_ - 1 : ~std::uint64_t{0}; }
 
     // time and ends
     TimePoint next_wakeup() const;
@@ -180,6 +198,20 @@ private:
     void on_pong(Door& door);
     void on_door_deadline(Door& door);
     void admit(Door& door);
+    static void forget_unsaid(Door& door);
+    std::unique_ptr<CoordinatorMember> make_member(PeerInfo info, std::uint32_t serial,
+                                                   PeerSession::Config config);
+    void add_member(std::unique_ptr<CoordinatorMember> made);
+    static void let_in(CoordinatorMember& member, Door& door, const Welcome& words);
+
+    // coordinator_journal.cpp
+    bool restore_member(std::uint32_t serial, std::span<const JournalEntry> entries, const Error& why);
+    void save();
+    void save_member(CoordinatorMember& member, JournalBatch& batch);
+    void note_unsaved(CoordinatorMember& member);
+    void say_welcome(CoordinatorMember& member);
+    void tell_kept(CoordinatorMember& member);
+    void keep_or_tell(CoordinatorMember& from, const SendOptions& how, ByteView payload);
 
     // coordinator_routing.cpp
     CoordinatorMember* find(const DeviceId& id) const;
@@ -249,6 +281,15 @@ private:
     Closed closing_;
     std::optional<Error> shortfall_;  // of all members together, from close() or abort() on
     bool flushing_ = false, again_ = false;
+
+    Journal* journal_ = nullptr;
+    bool writing_ = false;                     // a batch is on its way
+    std::uint64_t batches_ = 0;                // handed over so far
+    std::vector<CoordinatorMember*> unsaved_;  // have news for the journal, perhaps
+    std::vector<std::uint32_t> saving_;        // are in the batch on its way
+    std::vector<std::uint32_t> unsaved_ends_;  // sessions that are over
+    std::uint64_t roster_saved_ = 0;
+    std::uint32_t serial_saved_ = 0;
 };
 
 }  // namespace muster::session

@@ -66,6 +66,13 @@ CoordinatorRoster::CoordinatorRoster(PeerInfo coordinator) {
     roster_.peers.push_back(std::move(coordinator));
 }
 
+void CoordinatorRoster::restore(std::uint64_t revision) {
+    (void)commit();
+    roster_.revision = told_ = revision;
+    changes_.clear();
+    deltas_.clear();
+}
+
 void CoordinatorRoster::add(const PeerInfo& peer) { changes_.push_back({roster_.revision + 1, peer}); }
 
 void CoordinatorRoster::remove(const DeviceId& id, const Departure& how) {

@@ -22,6 +22,8 @@ public:
     const Roster& roster() const { return roster_; }
     std::uint64_t revision() const { return roster_.revision; }
 
+    /// After a restart: all that was added is in copies of that revision.
+    void restore(std::uint64_t revision);
     void add(const PeerInfo& peer);
     void remove(const DeviceId& id, const Departure& how);
     /// Makes a revision of what was added and removed since the last one. False: nothing was.

@@ -108,7 +108,12 @@ Result<void> CoordinatorEngine::Impl::send_to_all(const std::vector<CoordinatorM
 
 void CoordinatorEngine::Impl::consume_messages(const DeviceId& from, std::size_t octets,
                                                std::size_t messages) {
-    if (CoordinatorMember* const member = find(from)) member->session.consume_messages(octets, messages);
+    CoordinatorMember* const member = find(from);
+    if (member == nullptr) return;
+    member->session.consume_messages(octets, messages);
+    if (journal_ == nullptr) return;
+    member->session.kept().on_consumed(messages);
+    note_unsaved(*member);
 }
 
 // What members send
@@ -117,8 +122,7 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
                                          const SendOptions& how, ByteView payload) {
     const bool reliable = how.delivery != Delivery::unreliable;
     bool ours = address.kind != Address::Kind::listed;
-    if (address.kind == Address::Kind::direct)
-        return listener_.on_message({from.info.id, how.channel, how.delivery, payload});
+    if (address.kind == Address::Kind::direct) return keep_or_tell(from, how, payload);
     const Slice shared = payload.size() >= kWorthSharing && reliable ? Slice::copy_of(payload) : Slice{};
     const Slice* const once = shared.empty() ? nullptr : &shared;
     std::size_t recipients = 0;
@@ -145,7 +149,7 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
     const std::size_t units = message_units(address.ids.size());
     if (reliable && !ours) return return_credit(from, payload.size(), units);
     if (reliable && units > 1) return_credit(from, 0, units - 1);  // the application gives back the last one
-    if (ours) listener_.on_message({from.info.id, how.channel, how.delivery, payload});
+    if (ours) keep_or_tell(from, how, payload);
 }
 
 /// False for an unreliable message to several when its sender has had enough of them copied for now.

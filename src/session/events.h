@@ -14,8 +14,15 @@ struct MessageView {
     ChannelId channel;
     Delivery delivery;
     ByteView payload;
+    std::uint64_t number = 0;  // see Message
+    bool redelivered = false;
 
-    Message copy() const { return {from, channel, delivery, to_bytes(payload)}; }
+    Message copy() const {
+        Message message{from, channel, delivery, to_bytes(payload)};
+        message.number = number;
+        message.redelivered = redelivered;
+        return message;
+    }
 };
 
 /// A link was closed by its other end, with what was given to LinkPort::close there.

@@ -69,19 +69,6 @@ bool read_positions(Reader& in, std::vector<Position>& positions) {
     return true;
 }
 
-void write_peer(Writer& out, const PeerInfo& peer) {
-    out.write(peer.id.bytes).write(static_cast<std::uint8_t>(peer.is_coordinator)).write_text(peer.name);
-    write_info(out, peer.info);
-}
-
-bool read_peer(Reader& in, PeerInfo& peer) {
-    std::uint8_t coordinator = 0;
-    if (!in.read(peer.id.bytes) || !in.read(coordinator) || coordinator > 1) return false;
-    peer.is_coordinator = coordinator != 0;
-    return in.read_text(peer.name, kMaxNameSize) && read_info(in, peer.info) && check_name(peer.name) &&
-           check_info(peer.info);
-}
-
 void write_departure(Writer& out, const Departure& how) {
     out.write(static_cast<std::uint8_t>(how.is_lost() ? 2 : how.closed().by == Closed::By::peer ? 1 : 0));
     if (how.is_lost()) {
@@ -109,6 +96,19 @@ bool read_departure(Reader& in, Departure& how) {
 }
 
 }  // namespace
+
+void write_peer(Writer& out, const PeerInfo& peer) {
+    out.write(peer.id.bytes).write(static_cast<std::uint8_t>(peer.is_coordinator)).write_text(peer.name);
+    write_info(out, peer.info);
+}
+
+bool read_peer(Reader& in, PeerInfo& peer) {
+    std::uint8_t coordinator = 0;
+    if (!in.read(peer.id.bytes) || !in.read(coordinator) || coordinator > 1) return false;
+    peer.is_coordinator = coordinator != 0;
+    return in.read_text(peer.name, kMaxNameSize) && read_info(in, peer.info) && check_name(peer.name) &&
+           check_info(peer.info);
+}
 
 Errc errc_named(std::string_view name, Errc fallback) {
     for (int code = 1; code <= static_cast<int>(Errc::unsupported); ++code)

@@ -202,6 +202,9 @@ struct StreamReset {
     static std::optional<StreamReset> parse(ByteView body);
 };
 
+void write_peer(Writer& out, const PeerInfo& peer);
+bool read_peer(Reader& in, PeerInfo& peer);
+
 /// Where the coordinator can be reached, all of it: other ways to it than the one in use.
 struct AddressList {
     static constexpr FrameType kType = FrameType::addresses;
@@ -237,6 +240,8 @@ public:
     Outcome next(ByteView& data);
     FrameType type() const { return FrameType{type_}; }
     ByteView body() const { return body_; }
+    /// Octets taken of a frame that is not complete.
+    std::size_t pending() const { return consumed_ ? 0 : partial_.size(); }
 
 private:
     Outcome decode(ByteView octets, std::size_t& total);

@@ -9,23 +9,30 @@ struct Inbox::Lane {
 
     LaneId id;
     std::uint64_t received = 0;
-    bool changed = false;
+    std::uint64_t saved = 0;  // up to the end of a record
+    std::uint64_t told = 0;   // what the peer may know of; all of it without a journal
+    bool changed = false;     // the peer is to be told
+    bool fresh = false;       // the journal is to be told
+    std::size_t begun = 0;    // cost of the message that is not complete
     MessageParser parser;
 };
 
 /// Counts messages against the credit, and hands them on.
 class Inbox::Sink final : public RecordSink {
 public:
-    Sink(Inbox& inbox, const Lane& lane)
+    Sink(Inbox& inbox, Lane& lane)
         : inbox_(inbox),
+          lane_(lane),
           delivery_(kind_of(lane.id) == LaneKind::ordered ? Delivery::ordered : Delivery::unordered) {}
 
     bool on_begin(const Address& address, std::size_t size) override {
-        inbox_.used_ += size + message_units(address.ids.size()) * kMessageOverhead;
+        lane_.begun = size + message_units(address.ids.size()) * kMessageOverhead;
+        inbox_.used_ += lane_.begun;
         return inbox_.used_ <= inbox_.granted_;
     }
 
     void on_message(const Address& address, std::uint64_t cookie, ByteView payload) override {
+        lane_.begun = 0;
         if (cookie != 0) inbox_.consume(varint_size(cookie), 0);
         if (inbox_.muted_) return inbox_.consume(payload.size(), message_units(address.ids.size()));
         inbox_.events_.on_message(address, delivery_, cookie, payload);
@@ -33,11 +40,16 @@ public:
 
 private:
     Inbox& inbox_;
+    Lane& lane_;
     Delivery delivery_;
 };
 
 Inbox::Inbox(const Config& config, InboxEvents& events)
-    : config_(config), events_(events), granted_(config.queue) {
+    : config_(config),
+      events_(events),
+      granted_(config.queue),
+      promised_(config.queue),
+      saved_grant_(config.queue) {
     lanes_.push_back(std::make_unique<Lane>(kControlLane));
 }
 Inbox::~Inbox() = default;
@@ -65,8 +77,13 @@ Violation Inbox::on_lane_data(LaneId id, std::uint64_t position, ByteView data) 
     if (known >= data.size()) return {};  // repeated after a change of links
     data = data.subspan(static_cast<std::size_t>(known));
     lane->received += data.size();
-    lane->changed = true;
-    unacknowledged_ += data.size();
+    if (config_.journaled) {
+        lane->fresh = news_ = true;
+    } else {
+        lane->told = lane->received;
+        lane->changed = true;
+        unacknowledged_ += data.size();
+    }
     return id == kControlLane ? on_control(data) : on_messages(*lane, data);
 }
 
@@ -94,24 +111,84 @@ void Inbox::consume(std::size_t octets, std::size_t messages) {
     consumed_ = std::min<std::uint64_t>(consumed_ + octets + messages * kMessageOverhead, used_);
     if (consumed_ + config_.queue < granted_ + config_.queue / 4) return;
     granted_ = consumed_ + config_.queue;
+    news_ = config_.journaled;
+    if (!config_.journaled) promise();
+}
+
+void Inbox::promise() {
+    promised_ = granted_;
     urgent_ = true;
 }
 
 void Inbox::take_changed(std::vector<Position>& out) {
     for (const auto& lane : lanes_)
-        if (std::exchange(lane->changed, false)) out.push_back({lane->id, lane->received, 0});
+        if (std::exchange(lane->changed, false)) out.push_back({lane->id, lane->told, 0});
     unacknowledged_ = 0;
     urgent_ = false;
 }
 
 void Inbox::add_all(std::vector<Position>& out) const {
     for (const auto& lane : lanes_)
-        if (lane->received > 0) out.push_back({lane->id, lane->received, 0});
+        if (lane->told > 0) out.push_back({lane->id, lane->told, 0});
 }
 
 bool Inbox::has_received(LaneId id, std::uint64_t end) const {
     const auto found = std::ranges::find(lanes_, id, [](const auto& lane) { return lane->id; });
-    return found == lanes_.end() ? end == 0 : (*found)->received >= end;
+    return found == lanes_.end() ? end == 0 : (*found)->told >= end;
+}
+
+// The journal
+
+Inbox::Counters Inbox::save(JournalBatch& batch, std::uint32_t session) {
+    Counters counters{used_, consumed_, granted_};
+    news_ = false;
+    saved_grant_ = granted_;
+    for (const auto& lane : lanes_) {
+        counters.used -= lane->begun;
+        if (!std::exchange(lane->fresh, false)) continue;
+        const bool control = lane->id == kControlLane;
+        const std::size_t pending = control ? control_.pending() : lane->parser.pending();
+        if (lane->received - pending == lane->saved) continue;
+        lane->saved = lane->received - pending;
+        Bytes address;
+        Writer writer{address};
+        if (!control) lane->parser.address().write(writer);
+        batch.put({session, JournalPart::in_lane, static_cast<std::uint64_t>(lane->id), 0}, lane->saved,
+                  Slice::from(std::move(address)));
+    }
+    return counters;
+}
+
+void Inbox::on_written() {
+    for (const auto& lane : lanes_) {
+        if (lane->told == lane->saved) continue;
+        unacknowledged_ += static_cast<std::size_t>(lane->saved - lane->told);
+        lane->told = lane->saved;
+        lane->changed = true;
+    }
+    if (promised_ == saved_grant_) return;
+    promised_ = saved_grant_;
+    urgent_ = true;
+}
+
+void Inbox::stop_journaling() {
+    config_.journaled = news_ = false;
+    for (const auto& lane : lanes_) lane->saved = lane->received;
+    saved_grant_ = granted_;
+    on_written();
+}
+
+bool Inbox::restore(std::vector<SavedInLane> lanes, const Counters& counters) {
+    for (SavedInLane& saved : lanes) {
+        Lane* const lane = saved.id == kControlLane ? lanes_.front().get() : find(saved.id);
+        if (lane == nullptr) return false;
+        lane->received = lane->saved = lane->told = saved.received;
+        lane->parser.restore(std::move(saved.last));
+    }
+    used_ = counters.used;
+    consumed_ = counters.consumed;
+    granted_ = promised_ = saved_grant_ = counters.granted;
+    return consumed_ <= used_ && used_ <= granted_;
 }
 
 }  // namespace muster::session

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "session/frame.h"
+#include "session/journal.h"
 #include "session/message_lane.h"
 #include "session/violation.h"
 
@@ -21,6 +22,13 @@ public:
     virtual Violation on_frame(FrameType type, ByteView body) = 0;
 };
 
+/// A lane as a journal keeps it.
+struct SavedInLane {
+    LaneId id{};
+    std::uint64_t received = 0;  ///< up to the end of a record
+    Address last;                ///< lanes of messages: the address that holds there
+};
+
 /// What one end receives besides byte streams. Drops what a change of links repeats; bounds what waits for
 /// the application.
 class Inbox {
@@ -29,7 +37,8 @@ public:
         std::size_t message_limit = 0;
         std::size_t recipients = 0;
         std::size_t channels = 0;
-        std::size_t queue = 0;  ///< first credit, and what may wait for the application
+        std::size_t queue = 0;   ///< first credit, and what may wait for the application
+        bool journaled = false;  ///< the peer is told of nothing that is not in a journal
     };
 
     Inbox(const Config& config, InboxEvents& events);
@@ -42,7 +51,7 @@ public:
     /// The application has dealt with messages of so many octets in all.
     void consume(std::size_t octets, std::size_t messages);
 
-    std::uint64_t message_credit() const { return granted_; }
+    std::uint64_t message_credit() const { return promised_; }
     std::size_t unacknowledged() const { return unacknowledged_; }
     bool is_urgent() const { return urgent_; }
     /// Takes the positions that changed since the last time.
@@ -50,6 +59,19 @@ public:
     /// Adds all positions; takes none.
     void add_all(std::vector<Position>& out) const;
     bool has_received(LaneId lane, std::uint64_t end) const;
+
+    // For sessions with a journal.
+    bool has_news() const { return news_; }
+    struct Counters {
+        std::uint64_t used = 0, consumed = 0, granted = 0;
+    };
+    /// Adds how far the lanes have been taken in whole records; the rest is asked for again by whoever goes on from
+    /// there.
+    Counters save(JournalBatch& batch, std::uint32_t session);
+    void on_written();
+    void stop_journaling();
+    /// Before anything was received. False: it cannot be.
+    bool restore(std::vector<SavedInLane> lanes, const Counters& counters);
     /// Nothing more is delivered: what still comes is dropped as if the application had read it.
     void mute() { muted_ = true; }
 
@@ -58,6 +80,7 @@ private:
     class Sink;
 
     Lane* find(LaneId id);
+    void promise();
     Violation on_control(ByteView data);
     Violation on_messages(Lane& lane, ByteView data);
 
@@ -67,8 +90,10 @@ private:
     std::vector<std::unique_ptr<Lane>> lanes_;  // the first is the control lane
     std::size_t last_ = 0;
     std::uint64_t used_ = 0, consumed_ = 0, granted_ = 0;  // as message costs
+    std::uint64_t promised_ = 0;                           // what the peer may know of granted_
+    std::uint64_t saved_grant_ = 0;
     std::size_t unacknowledged_ = 0;
-    bool urgent_ = false, muted_ = false;
+    bool urgent_ = false, muted_ = false, news_ = false;
 };
 
 }  // namespace muster::session

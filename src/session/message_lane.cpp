@@ -57,6 +57,22 @@ void MessageOutLane::append(const Address& address, std::uint64_t cookie, ByteVi
     if (!payload.empty()) std::memcpy(out, payload.data(), payload.size());
 }
 
+std::uint64_t MessageOutLane::save(JournalBatch& batch, std::uint32_t session) {
+    if (!lane_.has_news()) return 0;
+    const std::uint64_t cost = lane_.save(batch, session);
+    Bytes address;
+    Writer writer{address};
+    last_.write(writer);
+    batch.put({session, JournalPart::out_lane, static_cast<std::uint64_t>(lane_.id()), 0}, lane_.saved(),
+              Slice::from(std::move(address)));
+    return cost;
+}
+
+bool MessageOutLane::restore(std::uint64_t end, Address last, std::vector<SavedPiece> pieces) {
+    last_ = std::move(last);
+    return lane_.restore(end, std::move(pieces));
+}
+
 MessageParser::MessageParser(LaneId lane) : lane_(lane), address_(initial_address(lane)) {}
 
 MessageParser::Found MessageParser::find(ByteView octets, const Limits& limits, Record& record) {

@@ -25,6 +25,10 @@ public:
     /// is not copied again.
     void append(const Address& address, std::uint64_t cookie, ByteView payload, const Slice* shared);
 
+    std::uint64_t save(JournalBatch& batch, std::uint32_t session);
+    /// `last`: what was saved with it.
+    bool restore(std::uint64_t end, Address last, std::vector<SavedPiece> pieces);
+
 private:
     void append_address(const Address& address);
 
@@ -55,6 +59,12 @@ public:
 
     /// Takes all of `data`, unless the outcome is an error: then the lane is broken for good.
     Outcome feed(ByteView data, RecordSink& sink, const Limits& limits);
+
+    /// The address that holds for the next message, and octets taken of a record that is not complete: what to go on
+    /// from after the records before it.
+    const Address& address() const { return address_; }
+    std::size_t pending() const { return partial_.size(); }
+    void restore(Address address) { address_ = std::move(address); }
 
 private:
     struct Record {

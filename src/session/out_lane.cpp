@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "base/check.h"
 
@@ -78,7 +79,8 @@ bool OutLane::rewind(std::uint64_t offset) {
 }
 
 std::size_t OutLane::sendable(const Segment& segment, std::size_t from) const {
-    const std::uint64_t room = limit_ > sent_ ? limit_ - sent_ : 0;
+    const std::uint64_t limit = std::min(limit_, allowed_);
+    const std::uint64_t room = limit > sent_ ? limit - sent_ : 0;
     return static_cast<std::size_t>(std::min<std::uint64_t>(segment.octets.size() - from, room));
 }
 
@@ -89,6 +91,7 @@ OutLane::Stop OutLane::pump(link::LinkPort& port, Credit* credit) {
     while (has_pieces()) {
         if (port.unsent(stream_) >= kLinkAhead) return Stop::link;
         Segment& segment = segments_[next_];
+        if (is_held()) return Stop::journal;
         if (credit != nullptr && segment.cost > 0) {
             if (credit->limit < credit->used + segment.cost) return Stop::credit;
             credit->used += segment.cost;
@@ -131,13 +134,55 @@ bool OutLane::on_acked(std::uint64_t offset) {
 
 void OutLane::drop_acked() {
     const auto end_of = [](const Segment& segment) { return segment.begin + segment.octets.size(); };
-    while (first_ < segments_.size() && end_of(segments_[first_]) <= acked_) segments_[first_++].octets = {};
+    for (; first_ < segments_.size() && end_of(segments_[first_]) <= acked_; ++first_) {
+        uncharged_ += segments_[first_].cost;
+        segments_[first_].octets = {};
+    }
     next_ = std::max(next_, first_);
     if (first_ == segments_.size()) return forget_storage();
     if (first_ < 64 || first_ * 2 < segments_.size()) return;
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(first_));
     next_ -= first_;
     first_ = 0;
+}
+
+std::uint64_t OutLane::save(JournalBatch& batch, std::uint32_t session) {
+    seal();
+    const JournalKey key{session, JournalPart::octets, static_cast<std::uint64_t>(id_), 0};
+    const auto begins_before = [](const Segment& segment, std::uint64_t offset) {
+        return segment.begin < offset;
+    };
+    const auto unsaved = std::lower_bound(segments_.begin() + static_cast<std::ptrdiff_t>(first_),
+                                          segments_.end(), saved_, begins_before);
+    std::uint64_t cost = 0;
+    for (const Segment& segment : std::span{unsaved, segments_.end()}) {
+        JournalKey at = key;
+        at.offset = segment.begin;
+        batch.put(at, segment.cost, segment.octets);
+        cost += segment.cost;
+    }
+    saved_ = end_;
+    const std::uint64_t needed = first_ < segments_.size() ? segments_[first_].begin : end_;
+    if (needed == erased_) return cost;
+    erased_ = needed;
+    JournalKey below = key;
+    below.offset = needed;
+    batch.erase_below(below);
+    return cost;
+}
+
+bool OutLane::restore(std::uint64_t end, std::vector<SavedPiece> pieces) {
+    acked_ = pieces.empty() ? end : pieces.front().begin;
+    end_ = acked_;
+    for (SavedPiece& piece : pieces) {
+        if (piece.begin != end_ || piece.octets.empty() || piece.octets.size() > end - end_) return false;
+        end_ += piece.octets.size();
+        segments_.push_back({std::move(piece.octets), piece.begin, piece.cost});
+    }
+    // The other process may have handed down all of it.
+    sent_ = acked_;
+    highest_ = allowed_ = saved_ = end_;
+    return end_ == end;
 }
 
 void OutLane::forget_storage() {

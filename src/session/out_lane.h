@@ -7,6 +7,7 @@
 
 #include "base/slice.h"
 #include "link/link_port.h"
+#include "session/journal.h"
 #include "session/lane.h"
 
 namespace muster::session {
@@ -17,6 +18,13 @@ struct Credit {
     std::uint64_t limit = 0;
 };
 
+/// A part of a lane as a journal keeps it.
+struct SavedPiece {
+    std::uint64_t begin = 0;
+    std::size_t cost = 0;
+    Slice octets;
+};
+
 /// The sending end of a lane: keeps what is queued until the peer's session has acknowledged it, packs small
 /// pieces into shared chunks, and hands them to the stream of the current link by reference.
 class OutLane {
@@ -25,6 +33,7 @@ public:
         drained,    ///< everything queued has been handed down
         credit,     ///< the peer's queue has no room: an acknowledgement gives more
         link,       ///< the link has enough unsent octets: on_stream_writable
+        journal,    ///< what is queued is not in the journal yet
         no_stream,  ///< attach() first
     };
 
@@ -50,6 +59,21 @@ public:
     /// Limits what may be handed down to this offset (streams).
     void raise_limit(std::uint64_t offset) { limit_ = std::max(limit_, offset); }
     void set_limit(std::uint64_t offset) { limit_ = offset; }
+
+    // For sessions with a journal. Nothing is handed down that it does not hold.
+    /// Hands down nothing until allow(). Before the first octet.
+    void hold() { allowed_ = 0; }
+    void allow(std::uint64_t offset) { allowed_ = std::max(allowed_, offset); }
+    bool has_news() const { return saved_ < end_; }
+    /// Adds what was queued since the last time, and what is not needed any more. Returns the cost of the former.
+    std::uint64_t save(JournalBatch& batch, std::uint32_t session);
+    std::uint64_t saved() const { return saved_; }  ///< all below is in a batch
+    bool is_held() const { return sent_ < end_ && sent_ >= allowed_; }
+    /// Takes up a lane that another process left: its end, and the pieces before it that the peer has not acknowledged.
+    /// False if they do not belong together.
+    bool restore(std::uint64_t end, std::vector<SavedPiece> pieces);
+    /// What pieces cost that the peer turned out to have, and that were never charged. Asked once.
+    std::size_t take_uncharged() { return std::exchange(uncharged_, 0); }
 
     /// The link stream for this lane; the lane continues at `next`.
     void attach(link::StreamId stream) { stream_ = stream; }
@@ -96,6 +120,9 @@ private:
     std::uint64_t acked_ = 0, sent_ = 0, end_ = 0;
     std::uint64_t highest_ = 0;  // handed down at least once, on any link
     std::uint64_t limit_ = kVarintMax;
+    std::uint64_t allowed_ = kVarintMax;
+    std::uint64_t saved_ = 0, erased_ = 0;
+    std::size_t uncharged_ = 0;
     std::size_t first_ = 0;  // segments_[first_] is the oldest that is not acknowledged
     std::size_t next_ = 0;   // segments_[next_] holds sent_
     std::vector<Segment> segments_;

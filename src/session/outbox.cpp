@@ -4,7 +4,16 @@
 
 namespace muster::session {
 
-Outbox::Outbox(const Config& config) : config_(config) { credit_.limit = config.credit; }
+Outbox::Outbox(const Config& config) : config_(config) {
+    credit_.limit = config.credit;
+    if (config.journaled) control_.hold();
+}
+
+MessageOutLane& Outbox::add_lane(std::vector<std::unique_ptr<MessageOutLane>>& lanes, LaneId id) {
+    MessageOutLane& made = *lanes.emplace_back(std::make_unique<MessageOutLane>(id));
+    if (config_.journaled) made.lane().hold();
+    return made;
+}
 
 MessageOutLane* Outbox::ordered_lane(ChannelId channel) {
     const LaneId id = lane_id(LaneKind::ordered, static_cast<std::uint64_t>(channel));
@@ -14,7 +23,7 @@ MessageOutLane* Outbox::ordered_lane(ChannelId channel) {
     last_ordered_ = static_cast<std::size_t>(found - ordered_.begin());
     if (found != ordered_.end()) return found->get();
     if (ordered_.size() >= config_.channels) return nullptr;
-    return ordered_.emplace_back(std::make_unique<MessageOutLane>(id)).get();
+    return &add_lane(ordered_, id);
 }
 
 MessageOutLane& Outbox::unordered_lane() {
@@ -33,7 +42,7 @@ MessageOutLane& Outbox::unordered_lane() {
     if (unordered_.size() == kUnorderedLanes) return *unordered_[best];
     progress_[unordered_.size()] = ++turns_;
     const LaneId id = lane_id(LaneKind::unordered, unordered_.size());
-    return *unordered_.emplace_back(std::make_unique<MessageOutLane>(id));
+    return add_lane(unordered_, id);
 }
 
 Result<void> Outbox::send(const Address& address, const SendOptions& options, ByteView payload,
@@ -51,6 +60,7 @@ Result<void> Outbox::send(const Address& address, const SendOptions& options, By
     const std::uint64_t before = lane->lane().end();
     lane->append(address, options.cookie, payload, shared);
     queued_ += static_cast<std::size_t>(lane->lane().end() - before);
+    news_ = config_.journaled;
     return {};
 }
 
@@ -89,6 +99,7 @@ template <class Change>
 bool Outbox::count_acknowledged(OutLane& lane, Change change) {
     const std::size_t before = lane.unacked();
     const bool fine = change(lane);
+    credit_.used += lane.take_uncharged();
     if (lane.id() == kControlLane) return fine;
     const std::size_t gone = before - lane.unacked();
     if (gone > 0 && kind_of(lane.id()) == LaneKind::unordered) progress_[number_of(lane.id())] = ++turns_;
@@ -118,6 +129,67 @@ void Outbox::detach() {
     control_.detach();
     for (const auto& lane : ordered_) lane->lane().detach();
     for (const auto& lane : unordered_) lane->lane().detach();
+}
+
+// The journal
+
+template <class Work>
+void Outbox::for_each_lane(Work work) {
+    work(control_);
+    for (const auto& lane : ordered_) work(lane->lane());
+    for (const auto& lane : unordered_) work(lane->lane());
+}
+
+void Outbox::save(JournalBatch& batch, std::uint32_t session) {
+    news_ = false;
+    if (control_.has_news()) {
+        control_.save(batch, session);
+        batch.put({session, JournalPart::out_lane, static_cast<std::uint64_t>(control_.id()), 0},
+                  control_.saved());
+    }
+    for (const auto& lane : ordered_) saved_cost_ += lane->save(batch, session);
+    for (const auto& lane : unordered_) saved_cost_ += lane->save(batch, session);
+}
+
+void Outbox::on_written() {
+    for_each_lane([](OutLane& lane) { lane.allow(lane.saved()); });
+}
+
+void Outbox::stop_journaling() {
+    config_.journaled = news_ = false;
+    for_each_lane([](OutLane& lane) { lane.allow(kVarintMax); });
+}
+
+bool Outbox::is_held() const {
+    const auto held = [](const auto& lane) { return lane->lane().is_held(); };
+    return control_.is_held() || std::ranges::any_of(ordered_, held) || std::ranges::any_of(unordered_, held);
+}
+
+bool Outbox::restore(std::vector<SavedOutLane> lanes, std::uint64_t saved_cost) {
+    // The other process may have charged any of these pieces; each is charged when it is handed down here, or when the
+    // peer says that it has it.
+    std::uint64_t open_cost = 0;
+    for (SavedOutLane& saved : lanes) {
+        const LaneKind kind = kind_of(saved.id);
+        const std::uint64_t most = kind == LaneKind::ordered     ? config_.channels
+                                   : kind == LaneKind::unordered ? kUnorderedLanes
+                                                                 : 0;
+        auto& place = kind == LaneKind::ordered ? ordered_ : unordered_;
+        if (saved.id == kControlLane) {
+            if (!control_.restore(saved.end, std::move(saved.pieces))) return false;
+            continue;
+        }
+        if (place.size() >= most) return false;
+        for (const SavedPiece& piece : saved.pieces) open_cost += piece.cost;
+        MessageOutLane& lane = add_lane(place, saved.id);
+        if (!lane.restore(saved.end, std::move(saved.last), std::move(saved.pieces))) return false;
+        queued_ += lane.lane().unacked();
+        if (kind == LaneKind::unordered && number_of(saved.id) != unordered_.size() - 1) return false;
+    }
+    if (open_cost > saved_cost) return false;
+    saved_cost_ = saved_cost;
+    credit_.used = saved_cost - open_cost;
+    return true;
 }
 
 Violation Outbox::rewind(const std::vector<Position>& positions) {

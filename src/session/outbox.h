@@ -13,6 +13,14 @@
 
 namespace muster::session {
 
+/// A lane as a journal keeps it.
+struct SavedOutLane {
+    LaneId id{};
+    std::uint64_t end = 0;
+    Address last;  ///< lanes of messages: the address that holds at the end
+    std::vector<SavedPiece> pieces;
+};
+
 /// What one end sends besides byte streams: the control lane and the lanes of messages, with one bound and
 /// one credit for all messages.
 class Outbox {
@@ -22,6 +30,7 @@ public:
         std::uint64_t message_limit = 0;  ///< the peer's
         std::uint64_t channels = 0;       ///< the peer's
         std::uint64_t credit = 0;         ///< the peer's first
+        bool journaled = false;           ///< nothing leaves that is not in a journal
     };
 
     explicit Outbox(const Config& config);
@@ -34,7 +43,10 @@ public:
     bool is_full_for(std::size_t payload) const { return queued_ + payload > config_.buffer && queued_ > 0; }
     std::size_t queued() const { return queued_; }
     std::uint64_t message_limit() const { return config_.message_limit; }
-    void send_frame(ByteView frame) { control_.append_copy(frame); }
+    void send_frame(ByteView frame) {
+        control_.append_copy(frame);
+        news_ = config_.journaled;
+    }
     std::size_t control_queued() const { return control_.unacked(); }
     /// Octets of the control lane that the peer has acknowledged, since the start.
     std::uint64_t control_acknowledged() const { return control_.end() - control_.unacked(); }
@@ -47,15 +59,32 @@ public:
     void detach();
     Violation rewind(const std::vector<Position>& positions);
 
+    // For sessions with a journal.
+    bool has_news() const { return news_; }
+    void save(JournalBatch& batch, std::uint32_t session);
+    /// What the last batch had is safe.
+    void on_written();
+    /// There is no journal any more.
+    void stop_journaling();
+    /// True while something waits for nothing but the journal.
+    bool is_held() const;
+    /// What all pieces in the journal have cost since the start.
+    std::uint64_t saved_cost() const { return saved_cost_; }
+    /// Before anything was sent. False: the lanes do not belong together.
+    bool restore(std::vector<SavedOutLane> lanes, std::uint64_t saved_cost);
+
     /// Octets of messages that the peer's session has acknowledged, since the start.
     std::uint64_t acknowledged() const { return acknowledged_; }
     /// Octets of messages ever queued.
     std::uint64_t accepted() const { return acknowledged_ + queued_; }
 
 private:
+    MessageOutLane& add_lane(std::vector<std::unique_ptr<MessageOutLane>>& lanes, LaneId id);
     MessageOutLane* ordered_lane(ChannelId channel);
     MessageOutLane& unordered_lane();
     OutLane* find(LaneId id);
+    template <class Work>
+    void for_each_lane(Work work);
     template <class Change>
     bool count_acknowledged(OutLane& lane, Change change);
 
@@ -70,6 +99,8 @@ private:
     std::size_t queued_ = 0;
     std::uint64_t acknowledged_ = 0;
     Credit credit_;
+    bool news_ = false;  // for the journal
+    std::uint64_t saved_cost_ = 0;
 };
 
 }  // namespace muster::session

@@ -33,13 +33,13 @@ constexpr std::size_t kControlWaiting = 64 * 1024;
 
 Outbox::Config outbox_config(const PeerSession::Config& config) {
     return {config.limits.send_buffer, std::min<std::uint64_t>(config.peer.message, config.limits.message),
-            std::min<std::uint64_t>(config.peer.channels, config.limits.channels),
-            config.peer.message_credit};
+            std::min<std::uint64_t>(config.peer.channels, config.limits.channels), config.peer.message_credit,
+            config.journaled};
 }
 
 Inbox::Config inbox_config(const PeerSession::Config& config) {
     return {config.limits.message, config.limits.recipients, config.limits.channels,
-            config.limits.receive_queue};
+            config.limits.receive_queue, config.journaled};
 }
 
 StreamTable::Config stream_config(const PeerSession::Config& config) {
@@ -48,7 +48,8 @@ StreamTable::Config stream_config(const PeerSession::Config& config) {
             config.limits.streams,
             static_cast<std::size_t>(std::min<std::uint64_t>(config.peer.streams, config.limits.streams)),
             first_stream_credit(config.limits),
-            static_cast<std::size_t>(config.peer.stream_credit)};
+            static_cast<std::size_t>(config.peer.stream_credit),
+            config.journaled};
 }
 
 }  // namespace
@@ -324,6 +325,55 @@ void PeerSession::send_reset(const StreamReset& frame) {
         fail({Errc::too_slow, "the peer does not read what the session tells it"}, LinkCode::too_slow);
 }
 
+// The journal
+
+bool PeerSession::has_news() const {
+    return outbox_.has_news() || inbox_.has_news() || streams_.has_news() || kept_.has_news();
+}
+
+void PeerSession::save(JournalBatch& batch, std::uint32_t number, std::uint64_t owed) {
+    outbox_.save(batch, number);
+    SessionCounters counters;
+    counters.inbox = inbox_.save(batch, number);
+    counters.inbox.consumed = std::min(counters.inbox.consumed + owed, counters.inbox.used);
+    streams_.save(batch, number);
+    kept_.save(batch, number);
+    counters.saved_cost = outbox_.saved_cost();
+    counters.next_message = kept_.next_number();
+    batch.put({number, JournalPart::counters}, 0, Slice::from(counters.encoded()));
+}
+
+void PeerSession::on_written() {
+    outbox_.on_written();
+    inbox_.on_written();
+    streams_.on_written();
+    kept_.on_written();
+    busy();
+}
+
+void PeerSession::stop_journaling() {
+    config_.journaled = false;
+    outbox_.stop_journaling();
+    inbox_.stop_journaling();
+    streams_.stop_journaling();
+    kept_.stop_journaling();
+    busy();
+}
+
+bool PeerSession::restore(SavedSession saved, Error why, TimePoint now) {
+    std::vector<std::uint64_t> open;
+    const bool fits = outbox_.restore(std::move(saved.out_lanes), saved.counters.saved_cost) &&
+                      inbox_.restore(std::move(saved.in_lanes), saved.counters.inbox) &&
+                      kept_.restore(saved.counters.next_message, saved.messages) &&
+                      (saved.streams.empty() || streams_.restore(saved.streams.view(), open));
+    if (!fits) return false;
+    for (const std::uint64_t stream : open)
+        send_reset(
+            {stream, static_cast<std::uint64_t>(ResetCode::restarted), "the other end was started anew"});
+    on_link_lost(std::move(why), now);
+    return true;
+}
+
 // Time
 
 void PeerSession::flush(TimePoint now) {
@@ -423,7 +473,8 @@ void PeerSession::acknowledge(TimePoint now) {
 void PeerSession::watch_queue(TimePoint now) {
     const bool fresh = std::exchange(fresh_link_, false);
     if (fresh) control_progress_at_ = now;
-    const bool progress = outbox_.queued() == 0 || progress_seen_ != outbox_.acknowledged();
+    const bool progress =
+        outbox_.queued() == 0 || progress_seen_ != outbox_.acknowledged() || outbox_.is_held();
     if (progress || fresh) progress_at_ = now;
     progress_seen_ = outbox_.acknowledged();
     watch_control(now);

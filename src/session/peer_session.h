@@ -6,8 +6,10 @@
 #include <string_view>
 
 #include "session/inbox.h"
+#include "session/kept_messages.h"
 #include "session/link_binding.h"
 #include "session/outbox.h"
+#include "session/saved_session.h"
 #include "session/stream_table.h"
 #include "session/violation.h"
 
@@ -53,6 +55,7 @@ public:
         ReceiveLimits peer;               ///< what the peer takes
         Duration grace{};                 ///< how long the session waits for a fresh link
         Duration patience = kNoPatience;  ///< how long the queue may stay full without progress
+        bool journaled = false;           ///< see Journal
     };
     static constexpr Duration kNoPatience = Duration::max();
 
@@ -118,11 +121,24 @@ public:
     void on_datagram(ByteView payload) override;
     void on_link_ready() override { busy(); }
 
+    // the journal
+    /// Messages for the application; with a journal, the owner puts them here and takes them out again.
+    KeptMessages& kept() { return kept_; }
+    bool has_news() const;
+    /// Adds all that is new. `owed`: credit that the owner gives back later, and not if the process dies.
+    void save(JournalBatch& batch, std::uint32_t number, std::uint64_t owed);
+    void on_written();
+    void stop_journaling();
+    /// Takes up the session of another process, before anything else was done: it waits for a link, as after `why`. The
+    /// streams are over. False: what was saved does not fit together.
+    bool restore(SavedSession saved, Error why, TimePoint now);
+
     // time
     void flush(TimePoint now);
     TimePoint next_wakeup() const;
     /// Why the session has ended; nothing happens in it any more.
     const std::optional<Departure>& end() const { return end_; }
+    const Config& config() const { return config_; }
     /// From end() on: what kept the peer from having all that this end accepted, or from hearing the goodbye;
     /// none if nothing did. Its evidence says how much is not known to have arrived.
     const std::optional<Error>& shortfall() const { return shortfall_; }
@@ -176,6 +192,7 @@ private:
     Outbox outbox_;
     Inbox inbox_;
     StreamTable streams_;
+    KeptMessages kept_;
     LinkBinding* binding_ = nullptr;
     Phase phase_ = Phase::live;
     Closed closing_;  // what close() was given

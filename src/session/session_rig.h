@@ -381,7 +381,7 @@ public:
             node.engine->on_link_down(port, how, timeline.now());
         });
         link.on_down(Side::coordinator, [this](link::LinkPort& port, const LinkEnd& how) {
-            coordinator->on_link_down(port, how, timeline.now());
+            if (coordinator) coordinator->on_link_down(port, how, timeline.now());
         });
         link.set_handler(Side::coordinator,
                          coordinator->on_link_up(link.port(Side::coordinator), timeline.now()));

@@ -35,6 +35,7 @@ enum class ResetCode : std::uint64_t {
     peer_gone,                              ///< the peer's session was lost
     too_many,                               ///< the receiver has as many streams open as it allows
     peer_closed,                            ///< the peer's session was closed
+    restarted,  ///< the process at one end, or of the coordinator, was started anew
 };
 
 /// Byte streams of one end, in both directions, over any number of links: coordinator and

@@ -19,6 +19,9 @@ constexpr std::size_t kUnseenFactor = 16;
 // peer acknowledges an end at once, but a loss may hold that up while it opens others.
 constexpr std::size_t kUnackedFactor = 4;
 
+// Streams of either end: their numbers have 32 bits, one of which says whose they are.
+constexpr std::uint64_t kMostNumbers = std::uint64_t{1} << 31;
+
 // Smaller pieces are copied: a shared one costs more than that by itself.
 constexpr std::size_t kWorthSharing = 512;
 
@@ -36,7 +39,9 @@ struct StreamTable::Stream {
     bool ours = false;
     bool wants_writable = false, delivered = false, gone = false;
     bool header_taken = false, fin_received = false, changed = false;
-    Bytes header;  // unfinished
+    bool saved = false,
+         known = true;  // with a journal: in its last batch; in itself, so that the peer may be told
+    Bytes header;       // unfinished
     /// Both directions have their end, if not yet its acknowledgement.
     bool is_over() const { return fin_received && out.is_finished(); }
 
@@ -68,6 +73,11 @@ Result<StreamNumber> StreamTable::open(const Address& address, ByteView header) 
     const std::uint64_t number = next_ours_++ << 1 | bit;
     auto stream = std::make_unique<Stream>(number);
     stream->ours = stream->header_taken = true;
+    if (config_.journaled) {
+        stream->known = false;
+        stream->out.hold();
+        note_news();
+    }
     stream->window = static_cast<std::size_t>(config_.first_credit);
     stream->credit = config_.first_credit;
     stream->out.set_limit(config_.peer_credit);
@@ -189,6 +199,11 @@ StreamTable::Stream* StreamTable::take_in(std::uint64_t number, Violation& viola
     stream->window = config_.first_credit;
     stream->credit = config_.first_credit;
     stream->out.set_limit(config_.peer_credit);
+    if (config_.journaled) {
+        stream->known = false;
+        stream->out.hold();
+        note_news();
+    }
     ++theirs_open_;
     ++theirs_kept_;
     Stream* const made = stream.get();
@@ -308,6 +323,7 @@ void StreamTable::tell_progress(Stream& stream) {
 void StreamTable::settle(Stream& stream) {
     if (stream.gone) return;
     stream.gone = true;
+    note_news();
     if (stream.ours) --ours_open_;
     if (!stream.ours && !stream.is_over()) --theirs_open_;
     if (!stream.ours) --theirs_kept_;
@@ -343,16 +359,20 @@ Position StreamTable::position_of(const Stream& stream) {
 
 void StreamTable::take_changed(std::vector<Position>& out) {
     for (const auto& [number, stream] : streams_)
-        if (!stream->gone && std::exchange(stream->changed, false)) out.push_back(position_of(*stream));
-    for (const std::uint64_t number : std::exchange(forgotten_, {}))
+        if (!stream->gone && stream->known && std::exchange(stream->changed, false))
+            out.push_back(position_of(*stream));
+    std::erase_if(forgotten_, [&](std::uint64_t number) {
+        if (!may_be_told(number)) return false;
         out.push_back({lane_id(LaneKind::stream, number), kAllReceived, 0});
+        return true;
+    });
     unacknowledged_ = 0;
     urgent_ = false;
 }
 
 void StreamTable::add_all(std::vector<Position>& out) const {
     for (const auto& [number, stream] : streams_)
-        if (!stream->gone) out.push_back(position_of(*stream));
+        if (!stream->gone && stream->known) out.push_back(position_of(*stream));
 }
 
 void StreamTable::collect_ends(std::vector<Position>& out) const {
@@ -366,6 +386,60 @@ bool StreamTable::has_received(std::uint64_t number, std::uint64_t end) const {
     const std::uint64_t index = number >> 1;
     if (is_ours(number)) return true;
     return index < next_theirs_ && std::ranges::find(unseen_, index) == unseen_.end();
+}
+
+// The journal
+
+bool StreamTable::may_be_told(std::uint64_t number) const {
+    return !config_.journaled || is_ours(number) || number >> 1 < told_theirs_;
+}
+
+void StreamTable::save(JournalBatch& batch, std::uint32_t session) {
+    if (!std::exchange(news_, false)) return;
+    Bytes saved;
+    Writer writer{saved};
+    writer.write_varint(next_ours_).write_varint(next_theirs_).write_varint(unseen_.size());
+    for (const std::uint64_t index : unseen_) writer.write_varint(index);
+    for (const auto& [number, stream] : streams_) {
+        stream->saved = true;
+        if (!stream->gone) writer.write_varint(static_cast<std::uint64_t>(number));
+    }
+    saved_theirs_ = next_theirs_;
+    batch.put({session, JournalPart::streams}, 0, Slice::from(std::move(saved)));
+}
+
+void StreamTable::on_written() {
+    told_theirs_ = saved_theirs_;
+    urgent_ |= !forgotten_.empty();
+    for (const auto& [number, stream] : streams_) {
+        if (stream->known || !stream->saved) continue;
+        stream->known = true;
+        stream->out.allow(kVarintMax);
+        urgent_ |= stream->changed;
+    }
+}
+
+void StreamTable::stop_journaling() {
+    config_.journaled = news_ = false;
+    for (const auto& [number, stream] : streams_) stream->saved = true;
+    on_written();
+}
+
+bool StreamTable::restore(ByteView saved, std::vector<std::uint64_t>& open) {
+    Reader in{saved};
+    std::uint64_t unseen = 0;
+    if (!in.read_varint(next_ours_) || !in.read_varint(next_theirs_) || !in.read_varint(unseen)) return false;
+    if (next_ours_ > kMostNumbers || next_theirs_ > kMostNumbers || unseen > kUnseenFactor * config_.incoming)
+        return false;
+    unseen_.resize(static_cast<std::size_t>(unseen));
+    for (std::uint64_t& index : unseen_)
+        if (!in.read_varint(index) || index >= next_theirs_) return false;
+    while (!in.empty()) {
+        if (!in.read_varint(open.emplace_back())) return false;
+        if (open.back() >> 1 >= (is_ours(open.back()) ? next_ours_ : next_theirs_)) return false;
+    }
+    saved_theirs_ = told_theirs_ = next_theirs_;
+    return true;
 }
 
 void StreamTable::detach() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "session/frame.h"
+#include "session/journal.h"
 #include "session/link_binding.h"
 #include "session/out_lane.h"
 #include "session/violation.h"
@@ -42,6 +43,7 @@ public:
         std::size_t outgoing = 0;      ///< streams that we may have open
         std::size_t first_credit = 0;  ///< what the peer may send on a stream before we say more
         std::size_t peer_credit = 0;   ///< what we may send on a stream before the peer says more
+        bool journaled = false;        ///< the peer hears of no stream that is not in a journal
     };
 
     StreamTable(const Config& config, StreamEvents& events);
@@ -84,6 +86,15 @@ public:
     /// True if this stream has been received up to the end that a goodbye names.
     bool has_received(std::uint64_t number, std::uint64_t end) const;
 
+    // For sessions with a journal. It keeps which streams there are, not what is on them.
+    bool has_news() const { return news_; }
+    void save(JournalBatch& batch, std::uint32_t session);
+    void on_written();
+    void stop_journaling();
+    /// Before anything was opened. The streams that were open are over, and counted as used; they are in `open`.
+    /// False: it cannot be.
+    bool restore(ByteView saved, std::vector<std::uint64_t>& open);
+
     void detach();
     /// On a fresh link: continue where the peer is.
     Violation rewind(const std::vector<Position>& positions);
@@ -100,6 +111,8 @@ private:
     void give_credit(Stream& stream);
     void tell_progress(Stream& stream);
     void settle(Stream& stream);
+    void note_news() { news_ = config_.journaled; }
+    bool may_be_told(std::uint64_t number) const;
 
     Config config_;
     StreamEvents& events_;
@@ -112,6 +125,9 @@ private:
     std::size_t theirs_kept_ = 0;  // open, or waiting for the acknowledgement of their end
     std::size_t unacknowledged_ = 0;
     bool urgent_ = false;
+    bool news_ = false;  // for the journal
+    std::uint64_t saved_theirs_ = 0,
+                  told_theirs_ = 0;  // next_theirs_ as in the last batch, and in the journal
 };
 
 }  // namespace muster::session

@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <utility>
+
+#include "session/coordinator_impl.h"
+
+namespace muster::session {
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+
+/// What the journal knows of the coordinator itself.
+struct Owner {
+    std::uint64_t next_serial = 1;
+    std::uint64_t roster_revision = 1;
+
+    Bytes encoded() const {
+        Bytes value;
+        Writer{value}.write_varint(kFormat).write_varint(next_serial).write_varint(roster_revision);
+        return value;
+    }
+    static std::optional<Owner> parse(ByteView value) {
+        Reader in{value};
+        Owner told;
+        std::uint64_t format = 0;
+        const bool whole = in.read_varint(format) && format == kFormat && in.read_varint(told.next_serial) &&
+                           in.read_varint(told.roster_revision) && in.empty();
+        if (!whole || told.next_serial > 0xffffffff) return std::nullopt;
+        return told;
+    }
+};
+
+}  // namespace
+
+Result<CoordinatorEngine::Restored> CoordinatorEngine::Impl::start_journal(
+    Journal& journal, const std::vector<JournalEntry>& saved, const Error& why, TimePoint now) {
+    now_ = now;
+    std::optional<Owner> owner = Owner{};
+    std::span<const JournalEntry> rest{saved};
+    if (!saved.empty()) {
+        const bool is_first = saved.front().key == JournalKey{0, JournalPart::owner};
+        owner = is_first ? Owner::parse(saved.front().value.view()) : std::nullopt;
+        rest = rest.subspan(1);
+    }
+    if (!owner)
+        return Error{Errc::bad_input, "the journal does not say whose it is, or is of another version"};
+    journal_ = &journal;
+    next_serial_ = static_cast<std::uint32_t>(owner->next_serial);
+    Restored told;
+    while (!rest.empty()) {
+        const std::uint32_t serial = rest.front().key.session;
+        const auto other =
+            std::ranges::find_if(rest, [serial](const auto& entry) { return entry.key.session != serial; });
+        const auto size = static_cast<std::size_t>(other - rest.begin());
+        if (restore_member(serial, rest.first(size), why)) {
+            ++told.sessions;
+        } else {
+            told.left_out.push_back("session " + std::to_string(serial));
+            unsaved_ends_.push_back(serial);
+        }
+        rest = rest.subspan(size);
+    }
+    // Whoever is missing is missing in a newer roster, which all get who have the saved one.
+    roster_saved_ = owner->roster_revision;
+    roster_.restore(told.left_out.empty() ? roster_saved_ : roster_saved_ + 1);
+    newcomers_wait_ = true;
+    for (CoordinatorMember* const member : everyone_) listener_.on_member_joined(member->info);
+    return told;
+}
+
+bool CoordinatorEngine::Impl::restore_member(std::uint32_t serial, std::span<const JournalEntry> entries,
+                                             const Error& why) {
+    auto saved = SavedSession::parse(entries);
+    if (!saved || serial == 0 || serial >= next_serial_) return false;
+    const SessionIdentity& identity = saved->identity;
+    if (identity.peer.id == self_ || identity.peer.is_coordinator || find(identity.peer.id) != nullptr)
+        return false;
+    PeerSession::Config config;
+    config.limits = identity.limits;
+    config.peer = identity.peer_limits;
+    config.grace = identity.grace;
+    auto made = make_member(identity.peer, serial, config);
+    made->session_id = identity.session;
+    made->secret = identity.secret;
+    made->has_identity_saved = true;
+    made->roster_sent = made->roster_saved = saved->roster_sent;
+    if (!made->session.restore(std::move(*saved), why, now_)) {
+        std::erase(busy_, made.get());
+        return false;
+    }
+    add_member(std::move(made));
+    return true;
+}
+
+void CoordinatorEngine::Impl::note_unsaved(CoordinatorMember& member) {
+    if (std::exchange(member.is_unsaved, true)) return;
+    unsaved_.push_back(&member);
+}
+
+/// Hands all that is new to the journal. What comes until it is safe waits for the next time: the longer a write
+/// takes, the more goes into one.
+void CoordinatorEngine::Impl::save() {
+    JournalBatch batch;
+    for (const std::uint32_t serial : std::exchange(unsaved_ends_, {})) batch.erase_session(serial);
+    for (CoordinatorMember* const member : std::exchange(unsaved_, {})) {
+        member->is_unsaved = false;
+        save_member(*member, batch);
+    }
+    if (roster_saved_ != roster_.revision() || serial_saved_ != next_serial_) {
+        roster_saved_ = roster_.revision();
+        serial_saved_ = next_serial_;
+        batch.put({0, JournalPart::owner}, 0, Slice::from(Owner{serial_saved_, roster_saved_}.encoded()));
+    }
+    if (batch.empty()) return;
+    writing_ = true;
+    ++batches_;
+    journal_->write(std::move(batch));
+}
+
+void CoordinatorEngine::Impl::save_member(CoordinatorMember& member, JournalBatch& batch) {
+    PeerSession& session = member.session;
+    const bool is_new = !std::exchange(member.has_identity_saved, true);
+    if (session.end() || (!is_new && !session.has_news())) return;
+    if (is_new) {
+        const PeerSession::Config& agreed = session.config();
+        SessionIdentity identity{member.info,   member.session_id, member.secret,
+                                 agreed.limits, agreed.peer,       agreed.grace};
+        batch.put({member.serial, JournalPart::identity}, 0, Slice::from(identity.encoded()));
+        wipe_secret(identity.secret);
+    }
+    if (std::exchange(member.roster_saved, member.roster_sent) != member.roster_sent)
+        batch.put({member.serial, JournalPart::roster}, member.roster_sent);
+    session.save(batch, member.serial, member.held_octets + member.held_messages * kMessageOverhead);
+    saving_.push_back(member.serial);
+}
+
+void CoordinatorEngine::Impl::on_journal_written(TimePoint now) {
+    now_ = now;
+    writing_ = false;
+    for (const std::uint32_t serial : std::exchange(saving_, {})) {
+        const auto found = by_serial_.find(serial);
+        if (found == by_serial_.end()) continue;
+        found->second->session.on_written();
+        say_welcome(*found->second);
+    }
+}
+
+void CoordinatorEngine::Impl::on_journal_failed(TimePoint now) {
+    now_ = now;
+    journal_ = nullptr;
+    writing_ = false;
+    saving_.clear();
+    unsaved_ends_.clear();
+    for (CoordinatorMember* const member : std::exchange(unsaved_, {})) member->is_unsaved = false;
+    const auto all = everyone_;
+    for (CoordinatorMember* const member : all) {
+        member->session.stop_journaling();
+        say_welcome(*member);
+        tell_kept(*member);
+    }
+}
+
+void CoordinatorEngine::Impl::say_welcome(CoordinatorMember& member) {
+    if (!member.unsaid) return;
+    const auto said = *std::exchange(member.unsaid, {});
+    if (!member.session.end()) let_in(member, *said.door, said.words);
+}
+
+/// What is for the application: at once, or when the journal has it.
+void CoordinatorEngine::Impl::keep_or_tell(CoordinatorMember& from, const SendOptions& how,
+                                           ByteView payload) {
+    if (journal_ == nullptr || how.delivery == Delivery::unreliable)
+        return listener_.on_message({from.info.id, how.channel, how.delivery, payload});
+    from.session.kept().add(how.channel, how.delivery, payload);
+    note_unsaved(from);
+}
+
+void CoordinatorEngine::Impl::tell_kept(CoordinatorMember& member) {
+    for (const KeptMessages::Kept& kept : member.session.kept().take_allowed())
+        listener_.on_message({member.info.id, kept.channel, kept.delivery, kept.payload.view(), kept.number,
+                              kept.redelivered});
+}
+
+}  // namespace muster::session

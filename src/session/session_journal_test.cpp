@@ -1,0 +1,380 @@
+#include <map>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "session/journal_rig.h"
+
+namespace muster::session {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST(SessionJournal, ASessionOutlivesTheCoordinatorsProcess) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    ASSERT_THAT(ann.log.coordinator, SizeIs(1));
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "before"));
+    rig.run(50ms);
+    rig.kill();
+    rig.run(10ms);
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "meanwhile"));
+    rig.restart();
+    EXPECT_EQ(rig.restored.sessions, 1);
+    ASSERT_THAT(rig.log.joined, SizeIs(2)) << "the new process hears who is there";
+    EXPECT_EQ(rig.log.joined[1].name, "ann");
+    ASSERT_THAT(rig.log.interrupted, SizeIs(1));
+    EXPECT_EQ(rig.log.interrupted[0].message(), "the process was started anew");
+    ASSERT_TRUE(say(*rig.coordinator, Recipients::everyone(), "from the new one"));
+    rig.connect(ann);
+    rig.run(50ms);
+    EXPECT_EQ(rig.log.resumed, 1);
+    EXPECT_EQ(ann.log.resumed, 1);
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+    EXPECT_THAT(texts(rig.log.messages), ElementsAre("before", "meanwhile"));
+    EXPECT_THAT(texts(ann.log.messages), ElementsAre("from the new one"));
+}
+
+TEST(SessionJournal, WithoutOneTheSessionIsLost) {
+    Rig rig{DurableRig::patient()};
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    ann.link->freeze();
+    rig.coordinator = CoordinatorEngine::create(DurableRig::patient(), rig.id, rig.random, rig.log).value();
+    rig.log.engine = rig.coordinator.get();
+    rig.connect(ann);
+    rig.run(50ms);
+    ASSERT_THAT(ann.log.ended, SizeIs(1));
+    EXPECT_TRUE(ann.log.ended[0].is_lost());
+}
+
+TEST(SessionJournal, WhatWaitsForAMemberIsSentByTheNextProcess) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    bob.link->freeze();
+    std::vector<std::string> said;
+    for (int i = 0; i < 300; ++i) {
+        said.push_back(std::to_string(i) + std::string(static_cast<std::size_t>(i) * 40, '.'));
+        ASSERT_TRUE(say(*ann.engine, Recipients::one(bob.id), said.back()));
+    }
+    rig.run(100ms);
+    ASSERT_THAT(bob.log.messages, IsEmpty()) << "this test tests nothing";
+    rig.kill_and_restart();
+    rig.run(200ms);
+    EXPECT_EQ(texts(bob.log.messages), said);
+    EXPECT_THAT(bob.log.messages[0].from, ann.id);
+}
+
+TEST(SessionJournal, NothingIsKnownOutsideThatTheJournalDoesNotHave) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    rig.run(50ms);
+    rig.journal.delay = 1s;
+    ASSERT_TRUE(say(*ann.engine, Recipients::everyone(), "early"));
+    rig.run(300ms);
+    EXPECT_THAT(rig.log.messages, IsEmpty());
+    EXPECT_THAT(bob.log.messages, IsEmpty());
+    rig.run(2s);
+    EXPECT_THAT(texts(rig.log.messages), ElementsAre("early"));
+    EXPECT_THAT(texts(bob.log.messages), ElementsAre("early"));
+}
+
+TEST(SessionJournal, AMessageThatTheApplicationHadInItsHandIsDeliveredAgainAndSaysSo) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.log.reads = false;
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "one"));
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "two"));
+    rig.run(50ms);
+    rig.coordinator->consume_messages(ann.id, 3);  // done with the first
+    rig.run(50ms);
+    rig.kill_and_restart();
+    rig.run(50ms);
+    ASSERT_THAT(texts(rig.log.messages), ElementsAre("one", "two", "two"));
+    EXPECT_FALSE(rig.log.messages[1].redelivered);
+    EXPECT_TRUE(rig.log.messages[2].redelivered);
+    EXPECT_EQ(rig.log.messages[1].number, 1);
+    EXPECT_EQ(rig.log.messages[2].number, 1);
+    rig.coordinator->consume_messages(ann.id, 3);
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "three"));
+    rig.run(50ms);
+    EXPECT_EQ(rig.log.messages.back().number, 2);
+    EXPECT_FALSE(rig.log.messages.back().redelivered);
+}
+
+TEST(SessionJournal, CreditOutlivesTheProcess) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.log.reads = false;
+    const std::string text(100'000, 'x');
+    std::size_t taken = 0, said = 0;
+    std::set<std::uint64_t> numbers;
+    for (int round = 0; round < 40; ++round) {
+        while (said < 200 && say(*ann.engine, Recipients::coordinator(), text)) ++said;
+        rig.run(50ms);
+        for (const Message& message : rig.log.messages) numbers.insert(message.number);
+        ASSERT_LE(numbers.size() - taken, 20) << "more than the receive queue";
+        ASSERT_GE(numbers.size() - taken, said == 200 ? 0 : 15) << "credit was lost";
+        if (round % 5 == 4) rig.kill_and_restart();
+        rig.coordinator->consume_messages(ann.id, 5 * text.size(), 5);
+        taken += 5;
+    }
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+    EXPECT_THAT(rig.log.left, IsEmpty());
+    EXPECT_EQ(numbers.size(), said);
+    EXPECT_EQ(said, 200);
+}
+
+TEST(SessionJournal, StreamsEndAndSayWhy) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    const auto to_coordinator = ann.engine->open_stream(rig.id, as_bytes("a"));
+    const auto to_bob = ann.engine->open_stream(bob.id, as_bytes("b"));
+    const auto from_coordinator = rig.coordinator->open_stream(bob.id, as_bytes("c"));
+    ASSERT_TRUE(to_coordinator && to_bob && from_coordinator);
+    ASSERT_TRUE(ann.engine->write(*to_bob, Slice::copy_of(as_bytes("hello"))));
+    rig.run(50ms);
+    ASSERT_THAT(bob.log.streams, SizeIs(2));
+    ASSERT_TRUE(ann.engine->write(*to_bob, Slice::copy_of(as_bytes("nobody hears"))));
+    rig.kill_and_restart();
+    rig.run(200ms);
+    const auto code = static_cast<std::uint64_t>(ResetCode::restarted);
+    EXPECT_EQ(ann.log.streams[*to_coordinator].reset_code, code);
+    EXPECT_EQ(ann.log.streams[*to_bob].reset_code, code);
+    for (const auto& [handle, seen] : bob.log.streams) EXPECT_EQ(seen.reset_code, code) << seen.header;
+    // New ones can be opened, in all directions.
+    ASSERT_TRUE(ann.engine->open_stream(bob.id, as_bytes("d")));
+    ASSERT_TRUE(bob.engine->open_stream(rig.id, as_bytes("e")));
+    ASSERT_TRUE(rig.coordinator->open_stream(ann.id, as_bytes("f")));
+    rig.run(100ms);
+    EXPECT_THAT(bob.log.streams, SizeIs(3));
+    EXPECT_THAT(ann.log.streams, SizeIs(3)) << "two of its own that were reset, and the new one";
+    EXPECT_THAT(rig.log.streams, SizeIs(2));
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+    EXPECT_THAT(bob.log.ended, IsEmpty());
+}
+
+TEST(SessionJournal, TheRosterGoesOnWhereItStood) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    rig.run(100ms);
+    const auto before = ann.log.revisions.back();
+    rig.kill();
+    rig.run(10ms);
+    rig.restart();
+    rig.connect(ann);
+    rig.run(50ms);
+    EXPECT_EQ(rig.coordinator->roster().peers.size(), 3);
+    EXPECT_EQ(ann.log.revisions.back(), before) << "nothing has changed, nothing is to be told";
+    rig.run(61s);  // bob does not come back
+    EXPECT_THAT(rig.log.left, SizeIs(1));
+    EXPECT_THAT(ann.log.left, SizeIs(1));
+    auto& cid = rig.join("cid", DurableRig::patient_member());
+    rig.run(100ms);
+    EXPECT_THAT(cid.log.joined, SizeIs(1));
+    EXPECT_EQ(ann.engine->roster().peers.size(), 3);
+    (void)bob;
+}
+
+TEST(SessionJournal, WhoLeftIsForgotten) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.join("bob", DurableRig::patient_member());
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "last words"));
+    ann.engine->close(7, "done", 5s, rig.timeline.now());
+    rig.run(100ms);
+    ASSERT_THAT(rig.log.left, SizeIs(1));
+    EXPECT_THAT(texts(rig.log.messages), ElementsAre("last words"));
+    rig.coordinator->close(0, "good night", 5s, rig.timeline.now());
+    rig.run(100ms);
+    EXPECT_EQ(rig.log.closed, 1);
+    EXPECT_THAT(rig.journal.entries(), SizeIs(1)) << "only the coordinator's own is left";
+}
+
+TEST(SessionJournal, AWelcomeThatTheJournalDoesNotHaveWasNeverSaid) {
+    DurableRig rig;
+    rig.journal.delay = 100ms;
+    auto& ann = rig.add("ann", DurableRig::patient_member());
+    rig.connect(ann);
+    rig.run(30ms);
+    EXPECT_THAT(rig.log.joined, SizeIs(1));
+    EXPECT_THAT(ann.log.coordinator, IsEmpty());
+    ann.link->cut();
+    rig.run(10ms);
+    EXPECT_THAT(rig.log.left, SizeIs(1)) << "nobody can resume what nobody knows";
+    rig.run(1s);
+    EXPECT_THAT(rig.journal.entries(), SizeIs(1));
+}
+
+TEST(SessionJournal, ADamagedSessionIsLeftOutAndTheOthersGoOn) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    rig.run(50ms);
+    rig.kill();
+    for (auto& [key, entry] : rig.journal.disk())
+        if (key.session == 1 && key.part == JournalPart::identity)
+            entry.value = Slice::copy_of(as_bytes("?"));
+    rig.run(10ms);
+    rig.restart();
+    EXPECT_EQ(rig.restored.sessions, 1);
+    EXPECT_THAT(rig.restored.left_out, ElementsAre("session 1"));
+    rig.connect(ann);
+    rig.connect(bob);
+    rig.run(100ms);
+    EXPECT_THAT(ann.log.ended, SizeIs(1));
+    EXPECT_EQ(bob.log.resumed, 1);
+    EXPECT_EQ(bob.engine->roster().peers.size(), 2) << "the one who is missing is missing for all";
+    for (const auto& [key, entry] : rig.journal.disk()) EXPECT_NE(key.session, 1);
+}
+
+TEST(SessionJournal, WhenTheDiskFailsTheSessionsGoOnWithoutIt) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.run(50ms);
+    rig.journal.is_broken = true;
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    ASSERT_TRUE(say(*ann.engine, Recipients::everyone(), "one"));
+    rig.run(50ms);
+    ASSERT_TRUE(say(*ann.engine, Recipients::everyone(), "two"));
+    rig.run(50ms);
+    EXPECT_THAT(texts(rig.log.messages), ElementsAre("one", "two"));
+    EXPECT_THAT(texts(bob.log.messages), ElementsAre("one", "two"));
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+}
+
+/// Everybody talks to everybody while links are cut and the coordinator is killed.
+class Crowd {
+public:
+    using Way = std::tuple<DeviceId, DeviceId, ChannelId>;  // from, to
+
+    explicit Crowd(std::uint64_t seed) : dice(seed), jitter(seed + 100'000) {
+        rig.journal.delay = uniform(dice, 0us, 5000us);
+        for (int i = 0; i < 4; ++i) connect(rig.add("m" + std::to_string(i), DurableRig::patient_member()));
+        rig.run(50ms);
+    }
+    std::size_t pick(std::size_t most) { return static_cast<std::size_t>(uniform(dice, most + 1)); }
+    Rig::MemberNode& anyone() { return *rig.members[pick(rig.members.size() - 1)]; }
+    void connect(Rig::MemberNode& node) {
+        rig.connect(node, [this](MemoryLink& link) { link.jitter = &jitter; });
+    }
+    void say_something() {
+        SendOptions how;
+        how.channel = ChannelId{static_cast<std::uint16_t>(pick(1))};
+        if (pick(3) == 0) how.delivery = Delivery::unordered;
+        const bool unordered = how.delivery == Delivery::unordered;
+        if (unordered) how.channel = kUnordered;
+        const Rig::MemberNode& from = anyone();
+        const Rig::MemberNode& to = anyone();
+        const bool by_coordinator = pick(4) == 0, to_coordinator = &from == &to;
+        const DeviceId source = by_coordinator ? rig.id : from.id;
+        const DeviceId target = !by_coordinator && to_coordinator ? rig.id : to.id;
+        const Way way{source, target, how.channel};
+        const std::string text = std::to_string(next[way]) + " " + std::string(pick(9000), '.');
+        const auto where = target == rig.id ? Recipients::coordinator() : Recipients::one(target);
+        const auto sent = by_coordinator ? rig.coordinator->send(where, how, as_bytes(text))
+                                         : from.engine->send(where, how, as_bytes(text));
+        if (!sent) return;
+        if (by_coordinator)
+            unsafe.push_back({rig.coordinator->accepted_mark(), way, next[way]});
+        else
+            certain[way].insert(next[way]);
+        ++next[way];
+    }
+    void note_safe() {
+        std::erase_if(unsafe, [this](const Unsafe& said) {
+            if (said.mark > rig.coordinator->safe_mark()) return false;
+            certain[said.way].insert(said.number);
+            return true;
+        });
+    }
+    void trouble(std::size_t step) {
+        note_safe();
+        if (pick(59) == 0 || step == 200) {
+            unsafe.clear();
+            rig.kill();
+            rig.run(uniform(dice, 0us, 20ms));
+            rig.restart();
+            for (const auto& member : rig.members) connect(*member);
+        } else if (pick(29) == 0) {
+            auto& cut = anyone();
+            cut.link->cut(uniform(dice, 0us, 3000us), uniform(dice, 0us, 3000us));
+            rig.run(uniform(dice, 0us, 5000us));
+            connect(cut);
+        } else if (pick(9) == 0) {
+            const auto stream = anyone().engine->open_stream(anyone().id, as_bytes("s"));
+            (void)stream;
+        } else if (pick(9) == 0) {
+            rig.log.reads = !rig.log.reads;
+        }
+    }
+    void live() {
+        for (std::size_t step = 0; step < 400; ++step) {
+            say_something();
+            rig.run(uniform(dice, 0us, 4000us));
+            trouble(step);
+        }
+        rig.run(2s);
+        note_safe();
+    }
+    void judge() {
+        std::map<DeviceId, std::uint64_t> expected;  // what a careful application keeps
+        for (const Message& message : rig.log.messages) {
+            if (message.redelivered && message.number < expected[message.from]) continue;
+            EXPECT_EQ(message.number, expected[message.from]++);
+            hear(rig.id, message);
+        }
+        for (const auto& member : rig.members) {
+            EXPECT_THAT(member->log.ended, IsEmpty());
+            for (const Message& message : member->log.messages) hear(member->id, message);
+        }
+        for (auto& [way, numbers] : heard) {
+            if (std::get<2>(way) != kUnordered) EXPECT_TRUE(std::ranges::is_sorted(numbers));
+            const std::set<int> distinct(numbers.begin(), numbers.end());
+            EXPECT_EQ(distinct.size(), numbers.size()) << "doubled";
+            std::vector<int> missing;
+            std::ranges::set_difference(certain[way], distinct, std::back_inserter(missing));
+            EXPECT_THAT(missing, IsEmpty());
+        }
+        for (const auto& [way, numbers] : certain) EXPECT_TRUE(numbers.empty() || heard.contains(way));
+    }
+
+private:
+    static constexpr ChannelId kUnordered{7};
+
+    void hear(const DeviceId& to, const Message& message) {
+        heard[{message.from, to, message.channel}].push_back(
+            std::atoi(std::string{as_text(message.payload)}.c_str()));
+    }
+
+    struct Unsafe {
+        std::uint64_t mark = 0;
+        Way way;
+        int number = 0;
+    };
+    SeededRandomness dice, jitter;
+    DurableRig rig;
+    std::map<Way, int> next;
+    std::map<Way, std::set<int>> certain;
+    std::vector<Unsafe> unsafe;  // said by the coordinator, and not in the journal yet
+    std::map<Way, std::vector<int>> heard;
+};
+
+TEST(SessionJournal, EverythingArrivesOnceAndInOrderWhateverDies) {
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Crowd crowd{seed};
+        crowd.live();
+        crowd.judge();
+        if (testing::Test::HasFailure()) return;
+    }
+}
+
+}  // namespace
+}  // namespace muster::session
