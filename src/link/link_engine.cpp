@@ -183,8 +183,14 @@ void LinkEngine::on_datagram(const Path& from, ByteView datagram, std::uint8_t e
 bool LinkEngine::on_beside_quic(const Path& from, ByteView datagram) {
     if (const auto tag = heartbeat_tag(datagram)) {
         const auto found = by_tag_.find(*tag);
-        if (found == by_tag_.end()) return false;
+        if (found == by_tag_.end() && quic_->knows(datagram)) return false;  // looks like one, and is not
+        if (found == by_tag_.end()) return on_unknown_heartbeat(from, *tag), true;
         on_heartbeat(*found->second, from, datagram);
+        return true;
+    }
+    if (const auto unknown = parse_unknown_link(datagram)) {
+        const auto found = by_tag_.find(unknown->tag);
+        if (found != by_tag_.end() && found->second->paths()) found->second->on_unknown(now_);
         return true;
     }
     if (const auto reply = parse_probe_reply(datagram)) return on_probe_reply(from, *reply), true;
@@ -213,10 +219,16 @@ void LinkEngine::on_probe_reply(const Path& from, const ProbeReply& reply) {
 }
 
 void LinkEngine::on_heartbeat(QuicLink& link, const Path& from, ByteView datagram) {
-    const auto answer = link.on_heartbeat(datagram, from, now_);
+    const auto [is_genuine, answer] = link.on_heartbeat(datagram, from, now_);
     if (answer) medium_.send(from, *answer, answer->size(), 0);
-    if (!advance(link)) return;
-    reschedule(link);
+    if (is_genuine && advance(link)) reschedule(link);
+}
+
+/// Of a member that knew the last process under this address, perhaps: it would find out by silence only.
+void LinkEngine::on_unknown_heartbeat(const Path& from, std::uint64_t tag) {
+    if (!options_.accepts || !unknown_links_.take(now_)) return;
+    const Bytes answer = encode(UnknownLink{tag});
+    medium_.send(from, answer, answer.size(), 0);
 }
 
 // --- time

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/rate_limit.h"
 #include "link/link_port.h"
 #include "link/path.h"
 #include "link/path_table.h"
@@ -152,6 +153,7 @@ private:
     void on_probe_reply(const Path& from, const ProbeReply& reply);
     bool on_beside_quic(const Path& from, ByteView datagram);
     void on_heartbeat(QuicLink& link, const Path& from, ByteView datagram);
+    void on_unknown_heartbeat(const Path& from, std::uint64_t tag);
     void advance_dials();
     void advance_dial(DialId id, Dial& dial);
     void start_handshake(DialId id, Dial& dial, Race::CandidateIndex candidate);
@@ -193,6 +195,7 @@ private:
     std::map<LinkSerial, std::unique_ptr<QuicLink>> links_;
     std::vector<std::unique_ptr<QuicLink>> ended_;  // freed when no event is on the stack any more
     std::unordered_map<std::uint64_t, QuicLink*> by_tag_;
+    RateLimit unknown_links_{1024, 1024};  // answers
     std::set<std::pair<TimePoint, LinkSerial>> wakeups_;
 
     std::uint64_t next_path_ = 1;

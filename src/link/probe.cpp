@@ -11,7 +11,7 @@
 namespace muster::link {
 namespace {
 
-enum Type : std::uint8_t { probe_request = 0x01, probe_reply = 0x02 };
+enum Type : std::uint8_t { probe_request = 0x01, probe_reply = 0x02, unknown_link = 0x06 };
 
 constexpr std::uint32_t kMagic = 0x4d535431;  // "MST1": the 1 is the version of these datagrams
 constexpr std::size_t kMacSize = 16;
@@ -114,6 +114,19 @@ std::optional<ProbeReply> parse_probe_reply(ByteView datagram) {
     if (datagram.size() != kProbeSize || !read_head(in, probe_reply)) return std::nullopt;
     if (!in.read(reply.nonce) || !in.read(reply.responder.bytes)) return std::nullopt;
     return reply;
+}
+
+Bytes encode(const UnknownLink& unknown) {
+    Bytes out = begin(Type::unknown_link);
+    Writer{out}.write(unknown.tag);
+    return out;
+}
+
+std::optional<UnknownLink> parse_unknown_link(ByteView datagram) {
+    Reader in{datagram};
+    UnknownLink unknown;
+    if (!read_head(in, Type::unknown_link) || !in.read(unknown.tag) || !in.empty()) return std::nullopt;
+    return unknown;
 }
 
 std::optional<std::uint64_t> heartbeat_tag(ByteView datagram) {

@@ -60,6 +60,12 @@ struct Heartbeat {
     bool is_answer() const { return !is_leave_request() && echo != 0; }
 };
 
+/// "I know no link with this tag": the answer to a heartbeat, smaller than that. It has no key and proves nothing; the link
+/// that hears it has the peer decide by a QUIC packet, which earns a stateless reset if the peer was started anew.
+struct UnknownLink {
+    std::uint64_t tag = 0;
+};
+
 /// Lets each counter pass once, also late by less than 64: heartbeats of several paths overtake each other.
 class ReplayWindow {
 public:
@@ -87,9 +93,11 @@ bool has_fixed_bit(ByteView datagram);
 Bytes encode(const ProbeRequest& request);
 Bytes encode(const ProbeReply& reply);
 Bytes encode(const Heartbeat& heartbeat, const HeartbeatKeys& keys);
+Bytes encode(const UnknownLink& unknown);
 
 std::optional<ProbeRequest> parse_probe_request(ByteView datagram);
 std::optional<ProbeReply> parse_probe_reply(ByteView datagram);
+std::optional<UnknownLink> parse_unknown_link(ByteView datagram);
 /// The link a heartbeat is for, before it is authenticated.
 std::optional<std::uint64_t> heartbeat_tag(ByteView datagram);
 /// Nullopt unless the MAC is right.

@@ -58,19 +58,26 @@ Bytes QuicLink::leave_request() {
         keys_);
 }
 
-std::optional<Bytes> QuicLink::on_heartbeat(ByteView datagram, const Path& from, TimePoint now) {
+QuicLink::Heard QuicLink::on_heartbeat(ByteView datagram, const Path& from, TimePoint now) {
     const auto beat = open_heartbeat(datagram, keys_);
-    if (!beat || !heard_.take(beat->counter) || !liveness_) return std::nullopt;
+    if (!beat || !heard_.take(beat->counter) || !liveness_) return {};
     liveness_->on_heard(now);
     const Path* current = engine_.find_path(path_);
     if (!paths_ && current && *current != from) way_back_.note(from);
     if (beat->is_question())
-        return encode(Heartbeat{.kind = beat->kind, .counter = ++sent_counter_, .echo = beat->counter},
-                      keys_);
+        return {true, encode(Heartbeat{.kind = beat->kind, .counter = ++sent_counter_, .echo = beat->counter},
+                             keys_)};
     if (beat->is_answer() && !paths_ && beat->echo == last_question_) rtt_ = now - last_asked_;
     if (beat->is_answer() && paths_) paths_->on_answer(beat->echo, from, now);
     if (beat->is_leave_request() && paths_) paths_->on_leave_request(from, beat->echo, now);
-    return std::nullopt;
+    return {true, std::nullopt};
+}
+
+// Anybody may have sent it; more often than this nobody makes us ask.
+void QuicLink::on_unknown(TimePoint now) {
+    if (!liveness_ || now < not_doubted_before_) return;
+    not_doubted_before_ = now + std::chrono::milliseconds{100};
+    connection_->send_datagram(Slice::from(Bytes(1)));  // too short to be a message of a session
 }
 
 Result<StreamId> QuicLink::open_stream(Direction direction) {

@@ -61,9 +61,13 @@ public:
     /// The same along any path of the table.
     Bytes ask(PathTable::Index path, TimePoint now);
     Bytes leave_request();
-    /// Takes a heartbeat that came by `from`; returns the answer to send there, if it asks for one. Forged and
-    /// replayed ones are ignored.
-    std::optional<Bytes> on_heartbeat(ByteView datagram, const Path& from, TimePoint now);
+    struct Heard {
+        bool is_genuine = false;      ///< Neither forged nor replayed; such ones are ignored.
+        std::optional<Bytes> answer;  ///< To be sent where it came from.
+    };
+    Heard on_heartbeat(ByteView datagram, const Path& from, TimePoint now);
+    /// Somebody says that the peer does not know this link: the peer itself is asked, by a packet of QUIC.
+    void on_unknown(TimePoint now);
 
     // LinkPort
     const DeviceId& peer() const override { return *connection_->peer(); }
@@ -117,6 +121,7 @@ private:
     WayBack way_back_;
     std::uint64_t last_question_ = 0;
     TimePoint last_asked_{};
+    TimePoint not_doubted_before_{};
     Duration rtt_{};
 };
 

@@ -90,6 +90,8 @@ public:
 
     /// One received datagram (not a GRO batch). Never fails: what is not for us is dropped and counted.
     virtual void on_datagram(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now) = 0;
+    /// True if a packet with a short header is for a connection here, or for one that has ended lately.
+    virtual bool knows(ByteView packet) const = 0;
     virtual void on_timer(TimePoint now) = 0;
     virtual TimePoint next_wakeup() const = 0;
     /// Writes whatever connections have to say. Call after every input and after every Connection method.

@@ -154,6 +154,12 @@ void EndpointImpl::on_datagram(PathId path, ByteView packet, std::uint8_t ecn, T
     if (!waiting_.recognize(cid, path)) on_newcomer(path, packet, cid, ecn, now);
 }
 
+bool EndpointImpl::knows(ByteView packet) const {
+    if (packet.size() < 1 + kCidSize || (std::to_integer<unsigned>(packet[0]) & 0x80) != 0) return false;
+    const auto* cid = reinterpret_cast<const std::uint8_t*>(packet.data()) + 1;
+    return shared_.cids.find(Cid{cid, kCidSize}).has_value();
+}
+
 // Either a stateless reset, which carries nothing but its token in the end, or a packet that earns one.
 void EndpointImpl::on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now) {
     if (packet.size() >= NGTCP2_STATELESS_RESET_TOKENLEN) {

@@ -13,6 +13,7 @@ public:
     Result<Connection*> connect(PathId path, Handler& handler, TimePoint now) override;
     void forget(Connection& connection) override;
     void on_datagram(PathId path, ByteView packet, std::uint8_t ecn, TimePoint now) override;
+    bool knows(ByteView packet) const override;
     void on_timer(TimePoint now) override;
     TimePoint next_wakeup() const override;
     void flush(TimePoint now, Wire& wire) override;

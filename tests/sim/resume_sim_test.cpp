@@ -96,6 +96,19 @@ private:
     static std::uint64_t seed() { return 1; }
 };
 
+TEST_F(ResumeSim, AnIdleMemberHearsOfARestartWithItsNextHeartbeat) {
+    begin(Profile::balanced);
+    is_quiet = true;
+    clock.run_for(1s);
+    coordinator->node.kill();
+    auto next = std::make_unique<SimCoordinator>(clock, network, coordinator_host, Profile::balanced);
+    next->start();
+    const TimePoint restarted = clock.now();
+    ASSERT_TRUE(clock.run_until([&] { return !member->interrupted_at.empty(); }, 5s));
+    EXPECT_LE(member->interrupted_at.front() - restarted, 410ms) << "silence would take up to 1.2 s";
+    next->node.kill();
+}
+
 TEST_F(ResumeSim, TheOwnCableComesBack) {
     begin();
     network.unplug(member_host, member_port);
