@@ -229,6 +229,7 @@ void Console::on(Message& message) {
     line.text("from", message.from.to_string()).text("from_name", peer_of(message.from).name);
     line.integer("channel", static_cast<std::uint64_t>(message.channel)).text("delivery", delivery);
     line.integer("octets", message.payload.size());
+    if (options_.is_durable) line.integer("number", message.number).flag("redelivered", message.redelivered);
     if (output_.is_json() && is_text(message.payload)) line.text("text", text);
     if (output_.is_json() && !is_text(message.payload)) line.text("hex", hex(message.payload));
     output_.event(std::move(line));
@@ -326,6 +327,13 @@ void Console::on(GroupContested& contested) {
                 (contested.name.empty() ? "another coordinator" : "'" + printable(contested.name) + "'") +
                 " (" + contested.id.short_string() + "...) at " + to_text(contested.at) +
                 ": newcomers may join that one");
+}
+
+void Console::on(JournalFailed& failed) {
+    JsonLine line{"journal_failed"};
+    output_.event(line.json("error", harmless_json(failed.why.to_json())));
+    output_.say(output_.paint(Colour::red, "! ") +
+                "the sessions do not outlive this program any more: " + failed.why.message());
 }
 
 void Console::on(SessionEnded& ended) {

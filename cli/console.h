@@ -29,6 +29,7 @@ struct ConsoleOptions {
     bool commands = false;         ///< Take /commands also if the input is no terminal.
     std::optional<Duration> stay;  ///< Leave after this time.
     std::string leave_reason;
+    bool is_durable = false;  ///< Messages have numbers, and may come again.
 };
 
 /// A coordinator's answer to one that asks to join: nullopt admits it.
@@ -72,6 +73,7 @@ private:
     void on(JoinRequest& request);
     void on(Undelivered& what);
     void on(GroupContested& contested);
+    void on(JournalFailed& failed);
     void on(SessionEnded& ended);
 
     std::string name_of(const DeviceId& id) const;

@@ -11,7 +11,7 @@
 
 namespace muster::lab {
 
-/// --group --name --profile --port --no-advertise --grace-ms; the key is ephemeral.
+/// --group --name --profile --port --no-advertise --grace-ms --journal; the key is ephemeral.
 inline HostOptions host_options(const Options& options) {
     HostOptions how;
     how.group = options.text("group", "lab");
@@ -21,6 +21,7 @@ inline HostOptions host_options(const Options& options) {
     how.port = static_cast<std::uint16_t>(options.number("port", 0));
     how.advertise = !options.has("no-advertise");
     if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
+    how.journal = options.text("journal");
     return how;
 }
 

@@ -42,6 +42,13 @@ struct HostOptions {
     /// shorter of both ends' graces counts. 0: a lost link ends the session.
     Duration grace = std::chrono::seconds{30};
     SessionLimits limits;
+    /// A file that keeps the sessions, so that they outlive this process: another one with the same journal, identity and
+    /// group goes on with them, also after SIGKILL, as if their links had been interrupted (PeerJoined and
+    /// PeerInterrupted for each, then PeerResumed as the members come back, within their grace). What was accepted from
+    /// members or by `send` arrives once and in order; a message that the application had, and after which it had not
+    /// asked for the next event, comes again with Message::redelivered. Byte streams and files end. It is made, of mode
+    /// 0600, if it is not there; its directory must be. Every send and message waits until the file has it. Empty: none.
+    std::string journal;
 };
 
 /// The device that the others join.

@@ -41,6 +41,10 @@ public:
     /// Errors: storage.
     Result<bool> forget_pin(const std::string& group) const;
 
+    /// The usual file for HostOptions::journal of this group; its directory is made. Errors: storage; bad_input (an
+    /// ephemeral identity: nobody else can go on with its sessions).
+    Result<std::string> journal_file(const std::string& group) const;
+
 private:
     Identity(std::shared_ptr<const DeviceKey> key, std::string directory);
 

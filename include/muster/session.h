@@ -80,14 +80,21 @@ struct GroupContested {
     Endpoint at;       ///< Where its announcement came from, and its port.
 };
 
+/// The journal (HostOptions::journal) cannot be written any more. The sessions go on, and do not outlive this process;
+/// the file is gone, for it would mislead another one.
+struct JournalFailed {
+    Error why;
+};
+
 /// The session is over; no further event comes.
 struct SessionEnded {
     Departure how;
 };
 
 /// What happens in a session, in the order in which it happened.
-using Event = std::variant<Message, PeerJoined, PeerLeft, PeerInterrupted, PeerResumed, PathChanged,
-                           StreamOpened, FileOffered, JoinRequest, Undelivered, GroupContested, SessionEnded>;
+using Event =
+    std::variant<Message, PeerJoined, PeerLeft, PeerInterrupted, PeerResumed, PathChanged, StreamOpened,
+                 FileOffered, JoinRequest, Undelivered, GroupContested, JournalFailed, SessionEnded>;
 
 /// What the queue of events gave up because the application did not read it; counted since the start.
 struct EventsDropped {

@@ -16,24 +16,45 @@ namespace muster::detail {
 
 namespace asio = boost::asio;
 
+namespace {
+
+/// `last`: what members of the last process know. Another process may have it by now.
+Result<std::shared_ptr<node::Runner>> open_port(const asio::any_io_executor& strand, std::uint16_t wanted,
+                                                std::uint16_t last) {
+    if (wanted == 0 && last != 0)
+        if (auto runner = node::Runner::open(strand, last)) return runner;
+    return node::Runner::open(strand, wanted);
+}
+
+}  // namespace
+
 Result<std::shared_ptr<CoordinatorNode>> CoordinatorNode::create(const asio::any_io_executor& executor,
                                                                  HostOptions options) {
     if (auto fine = node::check_group(options.group); !fine) return fine.error();
     if (options.name.empty()) options.name = asio::ip::host_name();
     auto identity = options.identity ? Result<Identity>{*options.identity} : Identity::load();
     if (!identity) return identity.error();
+    std::unique_ptr<node::JournalFile> journal;
+    if (!options.journal.empty()) {
+        auto opened = node::JournalFile::open(options.journal, {identity->id(), options.group});
+        if (!opened) return opened.error();
+        journal = std::move(*opened);
+    }
     const asio::any_io_executor strand = asio::make_strand(executor);
-    auto runner = node::Runner::open(strand, options.port);
+    auto runner = open_port(strand, options.port, journal ? journal->port() : std::uint16_t{0});
     if (!runner) return Error{runner.error()}.during("hosting '" + options.group + "'");
-    auto made = std::make_shared<CoordinatorNode>(strand, *identity, std::move(*runner), std::move(options));
+    auto made = std::make_shared<CoordinatorNode>(strand, *identity, std::move(*runner), std::move(options),
+                                                  std::move(journal));
     if (auto core = made->make_core(); !core) return core.error();
     return made;
 }
 
 CoordinatorNode::CoordinatorNode(asio::any_io_executor strand, Identity identity,
-                                 std::shared_ptr<node::Runner> runner, HostOptions options)
+                                 std::shared_ptr<node::Runner> runner, HostOptions options,
+                                 std::unique_ptr<node::JournalFile> journal)
     : StreamForwarder(std::move(strand), std::move(identity), std::move(runner)),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      journal_(std::move(journal)) {}
 
 CoordinatorNode::~CoordinatorNode() { runner_->stop(); }
 
@@ -57,7 +78,40 @@ Result<void> CoordinatorNode::make_core() {
     if (!core) return core.error();
     core_ = std::move(*core);
     set_roster(core_->session().roster());
-    return {};
+    return journal_ ? journal_->note_port(port_) : Result<void>{};
+}
+
+/// Takes up the sessions of the last process: their members are told to be there, and interrupted.
+void CoordinatorNode::start_journal() {
+    const std::weak_ptr self = weak_from_this();
+    journal_->start(strand_, {.on_written =
+                                  [this, self] {
+                                      const auto alive = self.lock();
+                                      if (!alive) return;
+                                      core_->session().on_journal_written(SteadyClock::now());
+                                      runner_->poke();
+                                  },
+                              .on_failed =
+                                  [this, self](const Error& why) {
+                                      if (const auto alive = self.lock()) on_journal_failed(why);
+                                  }});
+    auto saved = journal_->take_contents();
+    if (!saved.damage.empty()) log_line(LogLevel::warning, saved.damage);
+    const Error why{Errc::lost, "the process was started anew"};
+    has_journal_ = true;
+    const auto restored = core_->session().start_journal(*journal_, saved.entries, why, SteadyClock::now());
+    if (!restored) return on_journal_failed(restored.error());
+    for (const std::string& session : restored->left_out)
+        log_line(LogLevel::warning, "the journal's " + session + " makes no sense, and is lost");
+    set_roster(core_->session().roster());
+}
+
+void CoordinatorNode::on_journal_failed(const Error& why) {
+    if (!std::exchange(has_journal_, false)) return;
+    log_line(LogLevel::error, "sessions do not outlive this process any more: " + why.explain());
+    core_->session().on_journal_failed(SteadyClock::now());
+    push(JournalFailed{why});
+    runner_->poke();
 }
 
 void CoordinatorNode::start() {
@@ -65,6 +119,7 @@ void CoordinatorNode::start() {
         const PeerInfo* peer = core_->session().roster().find(member);
         if (peer) push_path_changed(*peer, change);
     });
+    if (journal_) start_journal();
     runner_->start(*core_, [this] {
         set_roster_revision(core_->session().roster().revision);
         after_flush();

@@ -2,6 +2,7 @@
 
 #include "discovery/mdns_service.h"
 #include "node/coordinator_core.h"
+#include "node/journal_file.h"
 #include "node/session_node.h"
 
 #include "muster/coordinator.h"
@@ -14,7 +15,8 @@ public:
     static Result<std::shared_ptr<CoordinatorNode>> create(const boost::asio::any_io_executor& executor,
                                                            HostOptions options);
     CoordinatorNode(boost::asio::any_io_executor strand, Identity identity,
-                    std::shared_ptr<node::Runner> runner, HostOptions options);
+                    std::shared_ptr<node::Runner> runner, HostOptions options,
+                    std::unique_ptr<node::JournalFile> journal);
     ~CoordinatorNode() override;
 
     void start();
@@ -29,6 +31,8 @@ public:
 
 private:
     Result<void> make_core();
+    void start_journal();
+    void on_journal_failed(const Error& why);
     void advertise();
     void on_name(const discovery::AdvertiseEvent& event);
     void on_name_verdict(const node::NameVerdict& verdict);
@@ -40,6 +44,10 @@ private:
     session::StreamPort& streams() override { return core_->session(); }
     Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) override;
     void engine_consume(const DeviceId& from, std::size_t octets) override;
+    std::uint64_t accepted_mark() const override {
+        return has_journal_ ? core_->session().accepted_mark() : 0;
+    }
+    std::uint64_t safe_mark() const override { return core_->session().safe_mark(); }
     void engine_close(CloseCode code, std::string_view reason, Duration deadline) override;
     void engine_abort() override;
     std::optional<Error> engine_shortfall() const override { return core_->session().shortfall(); }
@@ -59,7 +67,9 @@ private:
     HostOptions options_;
     std::uint16_t port_ = 0;
     bool is_advertised_ = false;
-    std::optional<Departure> ending_;  // what will be said in SessionEnded
+    std::optional<Departure> ending_;             // what will be said in SessionEnded
+    bool has_journal_ = false;                    // and it works
+    std::unique_ptr<node::JournalFile> journal_;  // outlives the core
     std::unique_ptr<node::CoordinatorCore> core_;
     std::unique_ptr<discovery::MdnsService> mdns_;
     discovery::Advertisement own_name_, shared_name_;

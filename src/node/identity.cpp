@@ -9,6 +9,7 @@ namespace muster {
 namespace {
 
 constexpr char kKeyFile[] = "/device-key.pem";
+constexpr char kJournalFolder[] = "/journals";
 
 Result<DeviceKey> load_or_make_key(const std::string& path) {
     auto pem = os::read_file(path);
@@ -53,6 +54,15 @@ Result<std::vector<Pin>> Identity::pins() const { return node::KnownCoordinators
 
 Result<bool> Identity::forget_pin(const std::string& group) const {
     return node::KnownCoordinators{directory_}.forget(group);
+}
+
+Result<std::string> Identity::journal_file(const std::string& group) const {
+    if (directory_.empty())
+        return Error{Errc::bad_input, "an ephemeral identity has no journal: its key ends with the process"};
+    const std::string folder = directory_ + kJournalFolder;
+    if (auto made = os::make_private_directory(folder); !made) return made.error();
+    const Sha256Digest digest = sha256(as_bytes(group));  // a group's name may hold anything
+    return folder + "/" + base32(std::as_bytes(std::span{digest}).first(10)) + ".journal";
 }
 
 const DeviceId& Identity::id() const { return key_->id(); }

@@ -26,6 +26,7 @@ void SendWaits::send(Recipients to, Bytes payload, SendOptions options, WaitId i
                      Session::DoneHandler handler) {
     if (!must_wait(to)) {
         auto outcome = attempt_(to, options, payload);
+        if (outcome) return taken_(options, std::move(handler));
         if (!is_full(outcome)) return complete(executor_, std::move(handler), std::move(outcome));
     }
     if (waits_.size() >= kMaxWaits)
@@ -49,7 +50,10 @@ void SendWaits::retry() {
             continue;
         }
         octets_ -= first.payload.size();
-        complete(executor_, std::move(first.handler), std::move(outcome));
+        if (outcome)
+            taken_(first.options, std::move(first.handler));
+        else
+            complete(executor_, std::move(first.handler), std::move(outcome));
         waits_.pop_front();
     }
     waits_ = std::move(still);

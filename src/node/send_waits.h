@@ -20,9 +20,11 @@ public:
     static constexpr std::size_t kMaxOctets = 64 << 20;
 
     using Attempt = std::function<Result<void>(const Recipients&, const SendOptions&, ByteView)>;
+    /// Completes a send that was taken, now or later.
+    using Taken = std::function<void(const SendOptions&, Session::DoneHandler)>;
 
-    SendWaits(boost::asio::any_io_executor executor, Attempt attempt)
-        : executor_(std::move(executor)), attempt_(std::move(attempt)) {}
+    SendWaits(boost::asio::any_io_executor executor, Attempt attempt, Taken taken)
+        : executor_(std::move(executor)), attempt_(std::move(attempt)), taken_(std::move(taken)) {}
 
     /// Sends at once if nothing waits in front and there is room; else waits, up to kMaxWaits of them with
     /// kMaxOctets together. Beyond that: queue_full.
@@ -46,6 +48,7 @@ private:
 
     boost::asio::any_io_executor executor_;
     Attempt attempt_;
+    Taken taken_;
     std::list<Wait> waits_;
     std::size_t octets_ = 0;  // of their payloads
 };

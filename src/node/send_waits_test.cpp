@@ -34,11 +34,15 @@ protected:
     asio::io_context io;
     std::size_t room = 0;
     std::vector<std::string> sent, told;
-    SendWaits waits{io.get_executor(), [this](const Recipients&, const SendOptions&, ByteView payload) {
+    SendWaits waits{io.get_executor(),
+                    [this](const Recipients&, const SendOptions&, ByteView payload) {
                         if (room == 0) return Result<void>{Error{Errc::queue_full, "full"}};
                         --room;
                         sent.emplace_back(as_text(payload));
                         return Result<void>{};
+                    },
+                    [this](const SendOptions&, Session::DoneHandler handler) {
+                        complete(io.get_executor(), std::move(handler), Result<void>{});
                     }};
     const Recipients ann = Recipients::one(device(1));
     const Recipients bob = Recipients::one(device(2));

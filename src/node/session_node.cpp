@@ -23,16 +23,19 @@ SessionNode::SessionNode(asio::any_io_executor strand, Identity identity,
       runner_(std::move(runner)),
       events_(strand,
               [this](const Message& message) {
-                  if (has_ended_) return;
-                  engine_consume(message.from, message.payload.size());
-                  runner_->poke();
+                  in_hand_ = {message.from, message.payload.size()};
+                  if (accepted_mark() == 0) settle_message();
               }),
-      waits_(strand,
-             [this](const Recipients& to, const SendOptions& options, ByteView payload) {
-                 auto outcome = engine_send(to, options, payload);
-                 runner_->poke();
-                 return outcome;
-             }),
+      waits_(
+          strand,
+          [this](const Recipients& to, const SendOptions& options, ByteView payload) {
+              auto outcome = engine_send(to, options, payload);
+              runner_->poke();
+              return outcome;
+          },
+          [this](const SendOptions& options, Session::DoneHandler handler) {
+              on_send_taken(options, std::move(handler));
+          }),
       board_(std::make_shared<StreamBoard>(
           StreamBoard::Wiring{.strand = strand,
                               .self = identity_.id(),
@@ -130,6 +133,31 @@ Result<void> SessionNode::try_send(const Recipients& to, ByteView payload, const
     return outcome;
 }
 
+/// The application is done with the message that it had. With a journal that is when it asks for the next event: until
+/// then another process would have to deliver it again.
+void SessionNode::settle_message() {
+    if (!in_hand_) return;
+    const TakenMessage message = *std::exchange(in_hand_, {});
+    if (has_ended_) return;
+    engine_consume(message.from, message.octets);
+    runner_->poke();
+}
+
+void SessionNode::on_send_taken(const SendOptions& options, Session::DoneHandler handler) {
+    const std::uint64_t mark = accepted_mark();
+    if (mark == 0 || options.delivery == Delivery::unreliable)
+        return complete(strand_, std::move(handler), Result<void>{});
+    unsafe_sends_.push_back({mark, std::move(handler)});
+}
+
+void SessionNode::tell_safe() {
+    const std::uint64_t safe = has_ended_ ? ~std::uint64_t{0} : safe_mark();
+    while (!unsafe_sends_.empty() && unsafe_sends_.front().mark <= safe) {
+        complete(strand_, std::move(unsafe_sends_.front().handler), Result<void>{});
+        unsafe_sends_.pop_front();
+    }
+}
+
 // The owner is the session: its transfers look whether the threads are still there.
 Result<std::shared_ptr<node::FileWork>> SessionNode::file_work() {
     if (!file_threads_) {
@@ -193,6 +221,7 @@ Result<void> SessionNode::close_outcome() const {
 
 void SessionNode::after_flush() {
     board_->sweep();
+    tell_safe();
     if (!has_ended_ || !is_quiet()) return;
     runner_->stop();
     if (last_words_)

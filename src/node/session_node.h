@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -41,9 +42,15 @@ public:
     Roster roster() const;
     EventsDropped events_dropped() const { return events_.dropped(); }
 
-    void next_event(node::WaitId id, Session::EventHandler handler) { events_.wait(id, std::move(handler)); }
+    void next_event(node::WaitId id, Session::EventHandler handler) {
+        settle_message();
+        events_.wait(id, std::move(handler));
+    }
     void cancel_next_event(node::WaitId id) { events_.cancel(id); }
-    std::optional<Event> try_next_event() { return events_.try_pop(); }
+    std::optional<Event> try_next_event() {
+        settle_message();
+        return events_.try_pop();
+    }
     void send(Recipients to, Bytes payload, const SendOptions& options, node::WaitId id,
               Session::DoneHandler handler) {
         waits_.send(std::move(to), std::move(payload), options, id, std::move(handler));
@@ -72,6 +79,9 @@ protected:
     virtual session::StreamPort& streams() = 0;
     virtual Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) = 0;
     virtual void engine_consume(const DeviceId& from, std::size_t octets) = 0;
+    /// With a journal: what was sent up to now outlives the process once safe_mark() is as high. 0: at once.
+    virtual std::uint64_t accepted_mark() const { return 0; }
+    virtual std::uint64_t safe_mark() const { return 0; }
     virtual void engine_close(CloseCode code, std::string_view reason, Duration deadline) = 0;
     virtual void engine_abort() = 0;
     /// After the end: what the engine's shortfall() says.
@@ -129,6 +139,18 @@ private:
         Session::DoneHandler handler;
     };
 
+    struct TakenMessage {
+        DeviceId from;
+        std::size_t octets = 0;
+    };
+    struct UnsafeSend {
+        std::uint64_t mark = 0;
+        Session::DoneHandler handler;
+    };
+
+    void settle_message();
+    void on_send_taken(const SendOptions& options, Session::DoneHandler handler);
+    void tell_safe();
     Result<void> close_outcome() const;
     void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail) {
         history_.note(peer, kind, detail, std::chrono::system_clock::now());
@@ -146,6 +168,8 @@ private:
     std::shared_ptr<node::FileThreads> file_threads_;  // made when they are needed first
     std::shared_ptr<SessionNode> last_words_;          // itself, from abandon() until the links are quiet
     bool has_ended_ = false;
+    std::optional<TakenMessage> in_hand_;  // the application has it, and has not asked for the next event
+    std::deque<UnsafeSend> unsafe_sends_;  // wait for the journal
 };
 
 /// Forwards the stream events of an engine's listener to the SessionNode it is mixed into.

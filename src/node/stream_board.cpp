@@ -38,7 +38,8 @@ Errc errc_of_reset(std::uint64_t code) {
     using session::ResetCode;
     switch (static_cast<ResetCode>(code)) {
         case ResetCode::unknown_peer: return Errc::unknown_peer;
-        case ResetCode::peer_gone: return Errc::lost;
+        case ResetCode::peer_gone:
+        case ResetCode::restarted: return Errc::lost;
         case ResetCode::too_many: return Errc::queue_full;
         case ResetCode::peer_closed: return Errc::closed;
     }

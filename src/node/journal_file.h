@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "node/file_threads.h"
+#include "session/journal.h"
+
+#include "muster/error.h"
+#include "muster/ids.h"
+
+namespace muster::node {
+
+/// A journal in an SQLite file. What was written outlives the process, also if it is killed.
+class JournalFile final : public session::Journal {
+public:
+    struct Owner {
+        DeviceId device;
+        std::string group;
+    };
+    /// What the last process left.
+    struct Contents {
+        std::vector<session::JournalEntry>
+            entries;             ///< sorted by key; a damaged session is one that makes no sense
+        std::uint16_t port = 0;  ///< UDP; 0: not known
+        std::string damage;      ///< for people; empty if there was none
+    };
+
+    /// Opens or makes the file, of mode 0600. A file that is damaged is put aside (".damaged") and a new one made.
+    /// Errors: already_exists (another process has it), bad_input (it belongs to another device or group), storage.
+    static Result<std::unique_ptr<JournalFile>> open(const std::string& path, const Owner& owner);
+    ~JournalFile() override;
+
+    std::uint16_t port() const { return contents_.port; }
+    Contents take_contents() { return std::move(contents_); }
+    /// Error storage.
+    Result<void> note_port(std::uint16_t port);
+
+    struct Listener {
+        std::function<void()> on_written;
+        /// Once at most. The file is gone then: it would tell another process what is not so any more.
+        std::function<void(const Error&)> on_failed;
+    };
+    /// Who is told on `strand` of each write().
+    void start(boost::asio::any_io_executor strand, Listener listener);
+    void write(session::JournalBatch batch) override;
+
+private:
+    class File;
+
+    JournalFile(std::shared_ptr<File> file, Contents contents, std::shared_ptr<FileThreads> threads);
+
+    std::shared_ptr<File> file_;  // owners: this and the write under way
+    Contents contents_;
+    boost::asio::any_io_executor strand_;
+    std::shared_ptr<Listener> listener_;    // owner: this
+    std::shared_ptr<FileThreads> threads_;  // first to go: nothing is told from then on
+};
+
+}  // namespace muster::node
