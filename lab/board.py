@@ -16,6 +16,7 @@ import board_tables
 
 ORDER = ("discovery_latency", "connect", "failover", "resume", "join_latency", "join_matrix", "loss_detection", "power_on",
          "bench")
+LONG = ("flap", "drops_every_20_s")  # nobody misses them: they are measured on demand
 RESUME = ("IPv4, own cable", "IPv4, far cable")
 
 PAGE = """<!DOCTYPE html>
@@ -144,7 +145,7 @@ def details(documents):
 
 def page(documents):
     """The page as text. documents: {name of report: report}."""
-    ordered = {name: documents[name] for name in ORDER if name in documents}
+    ordered = {name: documents[name] for name in ORDER + LONG if name in documents}
     missing = [name.replace("_", " ") for name in ORDER if name not in documents]
     gaps = f"<p class='bad'>Not measured: {html.escape(', '.join(missing))}.</p>" if missing else ""
     success = "<h2>Success</h2>" + board_tables.success_matrix(ordered)
