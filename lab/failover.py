@@ -130,6 +130,10 @@ class Room:
         there = {summary["peer"]: summary for summary in there}
         return {seat.name: (seat.process.expect("summary"), there[seat.name]) for seat in self.members}
 
+    def has_died(self):
+        """Whether one of the programs has ended by itself, as libraries that assert do."""
+        return any(seat.process.wait(0) is not None for seat in (self.coordinator, *self.members))
+
     def fall_quiet(self):
         for seat in (self.coordinator, *self.members):
             seat.process.tell("quiet")
@@ -239,10 +243,12 @@ def hit_by(room, fault):
 
 def wait_for_recovery(room, hit, deadline):
     """Returns the names of those between whom and the coordinator messages go both ways again, as soon as all are among
-    them or the time (as time.monotonic() has it) is over."""
+    them or the time (as time.monotonic() has it) is over. Nobody recovers where a program has died."""
     seen_twice, fresh = set(), set()
     while time.monotonic() < deadline and len(seen_twice) < len(hit):
         time.sleep(0.2)
+        if room.has_died():
+            return set()
         before = fresh
         fresh = {name for name, ends in room.reports().items() if all(end["silent_ms"] < FRESH_MS for end in ends)}
         seen_twice = before & fresh & {seat.name for seat in hit}
@@ -278,6 +284,11 @@ def suffer_as_peer(room, fault, n):
         heal = fault(room)
         time.sleep(0.6)
         recovered = wait_for_recovery(room, hit, time.monotonic() + PATIENCE)
+        if room.has_died():
+            found.never += len(hit)
+            heal()
+            room.stop()
+            continue
         gaps = room.watch()
         found.samples += [gaps[name] for name in recovered]
         found.never += len(hit) - len(recovered)

@@ -195,8 +195,9 @@ class PeerRoom(failover.Room):
             return
         self.found.never += 1
         self.plugged.pop()
-        if self.plugged:
+        if self.plugged and not self.has_died():
             self.count()
+        self.plugged.clear()
         self.stop()
         self.start()
 

@@ -91,8 +91,8 @@ class Tls(System):
 class Mptcp(Tls):
     """The kernel's path manager: the coordinator announces its other addresses, and members make subflows to them.
 
-    No subflow is a backup: with that flag the kernel goes on to give new data to the first subflow until it counts as stale,
-    after several of its timeouts; without it new data leaves by another as soon as the first has something unacknowledged.
+    No subflow is a backup: with that flag (endpoints "subflow backup fullmesh" at the members) gaps were 330 to 460 ms, without
+    it they are 210.
     A member's own patience is 1.5 s, not 0.5: what the kernel does by itself takes 0.2 to 0.4 s, and is not to be cut short.
     """
     name = "TLS over MPTCP"
