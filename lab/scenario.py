@@ -232,6 +232,9 @@ class Talk:
         expect, require = self.expect, self.result.require
         interrupted = sum(self._count(process, "interrupted") for process in self._processes())
         over = sum(self._count(process, kind) for process in self._processes() for kind in ("peer_left", "ended"))
+        require(over == 0, f"{self.name}: one session all the time, {len(faults.begun)} faults")
+        if over:  # whose session is over has left, and counts no more
+            return
         moves = sum(self._count(seat.process, "path_changed") for seat in self.room.members)
         back = []
         ends = self._summaries()
@@ -245,7 +248,6 @@ class Talk:
                         interrupted=interrupted, longest_gap_ms=gap, **cost, **sums)
         whole = sums["sent"] == sums["received"] and not any(sums[key] for key in ("lost", "doubled", "reordered", "unsent"))
         require(whole, f"{self.name}: all {sums['sent']} messages arrived once and in order: {sums}")
-        require(over == 0, f"{self.name}: one session all the time, {len(faults.begun)} faults")
         wanted = expect.get("interrupted", "allowed")
         fine = {"never": interrupted == 0, "allowed": True, "always": interrupted > 0}[wanted]
         require(fine, f"{self.name}: interrupted {wanted}: {interrupted} times")
