@@ -1,4 +1,6 @@
 // Sessions that outlive their links: whole nodes in virtual time, discovery included.
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -395,59 +397,104 @@ TEST_F(ResumeSim, WhoHasNoRoomIsNotAskedAHundredTimesASecond) {
     EXPECT_LE(house.links, 25u);
 }
 
-class ResumeSimSeeds : public testing::TestWithParam<std::uint64_t> {};
-
-// A network that loses, doubles and reorders, and goes away at random: also while the session is being resumed.
-TEST_P(ResumeSimSeeds, EverythingComesOnceAndInOrderWhateverTheNetworkDoes) {
-    SCOPED_TRACE("seed " + std::to_string(GetParam()));
-    SimClock clock;
-    SimNetwork network{clock, GetParam()};
-    const LanId lan = network.add_lan(
-        {.quality = {.delay = 1ms, .jitter = 2ms, .loss = 0.05, .duplicate = 0.02, .reorder = 0.05}});
-    const HostId there = network.add_host("coordinator"), here = network.add_host("member");
-    const InterfaceIndex far_port = network.attach(there, lan), port = network.attach(here, lan);
-    SimCoordinator coordinator{clock, network, there, Habits{Profile::realtime, 60s}};
-    SimMember member{clock, network, here, 2, Habits{Profile::realtime, 60s}};
-    Talk up, down;
-    coordinator.when_message = [&](const auto& message) { up.hear(message, clock.now()); };
-    member.when_message = [&](const auto& message) { down.hear(message, clock.now()); };
-    coordinator.start();
-    member.start();
-    ASSERT_TRUE(clock.run_until([&] { return coordinator.joined == 1 && member.peers == 2; }, 10s));
-    SeededRandomness random{GetParam()};
-    const auto speak = [&](Duration time) {
-        for (const TimePoint end = clock.now() + time; clock.now() < end; clock.run_for(5ms)) {
-            const auto payload = [](const std::uint32_t& number) {
-                return std::as_bytes(std::span{&number, 1});
-            };
-            if (member.core->session().send(Recipients::coordinator(), {}, payload(up.sent))) ++up.sent;
-            if (coordinator.core->session().send(Recipients::everyone(), {}, payload(down.sent))) ++down.sent;
-            member.node.turn();
-            coordinator.node.turn();
+/// A coordinator and a member that talk over several LANs, each of which loses, doubles and reorders, and goes away at
+/// random: also while the session is being resumed or its link goes elsewhere.
+class Trouble {
+public:
+    Trouble(std::uint64_t seed, std::size_t lans) : network(clock, seed), random(seed) {
+        const Quality bad{.delay = 1ms, .jitter = 2ms, .loss = 0.05, .duplicate = 0.02, .reorder = 0.05};
+        for (std::size_t i = 0; i < lans; ++i) {
+            const LanId lan = network.add_lan({.quality = bad});
+            ways.push_back({lan, network.attach(there, lan), network.attach(here, lan)});
         }
-    };
-    for (int i = 0; i < 25; ++i) {
-        const std::uint64_t what = uniform(random, 3);
-        if (what == 0) network.unplug(here, port);
-        if (what == 1) network.unplug(there, far_port);
-        if (what == 2) network.partition(lan, std::array{here});
-        speak(uniform(random, Duration{}, Duration{1s}));
-        network.plug(here, port);
-        network.plug(there, far_port);
-        network.heal(lan);
-        speak(uniform(random, Duration{}, Duration{uniform(random, 2) ? 20ms : 1s}));
+        coordinator = std::make_unique<SimCoordinator>(clock, network, there, Habits{Profile::realtime, 60s});
+        member = std::make_unique<SimMember>(clock, network, here, 2, Habits{Profile::realtime, 60s});
+        coordinator->when_message = [this](const auto& message) { up.hear(message, clock.now()); };
+        member->when_message = [this](const auto& message) { down.hear(message, clock.now()); };
     }
-    clock.run_for(10s);
-    EXPECT_TRUE(up.is_exact());
-    EXPECT_TRUE(down.is_exact());
-    EXPECT_FALSE(member.ended);
-    EXPECT_EQ(coordinator.left, 0u);
-    EXPECT_GE(member.resumed_at.size(), 5u);
-    EXPECT_EQ(member.resumed_at.size(), member.interrupted_at.size());
-    member.node.kill();
-    coordinator.node.kill();
+    Trouble(const Trouble&) = delete;
+    Trouble& operator=(const Trouble&) = delete;
+    ~Trouble() {
+        member->node.kill();
+        coordinator->node.kill();
+    }
+
+    bool begin() {
+        coordinator->start();
+        member->start();
+        return clock.run_until([this] { return coordinator->joined == 1 && member->peers == 2; }, 10s);
+    }
+    void speak(Duration time) {
+        const auto payload = [](const std::uint32_t& number) { return std::as_bytes(std::span{&number, 1}); };
+        for (const TimePoint end = clock.now() + time; clock.now() < end; clock.run_for(5ms)) {
+            if (member->core->session().send(Recipients::coordinator(), {}, payload(up.sent))) ++up.sent;
+            if (coordinator->core->session().send(Recipients::everyone(), {}, payload(down.sent))) ++down.sent;
+            member->node.turn();
+            coordinator->node.turn();
+        }
+    }
+    /// With several LANs, others may be out already, and stay so for a while.
+    void suffer() {
+        for (int i = 0; i < 25; ++i) {
+            const Way& way = ways[uniform(random, ways.size())];
+            const std::uint64_t what = uniform(random, 3);
+            if (what == 0) network.unplug(here, way.near);
+            if (what == 1) network.unplug(there, way.far);
+            if (what == 2) network.partition(way.lan, std::array{here});
+            speak(uniform(random, Duration{}, Duration{1s}));
+            if (uniform(random, ways.size()) == 0) mend();
+            speak(uniform(random, Duration{}, Duration{uniform(random, 2) ? 20ms : 1s}));
+        }
+        mend();
+        clock.run_for(10s);
+    }
+    void mend() {
+        for (const Way& way : ways) {
+            network.plug(here, way.near);
+            network.plug(there, way.far);
+            network.heal(way.lan);
+        }
+    }
+
+    struct Way {
+        LanId lan{};
+        InterfaceIndex far{}, near{};
+    };
+    SimClock clock;
+    SimNetwork network;
+    SeededRandomness random;
+    HostId there = network.add_host("coordinator"), here = network.add_host("member");
+    std::vector<Way> ways;
+    std::unique_ptr<SimCoordinator> coordinator;
+    std::unique_ptr<SimMember> member;
+    Talk up, down;
+};
+
+// MUSTER_SEEDS=10000 for a long run.
+std::uint64_t seeds() {
+    const char* text = std::getenv("MUSTER_SEEDS");
+    return text ? std::strtoull(text, nullptr, 10) : 20;
 }
-INSTANTIATE_TEST_SUITE_P(Seeds, ResumeSimSeeds, testing::Range(std::uint64_t{1}, std::uint64_t{21}));
+
+void expect_all_survive(std::size_t lans, std::size_t interruptions) {
+    std::size_t interrupted = 0;
+    for (std::uint64_t seed = 1; seed <= seeds() && !testing::Test::HasFailure(); ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed) + ", " + std::to_string(lans) + " LANs");
+        Trouble trouble{seed, lans};
+        ASSERT_TRUE(trouble.begin());
+        trouble.suffer();
+        EXPECT_TRUE(trouble.up.is_exact());
+        EXPECT_TRUE(trouble.down.is_exact());
+        EXPECT_FALSE(trouble.member->ended);
+        EXPECT_EQ(trouble.coordinator->left, 0u);
+        EXPECT_EQ(trouble.member->resumed_at.size(), trouble.member->interrupted_at.size());
+        interrupted += trouble.member->interrupted_at.size();
+    }
+    EXPECT_GE(interrupted, interruptions * seeds()) << "too little trouble to show anything";
+}
+
+TEST(ResumeSimSeeds, EverythingComesOnceAndInOrderOverOneLan) { expect_all_survive(1, 5); }
+TEST(ResumeSimSeeds, EverythingComesOnceAndInOrderOverThreeLans) { expect_all_survive(3, 1); }
 
 }  // namespace
 }  // namespace muster::sim
