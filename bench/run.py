@@ -20,6 +20,7 @@ PROGRAMS = ["throughput", "peer_tls", "peer_zmq", "quic", "fanout", "peer_mosqui
 TITLES = {
     "stream_throughput": "one reliable stream",
     "messages_100_octets": "100-octet messages to one peer, batched",
+    "messages_100_octets_durable": "the same, to a coordinator with a journal",
     "fan_out_100_members": "100-octet messages to 100 members",
     "memory_per_member_first_200": "memory per idle member (0 -> 200)",
     "memory_per_member_next_800": "memory per idle member (200 -> 1000)",

@@ -1,5 +1,7 @@
 // One member and one coordinator, two processes on loopback: octets through one reliable stream, and ordered
-// messages of 100 octets, as many at a time as the queue takes.
+// messages of 100 octets, as many at a time as the queue takes; the messages once more to a coordinator with a journal.
+#include <filesystem>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -71,7 +73,6 @@ asio::awaitable<void> count(Coordinator& coordinator, const Channel& parent) {
         auto first = co_await coordinator.next_event();
         if (!first) co_return;
         for (std::optional<Event> event{std::move(*first)}; event; event = coordinator.try_next_event()) {
-            if (std::holds_alternative<PeerLeft>(*event)) co_return;
             if (auto* opened = std::get_if<StreamOpened>(&*event))
                 co_await drain(std::move(opened->stream), parent);
             else if (const auto* message = std::get_if<Message>(&*event))
@@ -80,8 +81,10 @@ asio::awaitable<void> count(Coordinator& coordinator, const Channel& parent) {
     }
 }
 
-asio::awaitable<void> receive(const Channel& parent) {
-    auto made = co_await host(co_await asio::this_coro::executor, host_options());
+asio::awaitable<void> receive(const Channel& parent, std::string journal) {
+    HostOptions how = host_options();
+    how.journal = std::move(journal);
+    auto made = co_await host(co_await asio::this_coro::executor, std::move(how));
     Coordinator coordinator = need(std::move(made), "host");
     parent.tell(coordinator.port());
     co_await asio::co_spawn(coordinator.get_executor(), count(coordinator, parent), asio::use_awaitable);
@@ -119,31 +122,51 @@ asio::awaitable<void> send_messages(Member& member) {
     need(co_await member.send(to, std::move(last)), "send");
 }
 
-asio::awaitable<void> measure(const Channel& receiver, std::uint16_t port, JsonLines& out) {
+asio::awaitable<void> measure_stream(const Channel& receiver, std::uint16_t port, JsonLines& out) {
     auto joined = co_await join(co_await asio::this_coro::executor, join_options(port));
     Member member = need(std::move(joined), "join");
-    const auto strand = member.get_executor();
-    co_await asio::co_spawn(strand, send_stream(member), asio::use_awaitable);
+    co_await asio::co_spawn(member.get_executor(), send_stream(member), asio::use_awaitable);
     const Outcome stream = hear_outcome(receiver);
     out.line("stream_throughput", static_cast<double>(stream.count) * 8 / stream.seconds / 1e9, "Gbit/s",
              stream.count);
-    co_await asio::co_spawn(strand, send_messages(member), asio::use_awaitable);
+    (void)co_await member.close();
+}
+
+asio::awaitable<void> measure_messages(const Channel& receiver, std::uint16_t port, std::string_view metric,
+                                       JsonLines& out) {
+    auto joined = co_await join(co_await asio::this_coro::executor, join_options(port));
+    Member member = need(std::move(joined), "join");
+    co_await asio::co_spawn(member.get_executor(), send_messages(member), asio::use_awaitable);
     // The pipe is read without this process doing anything else: its node must finish sending first.
     (void)co_await member.close(0, "done", std::chrono::seconds{10});
     const Outcome small = hear_outcome(receiver);
-    out.line("messages_100_octets", static_cast<double>(small.count) / small.seconds, "messages/s",
-             small.count);
+    out.line(metric, static_cast<double>(small.count) / small.seconds, "messages/s", small.count);
 }
 
 }  // namespace
 
 int main() {
-    const Child receiver{[](const Channel& parent) {
-        asio::io_context context{1};
-        run(context, receive(parent));
-    }};
-    const auto port = static_cast<std::uint16_t>(receiver.channel().hear());
-    JsonLines out{"muster"};
-    asio::io_context context{1};
-    run(context, measure(receiver.channel(), port, out));
+    std::string folder = (std::filesystem::temp_directory_path() / "muster-bench-XXXXXX").string();
+    if (::mkdtemp(folder.data()) == nullptr) fail("mkdtemp");
+    const auto receiver = [](std::string journal) {
+        return [journal = std::move(journal)](const Channel& parent) {
+            asio::io_context context{1};
+            run(context, receive(parent, journal));
+        };
+    };
+    {
+        const Child plain{receiver({})}, durable{receiver(folder + "/journal")};
+        const auto port = [](const Child& child) {
+            return static_cast<std::uint16_t>(child.channel().hear());
+        };
+        JsonLines out{"muster"};
+        asio::io_context context;
+        const std::uint16_t plain_port = port(plain), durable_port = port(durable);
+        run(context, measure_stream(plain.channel(), plain_port, out));
+        context.restart();
+        run(context, measure_messages(plain.channel(), plain_port, "messages_100_octets", out));
+        context.restart();
+        run(context, measure_messages(durable.channel(), durable_port, "messages_100_octets_durable", out));
+    }
+    std::filesystem::remove_all(folder);
 }

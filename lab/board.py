@@ -14,7 +14,7 @@ from pathlib import Path
 import board_plots
 import board_tables
 
-ORDER = ("discovery_latency", "connect", "failover", "resume", "join_latency", "join_matrix", "loss_detection", "power_on",
+ORDER = ("discovery_latency", "connect", "failover", "resume", "restart", "join_latency", "join_matrix", "loss_detection", "power_on",
          "bench")
 LONG = ("flap", "drops_every_20_s")  # nobody misses them: they are measured on demand
 RESUME = ("IPv4, own cable", "IPv4, far cable")

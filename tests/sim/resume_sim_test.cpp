@@ -428,7 +428,8 @@ public:
         const auto payload = [](const std::uint32_t& number) { return std::as_bytes(std::span{&number, 1}); };
         for (const TimePoint end = clock.now() + time; clock.now() < end; clock.run_for(5ms)) {
             if (member->core->session().send(Recipients::coordinator(), {}, payload(up.sent))) ++up.sent;
-            if (coordinator->core->session().send(Recipients::everyone(), {}, payload(down.sent))) ++down.sent;
+            if (coordinator->core->session().send(Recipients::everyone(), {}, payload(down.sent)))
+                ++down.sent;
             member->node.turn();
             coordinator->node.turn();
         }
