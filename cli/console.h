@@ -68,6 +68,7 @@ private:
     void on(PeerInterrupted& interrupted) { tell(output_, interrupted); }
     void on(PeerResumed& resumed) { tell(output_, resumed); }
     void on(PathChanged& change) { tell(output_, change); }
+    void on(FaultFound& found) { tell(output_, found); }
     void on(StreamOpened& opened);
     void on(FileOffered& offered);
     void on(JoinRequest& request);

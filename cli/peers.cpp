@@ -75,7 +75,8 @@ void tell(Output& output, const PeerInterrupted& interrupted) {
     line.object("peer", json_of(interrupted.peer));
     output.event(line.json("error", harmless_json(interrupted.why.to_json())));
     output.say(output.paint(Colour::yellow, "~ ") + printable(interrupted.peer.name) +
-               " cannot be reached, waiting: " + printable(interrupted.why.message()));
+               " cannot be reached, waiting: " + printable(interrupted.why.message()) + " (" +
+               std::string{to_string(interrupted.why.fault())} + ")");
 }
 
 void tell(Output& output, const PeerResumed& resumed) {
@@ -89,9 +90,19 @@ void tell(Output& output, const PathChanged& change) {
     JsonLine line{"path_changed"};
     line.object("peer", json_of(change.peer));
     line.text("from", to_text(change.from)).text("to", to_text(change.to));
+    if (change.fault != Fault::none) line.text("fault", to_string(change.fault));
     output.event(line.text("reason", change.why));
     output.say(output.paint(Colour::green, "~ ") + printable(change.peer.name) + " is reached over " +
                printable(to_text(change.to)) + " now: " + printable(change.why));
+}
+
+void tell(Output& output, const FaultFound& found) {
+    JsonLine line{"fault_found"};
+    line.object("peer", json_of(found.peer));
+    output.event(line.json("error", harmless_json(found.why.to_json())));
+    output.say(output.paint(Colour::yellow, "~ ") + printable(found.peer.name) +
+               " did not answer because of this: " + std::string{to_string(found.why.fault())} + "; " +
+               printable(found.why.cure()));
 }
 
 std::string described(const PeerInfo& peer) {

@@ -34,6 +34,7 @@ void add_departure(JsonLine& line, const Departure& how);
 void tell(Output& output, const PeerInterrupted& interrupted);
 void tell(Output& output, const PeerResumed& resumed);
 void tell(Output& output, const PathChanged& change);
+void tell(Output& output, const FaultFound& found);
 
 /// "stage-left (ab12cd34)", and what else it says about itself.
 std::string described(const PeerInfo& peer);

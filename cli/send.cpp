@@ -139,6 +139,7 @@ private:
             if (auto* cut = std::get_if<PeerInterrupted>(&*event)) tell(output_, *cut);
             if (auto* back = std::get_if<PeerResumed>(&*event)) tell(output_, *back);
             if (auto* change = std::get_if<PathChanged>(&*event)) tell(output_, *change);
+            if (auto* found = std::get_if<FaultFound>(&*event)) tell(output_, *found);
             if (auto* what = std::get_if<Undelivered>(&*event)) note(undelivered(*what));
             if (auto* ended = std::get_if<SessionEnded>(&*event); ended && ended->how.is_lost())
                 note(ended->how.cause());

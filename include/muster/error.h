@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -58,6 +59,24 @@ boost::system::error_code make_error_code(Errc code) noexcept;
 /// Returns the stable lower-case name of a code, as used in JSON.
 std::string_view to_string(Errc code) noexcept;
 
+/// Which kind of thing has failed between two devices, judged from evidence. The names are stable and appear in
+/// JSON (`"fault": "link_dead"`). Each one is described in docs/ERRORS.md.
+enum class Fault : std::uint8_t {
+    none,    ///< no path has failed, or nothing was judged
+    silent,  ///< no answer, and nothing tells the peer from the way to it; the evidence says what was tried
+    peer_dead,  ///< the peer's program or device is gone: its device or its successor says so, or it is alone silent
+    link_dead,    ///< an interface under the path is switched off, without carrier or removed, at either end
+    path_moved,   ///< an address or a route under the path has gone or changed, at either end
+    radio_stuck,  ///< the interface is up and sends, and nothing at all comes in from anybody
+    blocked_by_policy,  ///< a packet filter, a route or a preference forbids it, and says so
+};
+
+/// Returns the stable lower-case name of a class, as used in JSON.
+std::string_view to_string(Fault fault) noexcept;
+
+/// What a person can do about it, in a sentence; empty for none.
+std::string_view cure_of(Fault fault) noexcept;
+
 /// One thing that was tried or seen on the way to a failure.
 struct Evidence {
     std::string phase;    ///< what was being done: "discover", "probe", "handshake", "join", ...
@@ -79,6 +98,8 @@ public:
     /// What to do about it; empty if nothing sensible can be said.
     const std::string& cure() const noexcept { return cure_; }
     const std::vector<Evidence>& evidence() const noexcept { return evidence_; }
+    /// Which kind of thing failed, if a path was judged; none otherwise.
+    Fault fault() const noexcept { return fault_; }
 
     /// Puts the attempt that failed in front: "joining 'stage' via wlan0: <message>".
     Error& during(std::string_view attempt) &;
@@ -88,19 +109,26 @@ public:
         return *this;
     }
     Error&& cure(std::string text) && { return std::move(cure(std::move(text))); }
+    Error& fault(Fault kind) & {
+        fault_ = kind;
+        return *this;
+    }
+    Error&& fault(Fault kind) && { return std::move(fault(kind)); }
     /// Adds what was tried. Keeps the first 64; a longer list says how many were left out.
     Error& saw(Evidence evidence) &;
     Error&& saw(Evidence evidence) && { return std::move(saw(std::move(evidence))); }
 
     /// Several lines for a person: the message, what was tried, the cure.
     std::string explain() const;
-    /// One JSON object, stable: {"code","message","evidence":[{"phase","subject","finding"}],"cure"}.
+    /// One JSON object, stable: {"code","message","evidence":[{"phase","subject","finding"}],"cure"}, and "fault"
+    /// unless it is none.
     std::string to_json() const;
 
     bool operator==(const Error&) const = default;
 
 private:
     Errc code_ = Errc::system;
+    Fault fault_ = Fault::none;
     std::string message_;
     std::string cure_;
     std::vector<Evidence> evidence_;

@@ -31,6 +31,8 @@ struct Happening {
     std::chrono::system_clock::time_point when;
     Kind kind{};
     std::string detail;  ///< For people: why, and for how long.
+    /// What was at fault, as far as it is known by now: what is found out later is entered here too.
+    Fault fault = Fault::none;
 };
 
 /// "joined", "path_changed", "interrupted", "resumed", "left": stable, for programs.
@@ -50,6 +52,8 @@ struct Explanation {
     std::vector<Happening> happenings;  ///< Oldest first, the last 256 of all peers together.
 
     bool is_connected() const { return !paths.empty(); }
+    /// What is at fault while the peer is interrupted or after it was lost; none while it is connected.
+    Fault fault() const;
     /// A table of the paths, and what happened when, in lines without colours.
     std::string to_text() const;
     /// One object, as `of` of the event `explanation` in docs/CLI.md.

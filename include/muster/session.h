@@ -45,7 +45,7 @@ struct PeerLeft {
 /// ends of the link: to a coordinator about a member, to a member about its coordinator, and to nobody else.
 struct PeerInterrupted {
     PeerInfo peer;
-    Error why;
+    Error why;  ///< Error::fault() says which kind of thing failed, as far as it was known then.
 };
 
 /// The session goes on over another link where it stood: nothing reliable was lost, doubled or reordered.
@@ -58,8 +58,17 @@ struct PeerResumed {
 /// reliable was lost, and the session was not interrupted. Told at both ends of the link.
 struct PathChanged {
     PeerInfo peer;
-    Endpoint from, to;  ///< The peer's end of the path; the interface is ours.
-    std::string why;    ///< For people: "eth0 has no carrier", "no answer for 43 ms".
+    Endpoint from, to;          ///< The peer's end of the path; the interface is ours.
+    std::string why;            ///< For people: "eth0 has no carrier", "no answer for 43 ms".
+    Fault fault = Fault::none;  ///< Of the path that was left; none if it was good, and another one better.
+};
+
+/// More has become known of why a peer is interrupted, or why its path was left, than that no answer came: the
+/// event before said Fault::silent, and this one says what it was. At most one for each such event, within a second as
+/// a rule; never a second opinion on what was known already.
+struct FaultFound {
+    PeerInfo peer;
+    Error why;  ///< Error::fault() is neither none nor silent.
 };
 
 /// A peer has opened a byte stream to this end.
@@ -92,9 +101,9 @@ struct SessionEnded {
 };
 
 /// What happens in a session, in the order in which it happened.
-using Event =
-    std::variant<Message, PeerJoined, PeerLeft, PeerInterrupted, PeerResumed, PathChanged, StreamOpened,
-                 FileOffered, JoinRequest, Undelivered, GroupContested, JournalFailed, SessionEnded>;
+using Event = std::variant<Message, PeerJoined, PeerLeft, PeerInterrupted, PeerResumed, PathChanged,
+                           FaultFound, StreamOpened, FileOffered, JoinRequest, Undelivered, GroupContested,
+                           JournalFailed, SessionEnded>;
 
 /// What the queue of events gave up because the application did not read it; counted since the start.
 struct EventsDropped {
@@ -106,7 +115,7 @@ struct EventsDropped {
     std::uint64_t left_behind = 0;
     /// PeerJoined and PeerLeft, PeerInterrupted and PeerResumed: while 1024 wait, what comes and goes unread is not
     /// told, neither its beginning nor its end; nor is an interruption that ended in a departure, nor of several
-    /// PathChanged of one peer any but the last.
+    /// PathChanged or FaultFound of one peer any but the last.
     std::uint64_t peer_news = 0;
     /// StreamOpened and FileOffered that the peer had ended already: beyond 64 the oldest.
     std::uint64_t openings = 0;

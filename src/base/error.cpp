@@ -64,6 +64,46 @@ std::string_view to_string(Errc code) noexcept {
     return "unknown";
 }
 
+std::string_view to_string(Fault fault) noexcept {
+    using enum Fault;
+    switch (fault) {
+        case none: return "none";
+        case silent: return "silent";
+        case peer_dead: return "peer_dead";
+        case link_dead: return "link_dead";
+        case path_moved: return "path_moved";
+        case radio_stuck: return "radio_stuck";
+        case blocked_by_policy: return "blocked_by_policy";
+    }
+    return "none";
+}
+
+std::string_view cure_of(Fault fault) noexcept {
+    using enum Fault;
+    switch (fault) {
+        case none: return "";
+        case silent:
+            return "look whether the other device is on and its program runs, and whether a firewall or a "
+                   "switch between the two drops UDP; the evidence says what still answers";
+        case peer_dead:
+            return "start the program at the other device again, or switch the device on; the session goes "
+                   "on if it comes back within the grace";
+        case link_dead:
+            return "plug the cable in, join the Wi-Fi again, or switch the interface on with `ip link set "
+                   "dev NAME up`; a second interface would have taken over";
+        case path_moved:
+            return "nothing, if the device got another address or network: it is looked for there; "
+                   "otherwise restore the address or the route";
+        case radio_stuck:
+            return "switch the interface off and on again, or join the Wi-Fi again: it says that it is up, "
+                   "but receives nothing; if it comes back often, switch off its power saving";
+        case blocked_by_policy:
+            return "allow UDP to the other device: look at the packet filter (`nft list ruleset`), at the "
+                   "routes (`ip route get ADDRESS`), and at what was asked of Muster itself to prohibit";
+    }
+    return "";
+}
+
 Error& Error::during(std::string_view attempt) & {
     message_ = std::string(attempt) + ": " + message_;
     return *this;
@@ -81,6 +121,7 @@ Error& Error::saw(Evidence evidence) & {
 
 std::string Error::explain() const {
     std::string text = message_;
+    if (fault_ != Fault::none) text += " (" + std::string{to_string(fault_)} + ")";
     for (const auto& [phase, subject, finding] : evidence_) {
         text += "\n  " + phase;
         if (!subject.empty()) text += " " + subject;
@@ -96,10 +137,11 @@ std::string Error::to_json() const {
         seen.push_back(boost::json::object{{"phase", to_valid_utf8(phase)},
                                            {"subject", to_valid_utf8(subject)},
                                            {"finding", to_valid_utf8(finding)}});
-    const boost::json::object object{{"code", std::string(to_string(code_))},
-                                     {"message", to_valid_utf8(message_)},
-                                     {"evidence", std::move(seen)},
-                                     {"cure", to_valid_utf8(cure_)}};
+    boost::json::object object{{"code", std::string(to_string(code_))},
+                               {"message", to_valid_utf8(message_)},
+                               {"evidence", std::move(seen)},
+                               {"cure", to_valid_utf8(cure_)}};
+    if (fault_ != Fault::none) object["fault"] = to_string(fault_);
     return boost::json::serialize(object);
 }
 

@@ -44,6 +44,24 @@ TEST(Error, HasAStableJsonForm) {
         R"("cure":"ask the operator to allow this device"})");
 }
 
+TEST(Error, NamesTheFaultIfThereIsOne) {
+    const Error error = refusal().fault(Fault::blocked_by_policy);
+    EXPECT_EQ(boost::json::parse(error.to_json()).at("fault").as_string(), "blocked_by_policy");
+    EXPECT_NE(error.explain().find("refused this device (blocked_by_policy)\n"), std::string::npos);
+    EXPECT_EQ(refusal().to_json().find("fault"), std::string::npos);
+    EXPECT_NE(error, refusal());
+}
+
+TEST(Fault, EachHasANameAndACureOfItsOwn) {
+    std::set<std::string_view> names, cures;
+    for (int i = 0; i <= static_cast<int>(Fault::blocked_by_policy); ++i) {
+        names.insert(to_string(static_cast<Fault>(i)));
+        cures.insert(cure_of(static_cast<Fault>(i)));
+    }
+    EXPECT_EQ(names.size(), 7u);
+    EXPECT_EQ(cures.size(), 7u) << "none has the empty one";
+}
+
 TEST(Error, EscapesInJsonWhatARemoteMayHaveSent) {
     const std::string nasty = "a\"b\\c\nd\x01";
     const Error error{Errc::bad_name, nasty};

@@ -63,7 +63,7 @@ public:
 private:
     enum class State : std::uint8_t { idle, running, stopped };
 
-    void on_interfaces(const std::vector<Interface>& interfaces);
+    void on_interfaces(std::vector<Interface> interfaces);
     void on_packet(const PacketInfo& info, ByteView packet);
     void wake();
     void pump();
@@ -122,7 +122,7 @@ void MdnsService::Impl::stop() {
 }
 
 // Joins before the engine sends: the answer may be faster than we.
-void MdnsService::Impl::on_interfaces(const std::vector<Interface>& interfaces) {
+void MdnsService::Impl::on_interfaces(std::vector<Interface> interfaces) {
     if (state_ != State::running) return;
     engine_.on_interfaces(interfaces, SteadyClock::now());
     sockets_.follow(engine_.links());

@@ -12,10 +12,16 @@ namespace {
 constexpr std::uint16_t kLastSystemPort = 1023;
 constexpr std::uint16_t kMdnsPort = 5353;
 
+/// Why nothing can be sent from this interface at all; nullopt if something can.
+std::optional<Obstacle> cut(const Interface& interface) {
+    if (!interface.up) return Obstacle{Fault::link_dead, interface.name + " is switched off"};
+    if (!interface.carrier) return Obstacle{Fault::link_dead, interface.name + " has no carrier"};
+    return std::nullopt;
+}
+
 /// Why nothing can be sent from this interface to an address of this kind; nullopt if it can.
-std::optional<std::string> obstacle(const Interface& interface, const IpAddress& remote) {
-    if (!interface.up) return interface.name + " is switched off";
-    if (!interface.carrier) return interface.name + " has no carrier";
+std::optional<Obstacle> obstacle(const Interface& interface, const IpAddress& remote) {
+    if (auto why = cut(interface)) return why;
     const bool needs_link_local = remote.is_v6() && remote.is_link_local();
     bool tentative = false;
     for (const InterfaceAddress& own : interface.addresses) {
@@ -24,8 +30,10 @@ std::optional<std::string> obstacle(const Interface& interface, const IpAddress&
         if (!own.tentative) return std::nullopt;
         tentative = true;
     }
-    if (tentative) return interface.name + " still checks its IPv6 address for duplicates";
-    return interface.name + " has no own " + (remote.is_v6() ? "IPv6" : "IPv4") + " address";
+    if (tentative)
+        return Obstacle{Fault::path_moved, interface.name + " still checks its IPv6 address for duplicates"};
+    return Obstacle{Fault::path_moved,
+                    interface.name + " has no own " + (remote.is_v6() ? "IPv6" : "IPv4") + " address"};
 }
 
 bool is_ours(const IpAddress& address, std::span<const Interface> interfaces) {
@@ -42,26 +50,28 @@ bool is_on_link(const Interface& interface, const IpAddress& remote) {
 /// Why the kernel's routing leads nowhere; nullopt if it may lead there. A kernel keeps its routes over an interface that
 /// has lost its carrier, and what is sent there waits in it: when the carrier is back, it leaves with the next question
 /// for the link-layer address, up to a second late, and so does everything after it.
-std::optional<std::string> no_route(const IpAddress& remote, std::span<const Interface> interfaces) {
+std::optional<Obstacle> no_route(const IpAddress& remote, std::span<const Interface> interfaces) {
     if (remote.is_loopback() || is_ours(remote, interfaces)) return std::nullopt;
-    const Interface* cut = nullptr;
+    const Interface* without_carrier = nullptr;
     bool any_way = false;
     for (const Interface& interface : interfaces) {
         if (interface.loopback || !interface.up) continue;
         const bool on_link = is_on_link(interface, remote);
         if (interface.carrier && on_link) return std::nullopt;
         any_way = any_way || interface.carrier;
-        if (on_link) cut = &interface;
+        if (on_link) without_carrier = &interface;
     }
-    if (cut) return "the kernel's way leads over " + cut->name + ", which has no carrier";
-    return any_way ? std::nullopt : std::optional{std::string{"no interface has a carrier"}};
+    if (without_carrier)
+        return Obstacle{Fault::link_dead,
+                        "the kernel's way leads over " + without_carrier->name + ", which has no carrier"};
+    return any_way ? std::nullopt : std::optional{Obstacle{Fault::link_dead, "no interface has a carrier"}};
 }
 
 void consider(const Interface& interface, Endpoint remote, Candidates& found) {
     remote.interface = interface.index;
     const Path path{.medium = MediumKind::udp, .remote = remote, .local = {}};
     if (auto why = obstacle(interface, remote.address))
-        found.ruled_out.emplace_back(path, std::move(*why));
+        found.ruled_out.emplace_back(path, std::move(why->why));
     else
         found.paths.push_back(path);
 }
@@ -81,19 +91,19 @@ bool is_neighbour(const Endpoint& heard, std::span<const Interface> interfaces) 
     });
 }
 
-std::optional<std::string> obstacle(const Path& path, std::span<const Interface> interfaces) {
+std::optional<Obstacle> obstacle(const Path& path, std::span<const Interface> interfaces) {
     if (path.medium != MediumKind::udp) return std::nullopt;
     if (path.remote.interface == InterfaceIndex::none) return no_route(path.remote.address, interfaces);
     const Interface* interface = find_interface(interfaces, path.remote.interface);
-    if (!interface) return "the interface is gone";
+    if (!interface) return Obstacle{Fault::link_dead, "the interface is gone"};
     if (path.remote.address.is_loopback()) return std::nullopt;
     if (path.local.is_unspecified()) return obstacle(*interface, path.remote.address);
-    if (!interface->up) return interface->name + " is switched off";
-    if (!interface->carrier) return interface->name + " has no carrier";
+    if (auto why = cut(*interface)) return why;
     const bool owned = std::ranges::find(interface->addresses, path.local, &InterfaceAddress::address) !=
                        interface->addresses.end();
     return owned ? std::nullopt
-                 : std::optional{interface->name + " no longer has the address " + path.local.to_string()};
+                 : std::optional{Obstacle{Fault::path_moved, interface->name + " no longer has the address " +
+                                                                 path.local.to_string()}};
 }
 
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces) {
@@ -114,7 +124,7 @@ Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces)
     if (scoped) return found;
     const Path routed{.medium = MediumKind::udp, .remote = remote, .local = {}};
     if (auto why = no_route(remote.address, interfaces))
-        found.ruled_out.emplace_back(routed, std::move(*why));
+        found.ruled_out.emplace_back(routed, std::move(why->why));
     else
         found.paths.push_back(routed);
     return found;

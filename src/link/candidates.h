@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "link/path.h"
+#include "link/verdict.h"
 
 #include "muster/interface.h"
 
@@ -27,7 +28,7 @@ Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces)
 
 /// Why this path cannot carry packets at present, from the kernel's facts about its interface and its own address;
 /// nullopt if nothing speaks against it.
-std::optional<std::string> obstacle(const Path& path, std::span<const Interface> interfaces);
+std::optional<Obstacle> obstacle(const Path& path, std::span<const Interface> interfaces);
 
 /// False for the well-known ports and that of mDNS: no packet of ours goes there because somebody says so.
 bool is_believable(std::uint16_t port);

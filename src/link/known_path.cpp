@@ -95,7 +95,7 @@ TimePoint KnownPath::given_up_at(const PathPace& pace) const {
 }
 
 bool KnownPath::is_ready(TimePoint now, const PathPace& pace) const {
-    return obstacle.empty() && now - proven_at < kFresh * pace.others_idle && !is_silent(now, pace);
+    return obstacle.is_empty() && now - proven_at < kFresh * pace.others_idle && !is_silent(now, pace);
 }
 
 Duration KnownPath::weight() const { return round_trip + times(loss, kCostOfLoss); }

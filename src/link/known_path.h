@@ -6,6 +6,7 @@
 #include <string>
 
 #include "link/path.h"
+#include "link/verdict.h"
 
 #include "muster/profile.h"
 #include "muster/time.h"
@@ -65,7 +66,7 @@ struct KnownPath {
     Path path;    ///< As it answered.
     unsigned cost = 0;
     bool is_offered = true;
-    std::string obstacle;             ///< What the kernel says against it; empty if nothing.
+    Obstacle obstacle;                ///< What the kernel says against it; empty if nothing.
     TimePoint silent_since = kNever;  ///< When the first question was asked that nothing has answered since.
     TimePoint asked_at = kLongAgo;    ///< The latest question; long ago: ask at once.
     TimePoint full_asked_at = kLongAgo;

@@ -40,7 +40,9 @@ LinkEnd end_of(const quic::CloseInfo& info) {
                 return Error{Errc::lost, "the peer gave this link up: " + info.reason};
             return LinkClosed{.by_peer = true, .code = info.code, .reason = info.reason};
         case Kind::reset:
-            return Error{Errc::lost, "the peer has forgotten this link: its process was restarted"};
+            return Error{Errc::lost, "the peer has forgotten this link: its process was restarted"}
+                .fault(Fault::peer_dead)
+                .cure(std::string{cure_of(Fault::peer_dead)});
         case Kind::idle: return Error{Errc::lost, "nothing was heard for the idle timeout"};
         case Kind::refused_identity: return Error{Errc::untrusted, info.reason};
         case Kind::handshake_failed: return Error{Errc::handshake_failed, info.reason};
@@ -76,7 +78,8 @@ DialId LinkEngine::dial(const RaceOptions& race, std::span<const Path> candidate
     now_ = now;
     const DialId id{next_dial_++};
     Dial& dial =
-        dials_.emplace(id, Dial{.race = Race{race, random_, budget_, now}, .attempts = {}}).first->second;
+        dials_.emplace(id, Dial{.race = Race{race, random_, budget_, now}, .attempts = {}, .began = now})
+            .first->second;
     for (const Path& path : candidates) dial.race.add(path, now);
     return id;
 }
@@ -123,7 +126,7 @@ void LinkEngine::no_more_candidates(DialId id) {
 std::optional<Error> LinkEngine::explain(DialId id) const {
     const auto found = dials_.find(id);
     if (found == dials_.end()) return std::nullopt;
-    return found->second.race.failure(now_);
+    return explain(found->second);
 }
 
 void LinkEngine::cancel(DialId id) {
@@ -153,8 +156,9 @@ void LinkEngine::advance_dial(DialId id, Dial& dial) {
         medium_.send(probe.path, datagram, datagram.size(), 0);
     }
     while (const auto candidate = dial.race.next_handshake(now_)) start_handshake(id, dial, *candidate);
+    look_into(dial);
     if (!dial.race.is_over(now_)) return;
-    Error why = dial.race.failure(now_);
+    Error why = explain(dial);
     cancel(id);
     events_.on_dial_failed(id, std::move(why));
 }
@@ -238,6 +242,7 @@ TimePoint LinkEngine::next_wakeup() const {
     TimePoint next = quic_->next_wakeup();
     if (!wakeups_.empty()) next = std::min(next, wakeups_.begin()->first);
     for (const auto& [id, dial] : dials_) next = std::min(next, dial.race.next_wakeup());
+    for (const OpenCase& each : open_cases_) next = std::min(next, each.next);
     return next;
 }
 
@@ -245,6 +250,7 @@ void LinkEngine::on_timer(TimePoint now) {
     now_ = now;
     quic_->on_timer(now);
     run_liveness();
+    advance_cases();
 }
 
 void LinkEngine::run_liveness() {
@@ -254,10 +260,12 @@ void LinkEngine::run_liveness() {
         const Path* path = find_path(link.path());
         const WayBack& request = link.way_back();
         if (verdict == Liveness::Verdict::lost ||
-            (request.is_asking() && now_ - request.since() >= liveness_bound(options_.profile))) {
+            (request.is_asking() && now_ - request.since() >= liveness_bound(options_.profile)) ||
+            is_known_dead(link)) {
             lose(link);
             continue;
         }
+        look_into(link);
         if (verdict == Liveness::Verdict::send_probe && path) {
             const Bytes beat = link.ask(now_);
             medium_.send(*path, beat, beat.size(), 0);
@@ -309,13 +317,26 @@ void LinkEngine::established(QuicLink& link) {
     }
     link.derive_keys();
     by_tag_[link.tag()] = &link;
+    std::erase_if(open_cases_, [&](const OpenCase& each) { return each.peer == link.peer(); });
     link.begin_paths(options_.profile, now_);  // on_link_up may offer others
     link.bring_up(events_.on_link_up(link, facts, link.dial()), options_.profile, now_);
     reschedule(link);
 }
 
 void LinkEngine::closed(QuicLink& link, const quic::CloseInfo& info) {
-    if (link.is_up()) return end(link, end_of(info));
+    if (link.is_up()) {
+        LinkEnd how = end_of(info);
+        Error* lost = std::get_if<Error>(&how);
+        if (lost && lost->code() == Errc::lost && lost->fault() == Fault::none) {
+            // The peer has heard nothing of us for its bound, and may have been heard by us all the time.
+            const TimePoint since = now_ - 2 * liveness_bound(options_.profile);
+            Symptoms seen = symptoms_of(link, since);
+            const Verdict verdict = judge(seen);
+            *lost = with_verdict(std::move(*lost), verdict);
+            if (!verdict.is_certain()) keep_open(link, path(link), std::move(seen), since);
+        }
+        return end(link, how);
+    }
     const auto asked = link.dial();
     const auto dial = asked ? dials_.find(*asked) : dials_.end();
     if (dial != dials_.end()) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,9 +16,11 @@
 #include "base/rate_limit.h"
 #include "link/link_port.h"
 #include "link/path.h"
+#include "link/path_reports.h"
 #include "link/path_table.h"
 #include "link/probe.h"
 #include "link/race.h"
+#include "link/verdict.h"
 #include "quic/endpoint.h"
 
 #include "muster/interface.h"
@@ -58,6 +61,7 @@ enum class LinkSerial : std::uint64_t {};
 struct PathChange {
     Path from, to;
     std::string why;
+    Fault fault = Fault::none;  ///< Of the path that was left.
 };
 
 /// Link events, from inside on_datagram, on_timer, on_interfaces and flush. Calling back into
@@ -72,6 +76,8 @@ public:
     virtual LinkHandler& on_link_up(LinkPort& link, const LinkFacts& facts, std::optional<DialId> dial) = 0;
     /// The link goes on over another path; nothing reliable was lost.
     virtual void on_path_changed(LinkPort& link, const PathChange& change) = 0;
+    /// A link to this peer was lost, or has left its path, for silence; now it is known which kind of fault it was.
+    virtual void on_fault_found(const DeviceId& peer, const Error& why) = 0;
     /// Always the last event of a link that came up.
     virtual void on_link_end(LinkPort& link, const LinkEnd& end) = 0;
     virtual void on_dial_failed(DialId dial, Error why) = 0;
@@ -122,6 +128,11 @@ public:
     void offer_paths(LinkPort& link, std::span<const OfferedPath> paths, TimePoint now);
 
     void on_datagram(const Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now);
+    /// The kernel refused to send along this path. May come from inside Medium::send.
+    void on_refused(const Path& path, SendRefusal refusal, TimePoint now);
+    void on_icmp(const IcmpReport& report, TimePoint now);
+    /// What came of Medium::inquire.
+    void on_findings(const Path& path, const PathFindings& findings, TimePoint now);
     /// The interfaces as they are now. Links over what can carry nothing go to another path; those that have none
     /// end at once, with that as the cause.
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now);
@@ -142,6 +153,17 @@ private:
     struct Dial {
         Race race;
         std::map<LinkSerial, Race::CandidateIndex> attempts;
+        TimePoint began{};
+        bool has_inquired = false;
+    };
+    /// A fault that was called silent, until more is known.
+    struct OpenCase {
+        DeviceId peer;
+        Path path;
+        Symptoms symptoms;
+        TimePoint since{};  // of the silence
+        TimePoint next{};   // when to ask again
+        int asked = 1;
     };
 
     // quic::Acceptor, quic::Wire
@@ -163,7 +185,22 @@ private:
     bool advance(QuicLink& link);
     bool move(QuicLink& link, const Move& to);
     /// Why the path of a link fails, if the link has nowhere else to go.
-    std::optional<std::string> dead_end(QuicLink& link, std::span<const Interface> interfaces);
+    std::optional<Obstacle> dead_end(QuicLink& link, std::span<const Interface> interfaces);
+
+    // verdicts
+    void look_into(QuicLink& link);
+    void look_into(Dial& dial);
+    bool is_known_dead(const QuicLink& link) const;
+    /// With what the rim has told since then.
+    Symptoms symptoms_of(const QuicLink& link, TimePoint since) const;
+    /// Of a path that the link leaves: its peer lives.
+    Verdict judge_left_path(const QuicLink& link, const Path& left);
+    Error explain(const Dial& dial) const;
+    void keep_open(const QuicLink& link, const Path& path, Symptoms symptoms, TimePoint since);
+    void advance_cases();
+    void close_cases(const std::function<bool(OpenCase&)>& has_news);
+    void lose_known_dead();
+    std::string interface_of(const Path& path) const;
 
     // from QuicLink
     bool admit(QuicLink& link, const DeviceId& peer);
@@ -196,6 +233,9 @@ private:
     std::vector<std::unique_ptr<QuicLink>> ended_;  // freed when no event is on the stack any more
     std::unordered_map<std::uint64_t, QuicLink*> by_tag_;
     RateLimit unknown_links_{1024, 1024};  // answers
+    PathReports reports_;
+    std::deque<OpenCase> open_cases_;
+    std::map<InterfaceIndex, std::string> interface_names_;
     std::set<std::pair<TimePoint, LinkSerial>> wakeups_;
 
     std::uint64_t next_path_ = 1;

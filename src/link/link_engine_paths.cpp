@@ -8,6 +8,8 @@ namespace muster::link {
 
 void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
+    interface_names_.clear();
+    for (const Interface& each : interfaces) interface_names_.emplace(each.index, each.name);
     std::vector<LinkSerial> all;
     all.reserve(links_.size());
     for (const auto& [serial, link] : links_) all.push_back(serial);
@@ -15,17 +17,20 @@ void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint 
         const auto found = links_.find(serial);
         if (found == links_.end() || !found->second->is_up()) continue;
         QuicLink& link = *found->second;
-        if (const auto why = dead_end(link, interfaces))
-            end(link, Error{Errc::link_down, *why}.saw({"link", path(link).to_string(), *why}));
-        else if (advance(link))
+        if (const auto why = dead_end(link, interfaces)) {
+            Symptoms seen = symptoms_of(link, link.last_heard());
+            seen.obstacle = *why;
+            end(link, with_verdict({Errc::link_down, why->why}, judge(seen)));
+        } else if (advance(link)) {
             reschedule(link);
+        }
     }
 }
 
-std::optional<std::string> LinkEngine::dead_end(QuicLink& link, std::span<const Interface> interfaces) {
+std::optional<Obstacle> LinkEngine::dead_end(QuicLink& link, std::span<const Interface> interfaces) {
     if (PathTable* table = link.paths()) {
         table->on_interfaces(interfaces);
-        const bool is_over = !table->obstacle().empty() && !table->has_hope();
+        const bool is_over = !table->obstacle().is_empty() && !table->has_hope();
         return is_over ? std::optional{table->obstacle()} : std::nullopt;
     }
     const Path current = path(link);
@@ -55,23 +60,27 @@ bool LinkEngine::advance(QuicLink& link) {
         const Bytes question = link.ask(*due, now_);
         medium_.send(along, question, question.size(), 0);
     }
+    look_into(link);
     const auto way = table->next_move(now_);
     return !way || move(link, *way);
 }
 
 bool LinkEngine::move(QuicLink& link, const Move& to) {
-    const PathChange change{.from = link.paths()->current(), .to = to.to, .why = to.why};
+    PathChange change{.from = link.paths()->current(), .to = to.to, .why = to.why, .fault = to.fault};
     const quic::PathId id = path_id(to.to);
     if (!link.connection().migrate(id, now_)) {
         const Duration refused = link.paths()->on_refused(now_);
         if (!to.is_urgent || refused < liveness_bound(options_.profile)) return true;
         // A fresh link can go there, and the session goes on over it.
         link.connection().close(kLostCode, "its path failed");
-        end(link,
-            Error{Errc::link_down, to.why}.saw(
-                {"link", change.from.to_string(), to.why + "; QUIC could not move to " + to.to.to_string()}));
+        end(link, Error{Errc::link_down, to.why}
+                      .fault(to.fault)
+                      .cure(std::string{cure_of(to.fault)})
+                      .saw({"link", change.from.to_string(),
+                            to.why + "; QUIC could not move to " + to.to.to_string()}));
         return false;
     }
+    if (to.fault == Fault::silent) change.fault = judge_left_path(link, change.from).fault;
     link.set_path(id);
     link.paths()->on_moved(to.to, now_);
     events_.on_path_changed(link, change);
@@ -81,12 +90,15 @@ bool LinkEngine::move(QuicLink& link, const Move& to) {
 void LinkEngine::path_changed(QuicLink& link, quic::PathId path) {
     const Path* to = find_path(path);
     if (!to) return;
-    PathChange change{.from = this->path(link), .to = *to, .why = "the peer moved"};
+    PathChange change{
+        .from = this->path(link), .to = *to, .why = "the peer moved", .fault = Fault::path_moved};
+    if (link.way_back().is_asking()) change.fault = link.way_back().why().fault;
     link.set_path(path);
     link.way_back().end();
     if (PathTable* table = link.paths()) {
         table->on_moved(change.to, now_);
         change.why = "the way to the new path was not confirmed";
+        change.fault = Fault::silent;
     } else {
         link.way_back().note(change.from);
     }
@@ -106,15 +118,18 @@ std::vector<PathFacts> LinkEngine::paths(const LinkPort& port) const {
 /// No path has shown in time that the peer can be reached.
 void LinkEngine::lose(QuicLink& link) {
     const std::string silence = "nothing heard for " + in_milliseconds(now_ - link.last_heard());
-    const std::string along = path(link).to_string();
-    const std::string& blocked = link.paths() ? link.paths()->obstacle() : link.way_back().why();
-    Error why = blocked.empty() ? Error{Errc::lost, silence} : Error{Errc::link_down, blocked};
-    if (!blocked.empty()) why.saw({"link", along, blocked});
-    why.saw({"liveness", along, silence + ", " + std::to_string(link.unanswered()) + " probes unanswered"});
+    Symptoms seen = symptoms_of(link, link.last_heard());
+    const Verdict verdict = judge(seen);
+    Error why =
+        seen.obstacle.is_empty() ? Error{Errc::lost, silence} : Error{Errc::link_down, seen.obstacle.why};
+    why = with_verdict(std::move(why), verdict);
+    why.saw(
+        {"liveness", seen.path, silence + ", " + std::to_string(link.unanswered()) + " probes unanswered"});
     for (const PathFacts& other : paths(link))
         if (!other.is_current) why.saw({"path", other.path.to_string(), other.finding});
+    if (!verdict.is_certain()) keep_open(link, path(link), std::move(seen), link.last_heard());
     // The other way may still work: then the peer learns why.
-    link.connection().close(kLostCode, blocked.empty() ? silence : blocked);
+    link.connection().close(kLostCode, why.message());
     end(link, std::move(why));
 }
 

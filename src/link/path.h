@@ -32,6 +32,9 @@ public:
     virtual ~Medium() = default;
     /// Sends `octets` cut into datagrams of `segment` octets (the last may be shorter); `ecn` as in RFC 3168.
     virtual void send(const Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) = 0;
+    /// Nothing comes along this path any more: asks around why that may be. What is found is told within some ten
+    /// milliseconds (PathFindings), or never: there are limits to how much is asked at a time.
+    virtual void inquire(const Path& path) = 0;
 };
 
 }  // namespace muster::link

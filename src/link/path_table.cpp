@@ -1,11 +1,13 @@
 #include "link/path_table.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "base/duration_text.h"
 #include "base/interfaces.h"
 #include "link/candidates.h"
+#include "link/way_back.h"
 
 namespace muster::link {
 
@@ -90,7 +92,7 @@ void PathTable::on_interfaces(std::span<const Interface> interfaces) {
         return entry.path != current_ && index != InterfaceIndex::none && !find_interface(interfaces, index);
     };
     std::erase_if(paths_, is_gone);
-    obstacle_ = link::obstacle(current_, interfaces).value_or("");
+    obstacle_ = link::obstacle(current_, interfaces).value_or(Obstacle{});
     for (KnownPath& entry : paths_) {
         auto why = link::obstacle(entry.path, interfaces);
         if (why && !link::obstacle(entry.wanted, interfaces)) {  // only the own address has changed
@@ -98,8 +100,8 @@ void PathTable::on_interfaces(std::span<const Interface> interfaces) {
             why.reset();
             entry.forget_proof();
         }
-        if (why || !entry.obstacle.empty()) entry.forget_proof();
-        entry.obstacle = why.value_or("");
+        if (why || !entry.obstacle.is_empty()) entry.forget_proof();
+        entry.obstacle = why.value_or(Obstacle{});
         if (has_obstacle()) entry.unanswered = 0;
     }
 }
@@ -117,14 +119,29 @@ void PathTable::on_leave_request(const Path& from, std::uint64_t number, TimePoi
     add({.path = from}, now);
     offered_ = from;
     offered_at_ = now;
+    told_ = WayBack::fault_in(number);
     for (KnownPath& entry : paths_)
         if (entry.has_answered()) entry.unanswered = 0;
 }
 
 bool PathTable::has_hope() const {
     return std::ranges::any_of(paths_, [](const KnownPath& entry) {
-        return entry.obstacle.empty() && (entry.has_answered() || entry.asked_at == KnownPath::kLongAgo);
+        return entry.obstacle.is_empty() && (entry.has_answered() || entry.asked_at == KnownPath::kLongAgo);
     });
+}
+
+bool PathTable::is_doubtful(TimePoint now) const {
+    const KnownPath* entry = here();
+    return !has_obstacle() && entry && entry->is_silent(now, pace_);
+}
+
+unsigned PathTable::silent_ways(TimePoint now) const {
+    std::set<InterfaceIndex> silent;
+    for (const KnownPath& entry : paths_) {
+        if (entry.is_ready(now, pace_)) return 0;
+        if (entry.obstacle.is_empty() && entry.has_answered()) silent.insert(entry.path.remote.interface);
+    }
+    return static_cast<unsigned>(silent.size());
 }
 
 Duration PathTable::round_trip() const {
@@ -143,7 +160,7 @@ bool PathTable::is_searching(TimePoint now) const {
 }
 
 bool PathTable::may_ask(const KnownPath& entry) const {
-    return entry.obstacle.empty() && !(entry.path == current_ && has_obstacle());
+    return entry.obstacle.is_empty() && !(entry.path == current_ && has_obstacle());
 }
 
 Duration PathTable::pause_of(const KnownPath& entry, bool searching, TimePoint now) const {
@@ -233,30 +250,33 @@ std::optional<Move> PathTable::next_move(TimePoint now) const {
     for (const KnownPath& other : paths_) {
         if (&other == entry || !is_worth_it(other, *entry, now)) continue;
         const bool cheaper = other.cost < entry->cost;
-        return Move{other.path, cheaper ? "a path that costs less has been steady"
-                                        : "another path is quicker: " + in_milliseconds(other.round_trip) +
-                                              " instead of " + in_milliseconds(entry->round_trip)};
+        return Move{.to = other.path,
+                    .why = cheaper ? "a path that costs less has been steady"
+                                   : "another path is quicker: " + in_milliseconds(other.round_trip) +
+                                         " instead of " + in_milliseconds(entry->round_trip)};
     }
     return std::nullopt;
 }
 
 /// Away from a path that does not serve any more.
 std::optional<Move> PathTable::way_out(TimePoint now) const {
-    const auto go = [](const std::optional<Path>& to, std::string why) {
-        return to ? std::optional{Move{*to, std::move(why), true}} : std::nullopt;
+    const auto go = [](const std::optional<Path>& to, Fault fault, std::string why) {
+        return to ? std::optional{Move{*to, std::move(why), true, fault}} : std::nullopt;
     };
     const KnownPath* entry = here();
     if (has_obstacle() || !entry)
-        return go(best(KnownPath::kLongAgo, now), has_obstacle() ? obstacle_ : "its own address had gone");
+        return go(best(KnownPath::kLongAgo, now), has_obstacle() ? obstacle_.fault : Fault::path_moved,
+                  has_obstacle() ? obstacle_.why : "its own address had gone");
     if (offered_) {
         const auto offered = std::ranges::find(paths_, *offered_, &KnownPath::path);
         const bool is_good = offered != paths_.end() && offered->is_ready(now, pace_);
-        return go(is_good ? offered_ : best(offered_at_, now), "the peer can no longer use the path");
+        return go(is_good ? offered_ : best(offered_at_, now), told_ == Fault::none ? Fault::silent : told_,
+                  "the peer can no longer use the path");
     }
     if (entry->is_narrow() && !entry->is_silent(now, pace_))
-        return go(best(entry->full_asked_at - kActive, now), "only small packets pass");
+        return go(best(entry->full_asked_at - kActive, now), Fault::silent, "only small packets pass");
     if (now < entry->given_up_at(pace_)) return std::nullopt;
-    return go(best(entry->doubtful_at(pace_), now),
+    return go(best(entry->doubtful_at(pace_), now), Fault::silent,
               "no answer for " + in_milliseconds(now - entry->silent_since));
 }
 
@@ -290,7 +310,7 @@ void PathTable::on_moved(const Path& to, TimePoint now) {
     offered_.reset();
     moved_at_ = now;
     refused_since_ = kNever;
-    obstacle_.clear();
+    obstacle_ = {};
     if (KnownPath* entry = find(to)) {
         obstacle_ = entry->obstacle;
         entry->asked_at = KnownPath::kLongAgo;
@@ -305,7 +325,7 @@ Duration PathTable::on_refused(TimePoint now) {
 }
 
 std::string PathTable::describe(const KnownPath& entry, TimePoint now) const {
-    if (!entry.obstacle.empty()) return entry.obstacle;
+    if (!entry.obstacle.is_empty()) return entry.obstacle.why;
     if (entry.silent_since != kNever && (entry.is_silent(now, pace_) || !entry.has_answered()))
         return "no answer to " + std::to_string(entry.unanswered) + " questions in " +
                in_milliseconds(now - entry.silent_since);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "link/known_path.h"
+#include "link/verdict.h"
 
 #include "muster/interface.h"
 #include "muster/profile.h"
@@ -17,8 +18,9 @@ namespace muster::link {
 /// An order to go to another path, and what speaks for it.
 struct Move {
     Path to;
-    std::string why;         ///< "eth0 has no carrier", "no answer for 43 ms"
-    bool is_urgent = false;  ///< The path in use does not serve any more.
+    std::string why;            ///< "eth0 has no carrier", "no answer for 43 ms"
+    bool is_urgent = false;     ///< The path in use does not serve any more.
+    Fault fault = Fault::none;  ///< Of the path in use.
 };
 
 /// What is known of one path at the moment.
@@ -71,9 +73,15 @@ public:
 
     const Path& current() const { return current_; }
     /// Why the path in use cannot carry packets, as the kernel says; empty if it does not say so.
-    const std::string& obstacle() const { return obstacle_; }
+    const Obstacle& obstacle() const { return obstacle_; }
     /// Whether a path that the kernel says nothing against has answered before, or has not been asked yet.
     bool has_hope() const;
+    /// The path in use has been silent for longer than it should.
+    bool is_doubtful(TimePoint now) const;
+    /// Over how many interfaces the peer used to answer and is silent now; 0 if one path is ready.
+    unsigned silent_ways(TimePoint now) const;
+    /// What the peer says of its own end of the path in use.
+    Fault told() const { return offered_ ? told_ : Fault::none; }
     TimePoint next_wakeup(TimePoint now) const;
     /// Of the path in use, smoothed; 0 before the first answer.
     Duration round_trip() const;
@@ -85,7 +93,7 @@ private:
     KnownPath* find(const Path& path);
     const KnownPath* find(const Path& path) const;
     const KnownPath* here() const { return find(current_); }
-    bool has_obstacle() const { return !obstacle_.empty(); }
+    bool has_obstacle() const { return !obstacle_.is_empty(); }
     bool is_alone() const { return paths_.size() == 1 && paths_[0].path == current_; }
     bool is_active(TimePoint now) const { return now - last_traffic_ < kActive; }
     bool is_searching(TimePoint now) const;
@@ -101,12 +109,13 @@ private:
 
     PathPace pace_;
     Path current_;
-    std::string obstacle_;
+    Obstacle obstacle_;
     std::vector<KnownPath> paths_;
     TimePoint moved_at_;
     TimePoint last_traffic_ = KnownPath::kLongAgo;
     std::optional<Path> offered_;  // by which the peer asked to leave the path in use
     TimePoint offered_at_{};
+    Fault told_ = Fault::none;                    // why, as the peer says
     std::uint64_t last_request_ = 0;              // to leave
     TimePoint refused_since_ = kNever;            // moves, by QUIC
     TimePoint not_before_ = KnownPath::kLongAgo;  // the next move

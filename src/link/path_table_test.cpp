@@ -174,7 +174,7 @@ TEST_F(PathTableTest, TakesAnotherAddressOfItsInterface) {
     run(10ms);
     source = 7;
     table.on_interfaces(std::vector{interface_with(kFirst, {7})});
-    EXPECT_FALSE(table.obstacle().empty());
+    EXPECT_FALSE(table.obstacle().is_empty());
     EXPECT_TRUE(table.has_hope());
     EXPECT_FALSE(table.next_move(now)) << "nothing has answered yet";
     run(5ms);
@@ -188,7 +188,7 @@ TEST_F(PathTableTest, GivesUpHopeWithTheLastInterface) {
     Interface dark = interface_with(kFirst, {9});
     dark.carrier = false;
     table.on_interfaces(std::vector{dark, interface_with(kSecond, {9})});
-    EXPECT_EQ(table.obstacle(), "eth0 has no carrier");
+    EXPECT_EQ(table.obstacle(), (Obstacle{Fault::link_dead, "eth0 has no carrier"}));
     EXPECT_TRUE(table.has_hope());
     table.on_interfaces(std::vector{dark});
     EXPECT_FALSE(table.has_hope());
@@ -318,13 +318,14 @@ TEST(WayBack, AsksAlongAllThatWasHeardAndIsBounded) {
     for (std::uint8_t i = 0; i < 50; ++i) way.note(path_to(i, kSecond, 9));
     const TimePoint now = TimePoint{} + 1h;
     EXPECT_EQ(way.next_wakeup(), kNever);
-    ASSERT_TRUE(way.begin(current, "no carrier", std::vector{interface_with(kSecond, {9})}, now));
+    ASSERT_TRUE(
+        way.begin(current, {Fault::link_dead, "no carrier"}, std::vector{interface_with(kSecond, {9})}, now));
     EXPECT_EQ(way.due(now).size(), 8u);
     EXPECT_TRUE(way.due(now).empty()) << "not before a pause";
     EXPECT_EQ(way.due(way.next_wakeup()).size(), 8u);
     way.end();
     EXPECT_EQ(way.next_wakeup(), kNever);
-    EXPECT_FALSE(way.begin(current, "gone", {}, now)) << "nowhere to ask";
+    EXPECT_FALSE(way.begin(current, {Fault::link_dead, "gone"}, {}, now)) << "nowhere to ask";
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ public:
     const PathTable* paths() const { return paths_ ? &*paths_ : nullptr; }
     /// At the other end: where the peer may be told that it should move.
     WayBack& way_back() { return way_back_; }
+    const WayBack& way_back() const { return way_back_; }
     /// Sent from here on along this path.
     void set_path(quic::PathId path);
 
@@ -53,6 +54,11 @@ public:
     std::optional<TimePoint> scheduled() const { return scheduled_; }
     void set_scheduled(TimePoint when) { scheduled_ = when; }
     TimePoint last_heard() const { return liveness_ ? liveness_->last_heard() : started_; }
+    /// Nothing has come for longer than it should, by the path in use or by any.
+    bool is_doubtful(TimePoint now) const { return unanswered() > 0 || (paths_ && paths_->is_doubtful(now)); }
+    /// When it was asked around last why nothing comes.
+    TimePoint inquired_at() const { return inquired_at_; }
+    void on_inquired(TimePoint now) { inquired_at_ = now; }
     int unanswered() const { return liveness_ ? liveness_->unanswered() : 0; }
     Duration rtt() const { return paths_ ? paths_->round_trip() : rtt_; }
 
@@ -122,6 +128,7 @@ private:
     std::uint64_t last_question_ = 0;
     TimePoint last_asked_{};
     TimePoint not_doubted_before_{};
+    TimePoint inquired_at_ = KnownPath::kLongAgo;
     Duration rtt_{};
 };
 

@@ -180,6 +180,21 @@ void Race::on_handshake_refused(CandidateIndex candidate, std::string why, TimeP
     next_start_ = now;
 }
 
+std::vector<Path> Race::paths() const {
+    std::vector<Path> all;
+    for (const Candidate& candidate : candidates_)
+        if (candidate.probes > 0) all.push_back(candidate.path);
+    return all;
+}
+
+std::vector<Path> Race::silent_paths() const {
+    std::vector<Path> silent;
+    for (const Candidate& candidate : candidates_)
+        if (candidate.state == State::probing && candidate.by == NamedBy::owner)
+            silent.push_back(candidate.path);
+    return silent;
+}
+
 TimePoint Race::next_place() const {
     std::vector<TimePoint> began;
     for (const Candidate& candidate : candidates_)

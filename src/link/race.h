@@ -65,6 +65,9 @@ public:
     /// The other end has no room now: this candidate gets another turn after a pause.
     void on_handshake_refused(CandidateIndex candidate, std::string why, TimePoint now);
 
+    /// All that was tried, and of them those that the owner named and nobody has answered on.
+    std::vector<Path> paths() const;
+    std::vector<Path> silent_paths() const;
     const Path& path(CandidateIndex candidate) const { return candidates_[candidate].path; }
     TimePoint next_wakeup() const;
     /// True when patience is over, or when every candidate has failed and `no_more_coming` was said.

@@ -43,6 +43,16 @@ void CoordinatorCore::on_datagram(const link::Path& from, ByteView datagram, std
     links_.on_datagram(from, datagram, ecn, now);
 }
 
+void CoordinatorCore::on_icmp(const IcmpReport& report, TimePoint now) {
+    now_ = now;
+    links_.on_icmp(report, now);
+}
+
+void CoordinatorCore::on_findings(const link::Path& path, const PathFindings& findings, TimePoint now) {
+    now_ = now;
+    links_.on_findings(path, findings, now);
+}
+
 void CoordinatorCore::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
     interfaces_.assign(interfaces.begin(), interfaces.end());
@@ -137,6 +147,10 @@ link::LinkHandler& CoordinatorCore::on_link_up(link::LinkPort& link, const link:
 
 void CoordinatorCore::on_path_changed(link::LinkPort& link, const link::PathChange& change) {
     if (on_path_ && link_of(link.peer()) == &link) on_path_(link.peer(), change);
+}
+
+void CoordinatorCore::on_fault_found(const DeviceId& peer, const Error& why) {
+    if (on_fault_) on_fault_(peer, why);
 }
 
 void CoordinatorCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {

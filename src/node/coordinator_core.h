@@ -13,6 +13,7 @@
 namespace muster::node {
 
 using NameHandler = std::function<void(const NameVerdict&)>;
+using FaultHandler = std::function<void(const DeviceId& member, const Error& why)>;
 using PathHandler = std::function<void(const DeviceId& member, const link::PathChange& change)>;
 
 /// A coordinator without sockets: its links, its sessions, and its dispute with others about the group's name.
@@ -34,6 +35,8 @@ public:
     void set_name_handler(NameHandler handler) { on_verdict_ = std::move(handler); }
     /// Who hears that a member's link goes on over another path; called from inside the engines.
     void set_path_handler(PathHandler handler) { on_path_ = std::move(handler); }
+    /// Who hears that it is known now why a member fell silent; called from inside the engines.
+    void set_fault_handler(FaultHandler handler) { on_fault_ = std::move(handler); }
     /// The group's name has been announced as ours.
     void on_name_announced() { dispute_.on_announced(); }
     /// mDNS says that another holds the group's name: it is asked for its key, by a probe and a handshake. Nobody
@@ -42,6 +45,11 @@ public:
 
     // Core
     void on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) override;
+    void on_refused(const link::Path& path, SendRefusal refusal, TimePoint now) override {
+        links_.on_refused(path, refusal, now);
+    }
+    void on_icmp(const IcmpReport& report, TimePoint now) override;
+    void on_findings(const link::Path& path, const PathFindings& findings, TimePoint now) override;
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now) override;
     void on_timer(TimePoint now) override;
     TimePoint next_wakeup() const override;
@@ -55,6 +63,7 @@ private:
     link::LinkHandler& on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                   std::optional<link::DialId> dial) override;
     void on_path_changed(link::LinkPort& link, const link::PathChange& change) override;
+    void on_fault_found(const DeviceId& peer, const Error& why) override;
     void on_link_end(link::LinkPort& link, const link::LinkEnd& end) override;
     void on_dial_failed(link::DialId dial, Error why) override;
     void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}
@@ -71,6 +80,7 @@ private:
     NameDispute dispute_;
     NameHandler on_verdict_;
     PathHandler on_path_;
+    FaultHandler on_fault_;
     std::optional<link::DialId> asking_;  // the holder of the name
     link::DeafLinkHandler visitor_;       // at our end of a link made only to see whose key is there
     link::LinkPort* visited_ = nullptr;

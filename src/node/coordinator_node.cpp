@@ -120,6 +120,10 @@ void CoordinatorNode::start() {
         if (peer) push_path_changed(*peer, change);
     });
     if (journal_) start_journal();
+    core_->set_fault_handler([this](const DeviceId& member, const Error& why) {
+        const PeerInfo* peer = core_->session().roster().find(member);
+        if (peer) push_fault_found(*peer, why);
+    });
     runner_->start(*core_, [this] {
         set_roster_revision(core_->session().roster().revision);
         after_flush();

@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "base/path_findings.h"
 #include "base/random.h"
 #include "link/path.h"
 
@@ -23,6 +24,11 @@ public:
     virtual ~Core() = default;
 
     virtual void on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) = 0;
+    /// The kernel refused to send along a path; may come from inside Medium::send.
+    virtual void on_refused(const link::Path& path, SendRefusal refusal, TimePoint now) = 0;
+    virtual void on_icmp(const IcmpReport& report, TimePoint now) = 0;
+    /// What came of link::Medium::inquire.
+    virtual void on_findings(const link::Path& path, const PathFindings& findings, TimePoint now) = 0;
     virtual void on_interfaces(std::span<const Interface> interfaces, TimePoint now) = 0;
     virtual void on_timer(TimePoint now) = 0;
     virtual TimePoint next_wakeup() const = 0;

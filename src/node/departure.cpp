@@ -9,7 +9,7 @@ Error error_of(const Departure& how) {
     if (how.is_lost()) {
         Error told{Errc::lost, how.cause().message()};
         for (const Evidence& each : how.cause().evidence()) told.saw(each);
-        return std::move(told.cure(how.cause().cure()));
+        return std::move(told.fault(how.cause().fault()).cure(how.cause().cure()));
     }
     const Closed& closed = how.closed();
     std::string told =

@@ -49,24 +49,36 @@ void PeerNewsLane::push(EventNumber number, PeerInterrupted interrupted) {
 
 std::size_t PeerNewsLane::push(EventNumber number, PathChanged change) {
     const DeviceId id = change.peer.id;
-    const std::size_t dropped = fold(moves_, id) ? 1 : 0;
-    queue_.push_back({number, std::move(change)});
-    moves_.insert_or_assign(id, std::prev(queue_.end()));
+    return push_latest(moves_, number, id, std::move(change));
+}
+
+std::size_t PeerNewsLane::push(EventNumber number, FaultFound found) {
+    const DeviceId id = found.peer.id;
+    return push_latest(faults_, number, id, std::move(found));
+}
+
+std::size_t PeerNewsLane::push_latest(Beginnings& latest, EventNumber number, const DeviceId& id,
+                                      Event event) {
+    const std::size_t dropped = fold(latest, id) ? 1 : 0;
+    queue_.push_back({number, std::move(event)});
+    latest.insert_or_assign(id, std::prev(queue_.end()));
     return dropped;
 }
 
 std::size_t PeerNewsLane::push(EventNumber number, PeerLeft left) {
     std::size_t dropped = fold(interruptions_, left.peer.id) ? 1 : 0;
     dropped += fold(moves_, left.peer.id) ? 1 : 0;
+    dropped += fold(faults_, left.peer.id) ? 1 : 0;
     if (fold(joins_, left.peer.id)) return dropped + 2;
     queue_.push_back({number, std::move(left)});
     return dropped;
 }
 
 std::size_t PeerNewsLane::push(EventNumber number, PeerResumed resumed) {
-    if (fold(interruptions_, resumed.peer.id)) return 2;
+    const std::size_t dropped = fold(faults_, resumed.peer.id) ? 1 : 0;
+    if (fold(interruptions_, resumed.peer.id)) return dropped + 2;
     queue_.push_back({number, std::move(resumed)});
-    return 0;
+    return dropped;
 }
 
 bool PeerNewsLane::fold(Beginnings& beginnings, const DeviceId& id) {
@@ -91,6 +103,7 @@ Event PeerNewsLane::pop() {
     if (const auto* interrupted = std::get_if<PeerInterrupted>(&event))
         forget(interruptions_, interrupted->peer.id, place);
     if (const auto* change = std::get_if<PathChanged>(&event)) forget(moves_, change->peer.id, place);
+    if (const auto* found = std::get_if<FaultFound>(&event)) forget(faults_, found->peer.id, place);
     queue_.pop_front();
     return event;
 }

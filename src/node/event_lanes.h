@@ -56,7 +56,7 @@ private:
 
 /// Who came and who left, whose link went and who is back. Told one by one; while kMaxTold wait, a beginning of which
 /// the application has not heard when it ends is not told at all, nor is that end: arrival and departure, interruption
-/// and resumption; of an interruption that ends in a departure, the departure is; of two changes of a path, the later
+/// and resumption; of an interruption that ends in a departure, the departure is; of two changes of a path, or two faults found, the later
 /// one. So at most one of each kind per peer is added to those, and members come and go without end in bounded
 /// memory.
 class PeerNewsLane {
@@ -70,6 +70,7 @@ public:
     void push(EventNumber number, PeerJoined joined);
     void push(EventNumber number, PeerInterrupted interrupted);
     std::size_t push(EventNumber number, PathChanged change);
+    std::size_t push(EventNumber number, FaultFound found);
     /// Returns how many events were dropped.
     std::size_t push(EventNumber number, PeerLeft left);
     std::size_t push(EventNumber number, PeerResumed resumed);
@@ -85,11 +86,12 @@ private:
     using Beginnings = std::unordered_map<DeviceId, Place>;  // unread, and not followed by their end
 
     static void forget(Beginnings& beginnings, const DeviceId& id, Place place);
+    std::size_t push_latest(Beginnings& latest, EventNumber number, const DeviceId& id, Event event);
     /// Drops the beginning, if it is there and there is no room.
     bool fold(Beginnings& beginnings, const DeviceId& id);
 
     std::list<Entry> queue_;
-    Beginnings joins_, interruptions_, moves_;
+    Beginnings joins_, interruptions_, moves_, faults_;
 };
 
 /// Streams that were opened and files that were offered. Those that live are bounded by

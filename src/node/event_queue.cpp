@@ -65,6 +65,10 @@ bool EventQueue::queue(Event event) {
         count(dropped_news_, news_.push(next_++, std::move(*change)));
         return true;
     }
+    if (auto* found = std::get_if<FaultFound>(&event)) {
+        count(dropped_news_, news_.push(next_++, std::move(*found)));
+        return true;
+    }
     return queue_rest(std::move(event));
 }
 

@@ -48,13 +48,14 @@ TEST_F(EventQueueTest, AllKindsComeInTheOrderInWhichTheyHappened) {
     queue.push(message(1, Delivery::unreliable, 20));
     queue.push(Undelivered{});
     interrupt(1);
+    queue.push(FaultFound{});
     resume(1);
     queue.push(message(1, Delivery::unordered, 30));
     leave(1);
     queue.push(SessionEnded{Departure{Closed{}}});
     std::vector<std::size_t> kinds;
     while (auto event = queue.try_pop()) kinds.push_back(event->index());
-    EXPECT_EQ(kinds, (std::vector<std::size_t>{1, 0, 0, 9, 3, 4, 0, 2, 12}));
+    EXPECT_EQ(kinds, (std::vector<std::size_t>{1, 0, 0, 10, 3, 6, 4, 0, 2, 13}));
     EXPECT_EQ(credited, 40u) << "unreliable messages are owed no credit";
 }
 
@@ -123,6 +124,16 @@ TEST_F(EventQueueTest, ChangesOfAPathAreFoldedWhenNobodyReads) {
     ASSERT_GE(changes.size(), 2u);
     EXPECT_EQ(changes.back().why, "4999") << "the last of each is told";
     EXPECT_EQ(queue.dropped().peer_news, 5000 - changes.size());
+}
+
+TEST_F(EventQueueTest, FaultsThatAreFoundAreFoldedWhenNobodyReads) {
+    const PeerInfo ann{device(1), "ann"};
+    for (int i = 0; i < 5000; ++i) queue.push(FaultFound{ann, Error{Errc::lost, std::to_string(i)}});
+    const auto found = take_all<FaultFound>();
+    EXPECT_LE(found.size(), 1026u);
+    ASSERT_GE(found.size(), 1u);
+    EXPECT_EQ(found.back().why.message(), "4999");
+    EXPECT_EQ(queue.dropped().peer_news, 5000 - found.size());
 }
 
 TEST_F(EventQueueTest, InterruptionsWithoutEndAreFolded) {

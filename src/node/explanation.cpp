@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <ranges>
 
 #include <boost/json.hpp>
 
@@ -71,6 +72,13 @@ std::string_view to_string(Happening::Kind kind) {
     return "unknown";
 }
 
+Fault Explanation::fault() const {
+    if (is_connected()) return Fault::none;
+    for (const Happening& each : happenings | std::views::reverse)
+        if (each.fault != Fault::none || each.kind == Happening::Kind::resumed) return each.fault;
+    return Fault::none;
+}
+
 std::string Explanation::to_text() const {
     std::string text = printable(name.empty() ? "unnamed" : name) + " (" + peer.short_string() +
                        "): " + (is_connected() ? "connected" : "not connected") + "\n";
@@ -83,7 +91,9 @@ std::string Explanation::to_text() const {
         text += "  tried: " + each.phase + " " + each.subject + ": " + printable(each.finding) + "\n";
     for (const Happening& each : happenings)
         text += "  " + clock_time(each.when) + "  " + std::string{to_string(each.kind)} +
-                (each.detail.empty() ? "" : ": " + printable(each.detail)) + "\n";
+                (each.detail.empty() ? "" : ": " + printable(each.detail)) +
+                (each.fault == Fault::none ? "" : " (" + std::string{to_string(each.fault)} + ")") + "\n";
+    if (fault() != Fault::none) text += "  what to do: " + std::string{cure_of(fault())} + "\n";
     return text;
 }
 
@@ -101,17 +111,19 @@ std::string Explanation::to_json() const {
         attempts.push_back({{"phase", to_valid_utf8(phase)},
                             {"subject", to_valid_utf8(subject)},
                             {"finding", to_valid_utf8(finding)}});
-    for (const Happening& each : happenings)
-        history.push_back(
-            {{"at_ms", std::chrono::floor<std::chrono::milliseconds>(each.when).time_since_epoch().count()},
-             {"kind", to_string(each.kind)},
-             {"detail", to_valid_utf8(each.detail)}});
-    return json::serialize(json::object{{"peer", peer.to_string()},
-                                        {"name", to_valid_utf8(name)},
-                                        {"connected", is_connected()},
-                                        {"paths", std::move(ways)},
-                                        {"tried", std::move(attempts)},
-                                        {"happenings", std::move(history)}});
+    for (const Happening& each : happenings) {
+        json::object happening{
+            {"at_ms", std::chrono::floor<std::chrono::milliseconds>(each.when).time_since_epoch().count()},
+            {"kind", to_string(each.kind)},
+            {"detail", to_valid_utf8(each.detail)}};
+        if (each.fault != Fault::none) happening["fault"] = to_string(each.fault);
+        history.push_back(std::move(happening));
+    }
+    json::object whole{{"peer", peer.to_string()},     {"name", to_valid_utf8(name)},
+                       {"connected", is_connected()},  {"paths", std::move(ways)},
+                       {"tried", std::move(attempts)}, {"happenings", std::move(history)}};
+    if (fault() != Fault::none) whole["fault"] = to_string(fault());
+    return json::serialize(whole);
 }
 
 }  // namespace muster

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <deque>
+#include <ranges>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "muster/explanation.h"
@@ -16,10 +17,18 @@ public:
     static constexpr std::size_t kMax = 256;
     static constexpr std::size_t kMaxDetail = 256;  // octets
 
-    void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail,
-              std::chrono::system_clock::time_point when) {
+    void note(const DeviceId& peer, Happening what) {
         if (entries_.size() == kMax) entries_.pop_front();
-        entries_.push_back({peer, {when, kind, std::string{detail.substr(0, kMaxDetail)}}});
+        if (what.detail.size() > kMaxDetail) what.detail.resize(kMaxDetail);
+        entries_.push_back({peer, std::move(what)});
+    }
+    /// Enters into the latest event of this peer that names a fault which one it was.
+    void found(const DeviceId& peer, Fault fault) {
+        for (auto& [who, what] : entries_ | std::views::reverse) {
+            if (who != peer || what.fault == Fault::none) continue;
+            what.fault = fault;
+            return;
+        }
     }
     std::vector<Happening> of(const DeviceId& peer) const {
         std::vector<Happening> found;

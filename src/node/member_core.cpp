@@ -181,6 +181,16 @@ void MemberCore::on_datagram(const link::Path& from, ByteView datagram, std::uin
     links_.on_datagram(from, datagram, ecn, now);
 }
 
+void MemberCore::on_icmp(const IcmpReport& report, TimePoint now) {
+    now_ = now;
+    links_.on_icmp(report, now);
+}
+
+void MemberCore::on_findings(const link::Path& path, const PathFindings& findings, TimePoint now) {
+    now_ = now;
+    links_.on_findings(path, findings, now);
+}
+
 void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
     interfaces_.assign(interfaces.begin(), interfaces.end());
@@ -287,6 +297,10 @@ void MemberCore::settle_on(const DeviceId& coordinator) {
     targets_.clear();
 }
 
+void MemberCore::on_fault_found(const DeviceId& peer, const Error& why) {
+    if (redial_.coordinator() == peer) listener_.on_fault_found(why);
+}
+
 void MemberCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
     if (port_ == &link) port_ = nullptr;
     const bool asked = std::exchange(joining_, joining_ == &link ? nullptr : joining_) == &link;
@@ -364,9 +378,10 @@ Error MemberCore::explain_no_interface() const {
         if (!interface.loopback) error.saw({"interface", interface.name, lack_of(interface)});
     if (error.evidence().empty())
         error.saw({"interface", "", "this machine has none but those for itself (loopback)"});
-    return std::move(error).cure(
-        "plug in a cable, join a Wi-Fi, or switch an interface on with `ip link set dev NAME up`: a "
-        "link-local address is enough, no router or DHCP is needed");
+    return std::move(error.fault(Fault::link_dead))
+        .cure(
+            "plug in a cable, join a Wi-Fi, or switch an interface on with `ip link set dev NAME up`: a "
+            "link-local address is enough, no router or DHCP is needed");
 }
 
 /// The failure to show; null if nobody was found. That another device than announced answers at an address says

@@ -24,6 +24,8 @@ public:
     virtual void on_connect_failed(const Error& why) = 0;
     /// The link to the coordinator goes on over another path.
     virtual void on_path_changed(const link::PathChange& change) = 0;
+    /// It is known now which kind of fault the silence was for which the link was lost, or left its path.
+    virtual void on_fault_found(const Error& why) = 0;
     /// After the first one was lost, another link to the same coordinator stands; the session is about to move to it.
     virtual void on_reconnected(const link::LinkFacts&) {}
     /// The link went before the coordinator had answered the request to join: it is looked for again, and asked again
@@ -81,6 +83,11 @@ public:
 
     // Core
     void on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) override;
+    void on_refused(const link::Path& path, SendRefusal refusal, TimePoint now) override {
+        links_.on_refused(path, refusal, now);
+    }
+    void on_icmp(const IcmpReport& report, TimePoint now) override;
+    void on_findings(const link::Path& path, const PathFindings& findings, TimePoint now) override;
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now) override;
     void on_timer(TimePoint now) override;
     TimePoint next_wakeup() const override;
@@ -130,6 +137,7 @@ private:
     link::LinkHandler& on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                   std::optional<link::DialId> dial) override;
     void on_path_changed(link::LinkPort& link, const link::PathChange& change) override;
+    void on_fault_found(const DeviceId& peer, const Error& why) override;
     void on_link_end(link::LinkPort& link, const link::LinkEnd& end) override;
     void on_dial_failed(link::DialId dial, Error why) override;
     void on_stranger(link::DialId dial, const DeviceId& responder, const Endpoint& at) override;

@@ -166,6 +166,10 @@ void MemberNode::on_path_changed(const link::PathChange& change) {
     if (!joining_.is_waiting()) push_path_changed(coordinator_, change);
 }
 
+void MemberNode::on_fault_found(const Error& why) {
+    if (!joining_.is_waiting()) push_fault_found(coordinator_, why);
+}
+
 void MemberNode::on_roster(const Roster& roster) {
     if (!joining_.is_waiting()) return set_roster_revision(roster.revision);
     set_roster(roster);
@@ -207,7 +211,7 @@ void MemberNode::on_closing() {
 
 void MemberNode::on_ended(const Departure& how) {
     if (how.is_lost()) {
-        Error cause = how.cause();
+        Error cause = known_by_now(coordinator_.id, how.cause());
         for (Evidence& each : core_->tried_again()) cause.saw(std::move(each));
         if (!joining_.is_waiting()) return ended(std::move(cause));
         return fail(std::move(cause));

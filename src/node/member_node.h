@@ -56,6 +56,7 @@ private:
     void on_connected(const DeviceId& coordinator, const link::LinkFacts& facts) override;
     void on_connect_failed(const Error& why) override { fail(why); }
     void on_path_changed(const link::PathChange& change) override;
+    void on_fault_found(const Error& why) override;
     void on_reconnected(const link::LinkFacts& facts) override { facts_ = facts; }
     void on_searching_again() override { later(&MemberNode::discover_again); }
     void on_joined(const PeerInfo& coordinator) override { coordinator_ = coordinator; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/interfaces.h"
 #include "link/candidates.h"
 
 namespace muster::node {

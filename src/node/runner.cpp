@@ -36,11 +36,27 @@ void Runner::start(Core& core, std::function<void()> after_flush) {
     core_ = &core;
     after_flush_ = std::move(after_flush);
     core_->on_interfaces(interfaces(), SteadyClock::now());
-    media_->start(
-        [this](const link::Path& from, ByteView datagram, std::uint8_t ecn) {
-            if (core_) core_->on_datagram(from, datagram, ecn, SteadyClock::now());
-        },
-        [this] { turn(); });
+    media_->start({
+        .on_datagram =
+            [this](const link::Path& from, ByteView datagram, std::uint8_t ecn) {
+                if (core_) core_->on_datagram(from, datagram, ecn, SteadyClock::now());
+            },
+        .on_batch = [this] { turn(); },
+        .on_refused =
+            [this](const link::Path& path, SendRefusal refusal) {
+                if (core_) core_->on_refused(path, refusal, SteadyClock::now());
+            },
+        .on_icmp =
+            [this](const IcmpReport& report) {
+                if (core_) core_->on_icmp(report, SteadyClock::now());
+            },
+        .on_findings =
+            [this](const link::Path& path, const PathFindings& findings) {
+                if (!core_) return;
+                core_->on_findings(path, findings, SteadyClock::now());
+                turn();
+            },
+    });
     turn();
 }
 

@@ -24,6 +24,9 @@ public:
         told.emplace_back("datagram");
         if (postpones) deadline = kNever;
     }
+    void on_refused(const link::Path&, SendRefusal, TimePoint) override {}
+    void on_icmp(const IcmpReport&, TimePoint) override {}
+    void on_findings(const link::Path&, const PathFindings&, TimePoint) override {}
     void on_interfaces(std::span<const Interface>, TimePoint) override {}
     void on_timer(TimePoint) override {
         told.emplace_back("timer");

@@ -83,30 +83,51 @@ void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {
         const std::lock_guard lock(roster_mutex_);
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
     }
-    interrupted_since_.erase(peer.id);
-    note(peer.id, Happening::Kind::left,
-         how.is_lost() ? "lost: " + how.cause().message() : "closed: " + how.closed().reason);
-    push(PeerLeft{peer, how});
+    if (how.is_closed()) {
+        note(peer.id, Happening::Kind::left, "closed: " + how.closed().reason);
+        push(PeerLeft{peer, how});
+    } else {
+        const Error cause = known_by_now(peer.id, how.cause());
+        note(peer.id, Happening::Kind::left, "lost: " + cause.message(), cause.fault());
+        push(PeerLeft{peer, cause});
+    }
+    interruptions_.erase(peer.id);
 }
 
 void SessionNode::push_interrupted(const PeerInfo& peer, const Error& why) {
-    interrupted_since_.insert_or_assign(peer.id, SteadyClock::now());
-    note(peer.id, Happening::Kind::interrupted, why.message());
+    interruptions_.insert_or_assign(peer.id, Interruption{SteadyClock::now(), std::nullopt});
+    note(peer.id, Happening::Kind::interrupted, why.message(), why.fault());
     push(PeerInterrupted{peer, why});
 }
 
 void SessionNode::push_resumed(const PeerInfo& peer) {
-    const auto since = interrupted_since_.find(peer.id);
-    if (since == interrupted_since_.end()) return;
-    const Duration after = SteadyClock::now() - since->second;
-    interrupted_since_.erase(since);
+    const auto interruption = interruptions_.find(peer.id);
+    if (interruption == interruptions_.end()) return;
+    const Duration after = SteadyClock::now() - interruption->second.since;
+    interruptions_.erase(interruption);
     note(peer.id, Happening::Kind::resumed, "after " + in_milliseconds(after));
     push(PeerResumed{peer, after});
 }
 
 void SessionNode::push_path_changed(const PeerInfo& peer, const link::PathChange& change) {
-    note(peer.id, Happening::Kind::path_changed, to_text(change.to.remote) + ": " + change.why);
-    push(PathChanged{peer, change.from.remote, change.to.remote, change.why});
+    note(peer.id, Happening::Kind::path_changed, to_text(change.to.remote) + ": " + change.why, change.fault);
+    push(PathChanged{peer, change.from.remote, change.to.remote, change.why, change.fault});
+}
+
+void SessionNode::push_fault_found(const PeerInfo& peer, const Error& why) {
+    if (const auto interruption = interruptions_.find(peer.id); interruption != interruptions_.end())
+        interruption->second.found = why;
+    history_.found(peer.id, why.fault());
+    push(FaultFound{peer, why});
+}
+
+Error SessionNode::known_by_now(const DeviceId& peer, Error cause) const {
+    const auto interruption = interruptions_.find(peer);
+    if (cause.fault() != Fault::silent || interruption == interruptions_.end() || !interruption->second.found)
+        return cause;
+    const Error& found = *interruption->second.found;
+    for (const Evidence& each : found.evidence()) cause.saw(each);
+    return std::move(cause.fault(found.fault()).cure(found.cure()));
 }
 
 Explanation SessionNode::explain(const DeviceId& peer) {

@@ -108,8 +108,11 @@ protected:
     /// The link to a peer is gone, and the session waits for another one.
     void push_interrupted(const PeerInfo& peer, const Error& why);
     void push_resumed(const PeerInfo& peer);
-    bool is_interrupted(const DeviceId& peer) const { return interrupted_since_.contains(peer); }
+    bool is_interrupted(const DeviceId& peer) const { return interruptions_.contains(peer); }
     void push_path_changed(const PeerInfo& peer, const link::PathChange& change);
+    void push_fault_found(const PeerInfo& peer, const Error& why);
+    /// The cause of a loss with what was found out about it later.
+    Error known_by_now(const DeviceId& peer, Error cause) const;
     /// The session with this member is over.
     void on_left_behind(const DeviceId& member) { events_.on_left_behind(member); }
     /// SessionEnded, and nothing after it.
@@ -152,8 +155,9 @@ private:
     void on_send_taken(const SendOptions& options, Session::DoneHandler handler);
     void tell_safe();
     Result<void> close_outcome() const;
-    void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail) {
-        history_.note(peer, kind, detail, std::chrono::system_clock::now());
+    void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail,
+              Fault fault = Fault::none) {
+        history_.note(peer, {std::chrono::system_clock::now(), kind, std::string{detail}, fault});
     }
 
     mutable std::mutex
@@ -164,7 +168,11 @@ private:
     node::SendWaits waits_;
     std::shared_ptr<StreamBoard> board_;  // owners: this, and what is posted to it
     std::list<Closer> closers_;
-    std::unordered_map<DeviceId, TimePoint> interrupted_since_;
+    struct Interruption {
+        TimePoint since;
+        std::optional<Error> found;  // why, if it was found out later
+    };
+    std::unordered_map<DeviceId, Interruption> interruptions_;
     std::shared_ptr<node::FileThreads> file_threads_;  // made when they are needed first
     std::shared_ptr<SessionNode> last_words_;          // itself, from abandon() until the links are quiet
     bool has_ended_ = false;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "os/path_inquiry.h"
+
 #include "muster/time.h"
 
 namespace muster::node {
@@ -14,6 +16,8 @@ namespace {
 constexpr std::size_t kMaxPending = 128;
 // Batches read before others on the strand get their turn.
 constexpr int kMaxReadsInARow = 8;
+// ICMP errors heard between two reads. Whoever floods us with them is heard in parts.
+constexpr int kMostReports = 64;
 // When a device's queue or the kernel's memory is full, nobody tells when there is room again. A
 // queue of 1000 packets is empty after 12 ms at 1 Gbit/s: half of this only costs wake-ups, ten
 // times this is idle air.
@@ -61,14 +65,15 @@ Result<void> UdpMedia::add(os::IpFamily family, std::uint16_t port) {
     return {};
 }
 
-void UdpMedia::start(OnDatagram on_datagram, OnBatch on_batch) {
-    on_datagram_ = std::move(on_datagram);
-    on_batch_ = std::move(on_batch);
+void UdpMedia::start(Handlers handlers) {
+    handlers_ = std::move(handlers);
+    inquirer_.emplace(executor_, handlers_.on_findings);
     for (const auto& socket : sockets_)
         if (socket) wait_readable(socket);
 }
 
 void UdpMedia::stop() {
+    inquirer_.reset();
     for (const auto& socket : sockets_) {
         if (!socket || std::exchange(socket->stopped, true)) continue;
         boost::system::error_code ignored;
@@ -107,9 +112,22 @@ void UdpMedia::read(Socket& socket) {
     for (int i = 0; i < kMaxReadsInARow && !socket.stopped; ++i) {
         const std::size_t count = socket.udp->receive(batch);
         for (std::size_t k = 0; k < count && !socket.stopped; ++k) deliver(batch[k]);
-        if (count > 0 && !socket.stopped) on_batch_();
+        const bool has_heard = !socket.stopped && socket.udp->has_reports() && hear_icmp(socket);
+        if ((count > 0 || has_heard) && !socket.stopped) handlers_.on_batch();
         if (count < batch.size()) return;
     }
+}
+
+bool UdpMedia::hear_icmp(Socket& socket) {
+    bool has_heard = false;
+    for (int i = 0; i < kMostReports && !socket.stopped; ++i) {
+        const auto report = socket.udp->take_report();
+        if (!report) break;
+        if (report->report == PathFindings::Report::none) continue;
+        handlers_.on_icmp(*report);
+        has_heard = true;
+    }
+    return has_heard;
 }
 
 void UdpMedia::deliver(const os::ReceivedDatagram& batch) {
@@ -118,7 +136,7 @@ void UdpMedia::deliver(const os::ReceivedDatagram& batch) {
     for (ByteView rest = batch.octets; !rest.empty();) {
         const ByteView datagram = rest.first(std::min(segment, rest.size()));
         rest = rest.subspan(datagram.size());
-        on_datagram_(from, datagram, batch.ecn);
+        handlers_.on_datagram(from, datagram, batch.ecn);
     }
 }
 
@@ -128,9 +146,18 @@ void UdpMedia::send(const link::Path& path, ByteView octets, std::size_t segment
     if (!socket->pending.empty()) return keep(*socket, {path, to_bytes(octets), segment, ecn});
     const auto outcome = socket->udp->send(
         {.remote = path.remote, .local = path.local, .octets = octets, .segment = segment, .ecn = ecn});
-    if (outcome.status != os::SendStatus::would_block) return;
+    if (outcome.status != os::SendStatus::would_block) return note(path, outcome);
     keep(*socket, {path, to_bytes(octets.subspan(outcome.octets)), segment, ecn});
     wait_to_send(sockets_[static_cast<std::size_t>(socket->udp->family())], outcome.error);
+}
+
+void UdpMedia::inquire(const link::Path& path) {
+    if (inquirer_) inquirer_->ask(path);
+}
+
+void UdpMedia::note(const link::Path& path, const os::SendOutcome& outcome) {
+    const SendRefusal refusal = os::refusal_of(outcome.error);
+    if (refusal != SendRefusal::none && handlers_.on_refused) handlers_.on_refused(path, refusal);
 }
 
 void UdpMedia::keep(Socket& socket, Pending pending) {
@@ -170,6 +197,7 @@ int UdpMedia::drain(Socket& socket) {
                                first.octets.begin() + static_cast<std::ptrdiff_t>(outcome.octets));
             return outcome.error;
         }
+        note(first.path, outcome);
         socket.pending.pop_front();
     }
     return 0;

@@ -11,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "link/path.h"
+#include "node/inquirer.h"
 #include "os/udp_socket.h"
 
 #include "muster/error.h"
@@ -24,6 +25,16 @@ public:
     using OnDatagram = std::function<void(const link::Path& from, ByteView datagram, std::uint8_t ecn)>;
     /// Called after a batch of datagrams: the time to flush.
     using OnBatch = std::function<void()>;
+    /// Called from inside send() if the kernel refuses.
+    using OnRefused = std::function<void(const link::Path& path, SendRefusal refusal)>;
+    using OnIcmp = std::function<void(const IcmpReport& report)>;
+    struct Handlers {
+        OnDatagram on_datagram;
+        OnBatch on_batch;
+        OnRefused on_refused;
+        OnIcmp on_icmp;
+        Inquirer::OnFindings on_findings;
+    };
 
     /// Opens both families on `port` (0: any, the same for both if possible). A missing family is no error
     /// as long as one works. `executor` is the node's strand.
@@ -32,7 +43,7 @@ public:
     UdpMedia(const UdpMedia&) = delete;
     UdpMedia& operator=(const UdpMedia&) = delete;
 
-    void start(OnDatagram on_datagram, OnBatch on_batch);
+    void start(Handlers handlers);
     /// No callback comes after this.
     void stop();
     /// Delivers what has arrived, without waiting to be told that something has.
@@ -42,6 +53,8 @@ public:
 
     // link::Medium
     void send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) override;
+
+    void inquire(const link::Path& path) override;
 
     /// Datagrams dropped because a socket stayed full.
     std::uint64_t dropped() const { return dropped_; }
@@ -61,14 +74,16 @@ private:
     void wait_readable(const std::shared_ptr<Socket>& socket);
     void read(Socket& socket);
     void deliver(const os::ReceivedDatagram& batch);
+    bool hear_icmp(Socket& socket);
     void keep(Socket& socket, Pending pending);
     void wait_to_send(const std::shared_ptr<Socket>& socket, int error);
     int drain(Socket& socket);
+    void note(const link::Path& path, const os::SendOutcome& outcome);
 
     boost::asio::any_io_executor executor_;
     std::array<std::shared_ptr<Socket>, 2> sockets_;  // shared with the waits under way
-    OnDatagram on_datagram_;
-    OnBatch on_batch_;
+    Handlers handlers_;
+    std::optional<Inquirer> inquirer_;
     std::uint64_t dropped_ = 0;
 };
 

@@ -184,6 +184,7 @@ std::size_t ReceiveBatch::read(int socket, std::span<ReceivedDatagram> out, std:
     // A round may bring nothing but what must be discarded, and the caller would wait although more is there.
     // Four rounds bound the work that a flood of such datagrams can cause in one call.
     constexpr int kRounds = 4;
+    has_failed_ = false;
     const auto limit = std::min(out.size(), slots_.size());
     for (int round = 0; round < kRounds; ++round) {
         const int received = read_once(socket, limit);
@@ -217,6 +218,7 @@ int ReceiveBatch::read_once(int socket, std::size_t limit) {
         const int received =
             ::recvmmsg(socket, headers_.data(), static_cast<unsigned>(limit), MSG_DONTWAIT, nullptr);
         if (received >= 0 || errno == EAGAIN) return received;
+        has_failed_ = true;
     }
     return 0;
 }

@@ -73,6 +73,9 @@ public:
     /// Reads what is there into `out`; counts in `discarded` what was truncated or told no interface.
     std::size_t read(int socket, std::span<ReceivedDatagram> out, std::uint64_t& discarded);
 
+    /// The socket has told of an error since the last call of read().
+    bool has_failed() const { return has_failed_; }
+
 private:
     int read_once(int socket, std::size_t limit);
     bool parse(std::size_t slot, ReceivedDatagram& out);
@@ -83,6 +86,7 @@ private:
         iovec octets;
         alignas(cmsghdr) std::array<std::byte, kControlSize> control;
     };
+    bool has_failed_ = false;
     std::size_t slot_size_;
     std::unique_ptr<std::byte[]> storage_;
     std::vector<Slot> slots_;

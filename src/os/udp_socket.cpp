@@ -7,6 +7,7 @@
 #include <netinet/udp.h>
 
 #include "base/check.h"
+#include "os/icmp_errors.h"
 #include "os/socket_message.h"
 #include "os/system_error.h"
 
@@ -36,6 +37,29 @@ Result<> forbid_fragments(int socket, IpFamily family) {
 Result<> receive_ecn(int socket, IpFamily family) {
     return family == IpFamily::v4 ? set_option(socket, IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS")
                                   : set_option(socket, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS");
+}
+
+Result<> hear_icmp(int socket, IpFamily family) {
+    return family == IpFamily::v4 ? set_option(socket, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR")
+                                  : set_option(socket, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR");
+}
+
+/// Whether an ICMP error of an earlier datagram may be meant (icmp_err_convert in the kernel), and this one has not been
+/// tried.
+bool may_be_pending(int error) {
+    switch (error) {
+        case ECONNREFUSED:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+        case EHOSTDOWN:
+        case ENOPROTOOPT:
+        case EOPNOTSUPP:
+        case ENONET:
+        case EPROTO:
+        case EACCES:
+        case EMSGSIZE: return true;
+        default: return false;
+    }
 }
 
 bool enable_segmentation(int socket) {
@@ -93,6 +117,9 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(const UdpOptions& options) {
     if (!opened) return opened.error();
     FileDescriptor socket = std::move(*opened);
     if (auto done = forbid_fragments(socket.get(), options.family); !done) return done.error();
+    // Without it nobody tells that a port is closed or a filter says no. The price: such an error is pending on the
+    // socket, and the next call of any kind gets it once instead of being done; so each is tried again once.
+    (void)hear_icmp(socket.get(), options.family);
     if (auto done = receive_ecn(socket.get(), options.family); !done) return done.error();
     enlarge_buffer(socket.get(), SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer);
     enlarge_buffer(socket.get(), SO_SNDBUFFORCE, SO_SNDBUF, options.send_buffer);
@@ -112,6 +139,7 @@ UdpSocket::~UdpSocket() = default;
 std::size_t UdpSocket::receive(std::span<ReceivedDatagram> out) {
     if (!receive_slots_) receive_slots_ = std::make_unique<ReceiveSlots>();
     const auto received = receive_slots_->batch.read(socket_.get(), out, counters_.discarded);
+    has_reports_ |= receive_slots_->batch.has_failed() || received == 0;
     ++counters_.receive_calls;
     for (const auto& datagram : out.first(received)) {
         const auto segment = std::max<std::size_t>(datagram.segment, 1);
@@ -119,6 +147,12 @@ std::size_t UdpSocket::receive(std::span<ReceivedDatagram> out) {
             std::max<std::size_t>(1, (datagram.octets.size() + segment - 1) / segment);
     }
     return received;
+}
+
+std::optional<IcmpReport> UdpSocket::take_report() {
+    auto report = read_icmp(socket_.get());
+    has_reports_ = report.has_value();
+    return report;
 }
 
 SendOutcome UdpSocket::send(const SendRequest& request) {
@@ -184,10 +218,11 @@ int UdpSocket::transmit(const SendRequest& request, std::size_t segment) {
     const auto ecn = ecn_ ? request.ecn : std::uint8_t{0};
     message.build(request, segment, ecn, header);
     ++counters_.send_calls;
-    const int error = send_message(socket_.get(), header);
-    if (error == ECONNREFUSED) {  // left by an earlier datagram; this one has not been tried
+    int error = send_message(socket_.get(), header);
+    if (may_be_pending(error)) {
+        has_reports_ = true;
         ++counters_.send_calls;
-        return send_message(socket_.get(), header);
+        error = send_message(socket_.get(), header);
     }
     if (error != EINVAL || ecn == 0) return error;
     message.build(request, segment, 0, header);

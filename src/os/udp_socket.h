@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "base/path_findings.h"
 #include "os/datagram.h"
 #include "os/file_descriptor.h"
 
@@ -62,6 +64,11 @@ public:
     /// Requests with a `segment` are allowed and sent as by send().
     void send_many(std::span<const SendRequest> requests, std::span<SendOutcome> outcomes);
 
+    /// An ICMP error that something sent has brought back; nullopt if there is none. Call until then when
+    /// has_reports(): what nobody takes makes the socket readable for nothing.
+    std::optional<IcmpReport> take_report();
+    bool has_reports() const { return has_reports_; }
+
     std::uint16_t port() const { return port_; }
     IpFamily family() const { return options_.family; }
     /// True while batches are cut by the kernel.
@@ -86,6 +93,7 @@ private:
     std::uint16_t port_;
     bool gso_;
     bool ecn_ = true;
+    bool has_reports_ = false;
     UdpCounters counters_;
     std::unique_ptr<ReceiveSlots> receive_slots_;  // 1 MiB of address space, made at the first receive
     std::unique_ptr<SendSlots> send_slots_;

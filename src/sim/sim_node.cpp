@@ -66,6 +66,15 @@ void SimNode::send(const link::Path& path, ByteView octets, std::size_t segment,
                           .ecn = ecn});
 }
 
+void SimNode::inquire(const link::Path& path) {
+    if (!findings_) return;
+    clock_.after({}, [this, path, found = *findings_] {
+        if (!core_) return;
+        core_->on_findings(path, found, clock_.now());
+        turn();
+    });
+}
+
 void SimNode::multicast(discovery::LinkId link, discovery::SendFrom from, ByteView packet) {
     network_.send(host_, {.local = {.address = {}, .port = source_port(from)},
                           .remote = {group_of(link.family), discovery::kMdnsPort, link.interface},

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "discovery/mdns_front.h"
@@ -31,6 +32,9 @@ public:
 
     // link::Medium
     void send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) override;
+    void inquire(const link::Path& path) override;
+    /// What an inquiry along any path finds at once; nullopt: nothing is ever found.
+    void set_findings(std::optional<PathFindings> findings) { findings_ = findings; }
 
     // discovery::MdnsWire
     void multicast(discovery::LinkId link, discovery::SendFrom from, ByteView packet) override;
@@ -51,6 +55,7 @@ private:
     HostId host_;
     std::uint16_t port_;
     node::Core* core_ = nullptr;
+    std::optional<PathFindings> findings_;
     std::shared_ptr<Mdns> mdns_;  // shared only so that it need not be complete here
 };
 

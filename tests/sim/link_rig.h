@@ -39,6 +39,13 @@ public:
         if (loses_heartbeats && link::heartbeat_tag(octets)) return;
         engine.on_datagram(from, octets, ecn, now_ = now);
     }
+    void on_refused(const link::Path& path, SendRefusal refusal, TimePoint now) override {
+        engine.on_refused(path, refusal, now);
+    }
+    void on_icmp(const IcmpReport& report, TimePoint now) override { engine.on_icmp(report, now_ = now); }
+    void on_findings(const link::Path& path, const PathFindings& findings, TimePoint now) override {
+        engine.on_findings(path, findings, now_ = now);
+    }
     void on_interfaces(std::span<const Interface> all, TimePoint now) override {
         interfaces.assign(all.begin(), all.end());
         engine.on_interfaces(all, now_ = now);
@@ -63,6 +70,7 @@ public:
         moves.push_back(change);
         moved_at = now_;
     }
+    void on_fault_found(const DeviceId&, const Error& why) override { faults_found.push_back(why); }
     void on_link_end(link::LinkPort& gone, const link::LinkEnd& how) override {
         port = nullptr;
         ended.push_back(gone.peer());
@@ -106,6 +114,7 @@ public:
     link::LinkFacts facts;
     TimePoint up_at{}, end_at{}, moved_at{};
     std::vector<link::PathChange> moves;
+    std::vector<Error> faults_found;
     std::vector<DeviceId> risen, ended;  // the peers, in the order in which their links came and went
     std::optional<link::LinkEnd> end;
     std::optional<Error> failure;

@@ -362,6 +362,9 @@ private:
     void on_datagram(const link::Path& from, ByteView datagram, std::uint8_t ecn, TimePoint now) override {
         links_.on_datagram(from, datagram, ecn, now);
     }
+    void on_refused(const link::Path&, SendRefusal, TimePoint) override {}
+    void on_icmp(const IcmpReport&, TimePoint) override {}
+    void on_findings(const link::Path&, const PathFindings&, TimePoint) override {}
     void on_interfaces(std::span<const Interface> interfaces, TimePoint now) override {
         links_.on_interfaces(interfaces, now);
     }
@@ -377,6 +380,7 @@ private:
         return deaf_;
     }
     void on_path_changed(link::LinkPort&, const link::PathChange&) override {}
+    void on_fault_found(const DeviceId&, const Error&) override {}
     void on_link_end(link::LinkPort&, const link::LinkEnd&) override {}
     void on_dial_failed(link::DialId, Error) override {}
     void on_stranger(link::DialId, const DeviceId&, const Endpoint&) override {}

@@ -191,6 +191,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
         failed_after = clock.now() - started;
     }
     void on_path_changed(const link::PathChange& change) override { moves.push_back(change); }
+    void on_fault_found(const Error&) override {}
     void on_joined(const PeerInfo&) override {
         joined = true;
         joined_at = clock.now();

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/path_findings.h"
+#include "os/file_descriptor.h"
+
+#include "muster/bytes.h"
+#include "muster/endpoint.h"
+#include "muster/error.h"
+
+struct nlmsghdr;
+
+namespace muster::os {
+
+/// Someone whose link-layer address the kernel knows.
+struct Neighbour {
+    IpAddress address;
+    /// How long ago it was heard last, for what that is worth: the kernel asks again only after half a minute.
+    std::uint32_t confirmed_ms_ago = 0;
+    bool is_reachable = false;  ///< The kernel has heard it since it asked last.
+
+    bool operator==(const Neighbour&) const = default;
+};
+
+/// How the kernel would send to an address.
+struct RouteFacts {
+    PathFindings::Route route = PathFindings::Route::unknown;
+    std::optional<IpAddress> gateway;
+    InterfaceIndex interface = InterfaceIndex::none;
+
+    bool operator==(const RouteFacts&) const = default;
+};
+
+/// Asks the kernel for facts about routes, neighbours and counters, by rtnetlink. Each call waits for the kernel, which
+/// answers in some ten microseconds, and 20 ms at most. A resource; one thread or strand.
+class KernelFacts {
+public:
+    /// Errors: system.
+    static Result<std::unique_ptr<KernelFacts>> open();
+
+    /// The route that the routing tables have, over the endpoint's interface if it names one. If they have none there,
+    /// what they say of the address by any interface: forbidden is worth more than gone.
+    RouteFacts route_to(const Endpoint& remote);
+    /// Those on an interface of one family that are not known to be gone; at most 256.
+    std::vector<Neighbour> neighbours(InterfaceIndex interface, bool v6);
+    /// Makes the kernel ask for the link-layer address of a neighbour now. False: only root may, or it is none.
+    bool ask_neighbour(InterfaceIndex interface, const IpAddress& neighbour);
+    /// Packets that the interface has received since it exists.
+    std::optional<std::uint64_t> packets_received(InterfaceIndex interface);
+
+private:
+    RouteFacts look_up(const Endpoint& remote);
+    explicit KernelFacts(FileDescriptor socket);
+
+    /// Sends the message in `request_` and hands each answer to `take`. Returns an errno, or 0.
+    template <class Take>
+    int ask(Take take);
+    nlmsghdr* begin(std::uint16_t type, std::uint16_t flags);
+
+    FileDescriptor socket_;
+    std::uint32_t sequence_ = 0;
+    std::unique_ptr<std::byte[]> request_, answer_;
+};
+
+}  // namespace muster::os
