@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "input_lines.h"
+#include "path_words.h"
 #include "peers.h"
 #include "run.h"
 #include "text.h"
@@ -31,6 +32,9 @@ std::string help_text() {
            "  /peers              who is here\n"
            "  /explain [NAME]     by which ways the others, or one, can be reached, and what has happened to "
            "them\n"
+           "  /prefer [WORDS]     use other interfaces: require, prohibit, prefer or metered, each with an "
+           "interface;\n"
+           "                      nothing lifts all preferences\n"
            "  /accept             let the device in that has waited longest; so does y (with --ask)\n"
            "  /refuse [REASON]    do not; so does n\n"
            "  /quit [REASON]      leave, and tell the others why\n"
@@ -128,6 +132,7 @@ asio::awaitable<void> Console::on_command(std::string command, std::string rest)
     }
     if (command == "/peers") co_return show_peers();
     if (command == "/explain") co_return co_await explain(rest.empty() ? "everyone" : take_word(rest));
+    if (command == "/prefer") co_return co_await prefer(std::move(rest));
     if (command == "/accept" || command == "/refuse")
         co_return answer_first(command == "/accept", std::move(rest));
     if (command != "/to" && command != "/file") {
@@ -195,6 +200,15 @@ asio::awaitable<void> Console::explain(std::string who) {
         output_.event(JsonLine{"explanation"}.json("of", harmless_json(how.to_json())));
         output_.say(how.to_text());
     }
+}
+
+asio::awaitable<void> Console::prefer(std::string words) {
+    auto wanted = read_preferences(words);
+    if (!wanted) co_return complain(wanted.error());
+    const auto set = co_await session_.set_path_preferences(std::move(*wanted));
+    if (!set) co_return complain(set.error());
+    output_.event(JsonLine{"preferring"}.text("words", words));
+    output_.say(words.empty() ? "every interface may be used" : "interfaces: " + printable(words));
 }
 
 void Console::answer_first(bool yes, std::string reason) {

@@ -59,6 +59,7 @@ private:
     void answer_first(bool yes, std::string reason);
     void show_peers();
     boost::asio::awaitable<void> explain(std::string who);
+    boost::asio::awaitable<void> prefer(std::string words);
     /// Says goodbye once; the second time it gives up without.
     void leave(std::string reason, Exit exit);
 

@@ -72,6 +72,7 @@ void Host::declare(CLI::App& app) {
              "again, it goes "
              "on with them.");
     add_text(app, "--journal", "FILE", journal_, "Like --durable, in this file (one beside the device key).");
+    add_paths(app, host_.paths);
     add_inbox(app, console_.inbox);
     add_flag(app, "--no-advertise", no_advertise_, "Does not announce the group: members need --at.");
     add_text(app, "--greet", "TEXT", console_.greeting, "Sends this to each one that joins.");

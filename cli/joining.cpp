@@ -97,6 +97,7 @@ void add_join_options(CLI::App& app, JoinArguments& arguments) {
     add_seconds(app, "--timeout", arguments.timeout, "Gives up if no coordinator can be reached (10).");
     add_profile(app, arguments.join.profile);
     add_grace(app, arguments.join.grace);
+    add_paths(app, arguments.join.paths);
 }
 
 asio::awaitable<Joined> join_group(asio::io_context& io, Network& network, const JoinArguments& arguments,

@@ -174,6 +174,28 @@ void add_service_type(CLI::App& app, std::string& type, const std::string& help)
     app.add_option("TYPE", type, help)->type_name("")->transform(CLI::Validator(bad_type, ""));
 }
 
+void add_paths(CLI::App& app, PathPreferences& paths) {
+    const auto bad_selector = [](std::string& text) {
+        PathPreferences wanted;
+        wanted.require = {text};
+        const auto fine = check_path_preferences(wanted);
+        return fine ? std::string{} : printable(fine.error().message() + "; " + fine.error().cure());
+    };
+    const auto add = [&](const std::string& flag, std::vector<std::string>& list, const std::string& help) {
+        app.add_option(flag, list, help)
+            ->check(CLI::Validator(bad_selector, ""))
+            ->allow_extra_args(false)
+            ->type_name("INTERFACE");
+    };
+    add("--require", paths.require,
+        "Uses only this interface: a name, a pattern (wl*) or a kind (kind:wired); repeat.");
+    add("--prohibit", paths.prohibit,
+        "Sends nothing over this interface, and takes nothing from it; repeat for more.");
+    add("--prefer", paths.prefer, "Rather uses this interface than others; repeat for more.");
+    add("--metered", paths.metered,
+        "This interface costs money: used when nothing cheaper works; repeat for more.");
+}
+
 void add_interfaces(CLI::App& app, std::vector<std::string>& interfaces) {
     app.add_option("--interface", interfaces, "Only this network interface; repeat for more.")
         ->allow_extra_args(false)

@@ -7,6 +7,7 @@
 #include "inbox.h"
 
 #include "muster/ids.h"
+#include "muster/path_preferences.h"
 #include "muster/profile.h"
 #include "muster/session_types.h"
 #include "muster/time.h"
@@ -43,6 +44,8 @@ void add_addresses(CLI::App& app, const std::string& flag, std::vector<std::stri
                    const std::string& help);
 /// The argument TYPE: "_http._tcp".
 void add_service_type(CLI::App& app, std::string& type, const std::string& help);
+/// --require, --prohibit, --prefer, --metered: interfaces by name, pattern or kind; each may be given several times.
+void add_paths(CLI::App& app, PathPreferences& paths);
 void add_interfaces(CLI::App& app, std::vector<std::string>& interfaces);
 
 }  // namespace muster::cli

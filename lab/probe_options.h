@@ -3,6 +3,8 @@
 // Options that the probes share, as the library takes them, and how a session's end is told.
 
 #include <chrono>
+#include <iterator>
+#include <sstream>
 
 #include "probe.h"
 
@@ -11,7 +13,34 @@
 
 namespace muster::lab {
 
-/// --group --name --profile --port --no-advertise --grace-ms --journal; the key is ephemeral.
+/// --require, --prohibit, --prefer, --metered, each followed by a selector.
+inline PathPreferences path_preferences(const std::vector<std::string>& words) {
+    PathPreferences wanted;
+    for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+        auto& list = words[i] == "--require"    ? wanted.require
+                     : words[i] == "--prohibit" ? wanted.prohibit
+                     : words[i] == "--metered"  ? wanted.metered
+                                                : wanted.prefer;
+        list.push_back(words[i + 1]);
+    }
+    return wanted;
+}
+
+inline std::vector<std::string> words_of(const std::string& text) {
+    std::istringstream in{text};
+    return {std::istream_iterator<std::string>{in}, {}};
+}
+
+inline PathPreferences path_preferences(const Options& options) {
+    PathPreferences wanted;
+    wanted.require = options.list("require");
+    wanted.prohibit = options.list("prohibit");
+    wanted.prefer = options.list("prefer");
+    wanted.metered = options.list("metered");
+    return wanted;
+}
+
+/// --group --name --profile --port --no-advertise --grace-ms --journal, and path preferences; the key is ephemeral.
 inline HostOptions host_options(const Options& options) {
     HostOptions how;
     how.group = options.text("group", "lab");
@@ -20,12 +49,13 @@ inline HostOptions host_options(const Options& options) {
     how.profile = options.profile();
     how.port = static_cast<std::uint16_t>(options.number("port", 0));
     how.advertise = !options.has("no-advertise");
+    how.paths = path_preferences(options);
     if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
     how.journal = options.text("journal");
     return how;
 }
 
-/// --group --name --profile --at --no-discover --grace-ms --patience-ms; the key is ephemeral.
+/// --group --name --profile --at --no-discover --grace-ms --patience-ms --require --prohibit --prefer --metered; the key is ephemeral.
 inline JoinOptions join_options(const Options& options) {
     JoinOptions how;
     how.group = options.text("group", "lab");
@@ -33,6 +63,7 @@ inline JoinOptions join_options(const Options& options) {
     how.identity = Identity::ephemeral();
     how.profile = options.profile();
     how.at = options.list("at");
+    how.paths = path_preferences(options);
     how.discover = !options.has("no-discover");
     if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
     how.patience = std::chrono::milliseconds{options.number("patience-ms", 5000)};

@@ -15,6 +15,8 @@
 //   watch       for each peer the longest time for which nothing came since the last such order: "watched"
 //   path        for each peer the path in use: "path"
 //   quiet       send nothing more, but go on to receive: then the sums of both ends must be equal
+//   state       for each peer whether the session shows it as connected: "state"
+//   prefer ...  other path preferences, as the options below: "preferring", or "failed"
 //   file PATH   send a file to the coordinator, or to each member; --files DIR takes what others send
 #include <csignal>
 #include <cstring>
@@ -77,6 +79,8 @@ public:
             if (verb == "quiet") is_quiet_ = true;
             if (verb == "path") co_await tell_paths();
             if (verb == "file") send_file(what);
+            if (verb == "state") co_await tell_states();
+            if (verb == "prefer") co_await prefer(what);
         }
     }
     asio::awaitable<void> leave() {
@@ -128,6 +132,21 @@ private:
                     about(peer->info, {{"remote", to_text(path->remote)}, {"interface", path->interface}}));
         }
     }
+    asio::awaitable<void> tell_states() {
+        const auto peers = peers_;
+        for (const auto& peer : peers) {
+            const Explanation how = co_await session_.explain(peer->info.id);
+            const auto path = co_await session_.path_to(peer->info.id);
+            say("state",
+                about(peer->info, {{"connected", how.is_connected()}, {"has_path", path.has_value()}}));
+        }
+    }
+    asio::awaitable<void> prefer(std::string what) {
+        PathPreferences wanted = path_preferences(words_of(what));
+        const auto set = co_await session_.set_path_preferences(std::move(wanted));
+        if (!set) co_return tell_failure(set.error());
+        say("preferring");
+    }
     void send_file(const std::string& path) {
         for (const auto& peer : peers_)
             if (peer->is_here)
@@ -169,9 +188,15 @@ private:
         say("interrupted", std::move(facts));
     }
     void on(const PathChanged& change) {
-        say("path_changed",
-            about(change.peer,
-                  {{"from", to_text(change.from)}, {"to", to_text(change.to)}, {"reason", change.why}}));
+        say("path_changed", about(change.peer, {{"from", to_text(change.from)},
+                                                {"to", to_text(change.to)},
+                                                {"reason", change.why},
+                                                {"fault", to_string(change.fault)}}));
+    }
+    void on(const FaultFound& found) {
+        json::object facts = about(found.peer);
+        facts["error"] = json::parse(found.why.to_json());
+        say("fault_found", std::move(facts));
     }
     void on(const PeerResumed& resumed) {
         json::object facts = about(resumed.peer);

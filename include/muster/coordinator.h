@@ -6,6 +6,7 @@
 #include <string>
 
 #include "muster/identity.h"
+#include "muster/path_preferences.h"
 #include "muster/profile.h"
 #include "muster/session.h"
 
@@ -37,6 +38,7 @@ struct HostOptions {
     bool ask = false;
     Profile profile = Profile::balanced;
     std::uint16_t port = 0;  ///< UDP; 0: any.
+    PathPreferences paths;   ///< Which interfaces to use; Session::set_path_preferences() changes it later.
     bool advertise = true;   ///< Announce by mDNS; without it members need the address.
     /// How long a member's session outlives its link, waiting for the member to come back (PeerInterrupted). The
     /// shorter of both ends' graces counts. 0: a lost link ends the session.

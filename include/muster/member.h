@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "muster/identity.h"
+#include "muster/path_preferences.h"
 #include "muster/profile.h"
 #include "muster/session.h"
 
@@ -36,6 +37,7 @@ struct JoinOptions {
     /// graces counts. 0: a lost link ends the session.
     Duration grace = std::chrono::seconds{30};
     Profile profile = Profile::balanced;
+    PathPreferences paths;  ///< Which interfaces to use; Session::set_path_preferences() changes it later.
     SessionLimits limits;
 };
 

@@ -19,6 +19,7 @@
 #include "muster/explanation.h"
 #include "muster/file_handles.h"
 #include "muster/file_transfer.h"
+#include "muster/path_preferences.h"
 #include "muster/session_types.h"
 #include "muster/time.h"
 
@@ -227,6 +228,19 @@ public:
             [this](auto handler, DeviceId id) { start_explain(id, std::move(handler)); }, token, peer);
     }
 
+    /// Uses other interfaces from now on: a link over one that is prohibited now goes to another path at once, one that
+    /// could go over a preferred or cheaper one does as soon as that has been steady for a second; without a gap
+    /// wherever another path is ready. Errors: bad_input (a selector), no_interface (no interface would be
+    /// left), closed; then nothing has changed. Cancellation: none, it completes at once.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto set_path_preferences(PathPreferences preferences, Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(Result<void>)>(
+            [this](auto handler, PathPreferences wanted) {
+                start_set_path_preferences(std::move(wanted), std::move(handler));
+            },
+            token, std::move(preferences));
+    }
+
     /// Leaves, or ends the session for everyone: stops accepting, delivers what was accepted, tells code and
     /// reason, waits for the other side's word, at most until `deadline`. SessionEnded follows: closed by
     /// this end, also if the link died meanwhile. Success means that the other side has confirmed all of it:
@@ -261,6 +275,7 @@ private:
     void start_open_stream(const DeviceId& to, std::string name, StreamHandler handler);
     void start_path_to(const DeviceId& peer, PathHandler handler);
     void start_explain(const DeviceId& peer, ExplainHandler handler);
+    void start_set_path_preferences(PathPreferences preferences, DoneHandler handler);
     void start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler);
 };
 

@@ -103,6 +103,7 @@ bool LinkTable::named_in(const std::vector<std::string>& names, const std::strin
 // tunnels to somewhere else: not a place to look for neighbours, unless they are named.
 bool LinkTable::may_take_part(const Interface& interface) const {
     if (interface.index == InterfaceIndex::none || !interface.up || !interface.carrier) return false;
+    if (interface.prohibited) return false;
     if (named_in(policy_.except, interface.name)) return false;
     const bool named = named_in(policy_.only, interface.name);
     if (!policy_.only.empty() && !named) return false;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <optional>
+#include <set>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -55,6 +56,10 @@ public:
 
     Result<void> start();
     void stop();
+    void set_path_preferences(PathPreferences preferences) {
+        options_.paths = std::move(preferences);
+        if (monitor_) on_interfaces(monitor_->snapshot().interfaces);
+    }
 
     MdnsFront& front() { return front_; }
     const std::string& host_name() const { return host_name_; }
@@ -78,6 +83,7 @@ private:
     asio::steady_timer timer_;
     std::string host_name_;
     std::unique_ptr<net::InterfaceMonitor> monitor_;
+    std::set<InterfaceIndex> prohibited_;
     PortSharing sharing_ = PortSharing::sole;
     State state_ = State::idle;
     bool wake_posted_ = false;
@@ -124,13 +130,18 @@ void MdnsService::Impl::stop() {
 // Joins before the engine sends: the answer may be faster than we.
 void MdnsService::Impl::on_interfaces(std::vector<Interface> interfaces) {
     if (state_ != State::running) return;
+    mark_interfaces(options_.paths, interfaces);
+    prohibited_.clear();
+    for (const Interface& each : interfaces)
+        if (each.prohibited) prohibited_.insert(each.index);
     engine_.on_interfaces(interfaces, SteadyClock::now());
     sockets_.follow(engine_.links());
     wake();
 }
 
 void MdnsService::Impl::on_packet(const PacketInfo& info, ByteView packet) {
-    const auto self = shared_from_this();  // a handler may destroy the service
+    if (prohibited_.contains(info.interface)) return;  // by unicast, on the port that serves all
+    const auto self = shared_from_this();              // a handler may destroy the service
     engine_.on_packet(info, packet, SteadyClock::now());
     front_.dispatch();
     arm();
@@ -172,6 +183,10 @@ MdnsService::MdnsService(asio::any_io_executor executor, MdnsServiceOptions opti
 MdnsService::~MdnsService() { stop(); }
 
 Result<void> MdnsService::start() { return impl_->start(); }
+
+void MdnsService::set_path_preferences(PathPreferences preferences) {
+    impl_->set_path_preferences(std::move(preferences));
+}
 
 void MdnsService::stop() { impl_->stop(); }
 

@@ -10,6 +10,8 @@
 #include "discovery/mdns_sockets.h"
 #include "discovery/mdns_types.h"
 
+#include "muster/path_preferences.h"
+
 namespace muster::discovery {
 
 struct MdnsServiceOptions {
@@ -22,6 +24,7 @@ struct MdnsServiceOptions {
     bool ipv6 = true;
     std::vector<std::string> only_interfaces;    ///< names; empty: every eligible one
     std::vector<std::string> except_interfaces;  ///< names
+    PathPreferences paths;                       ///< What they prohibit takes no part.
 };
 
 /// mDNS/DNS-SD on the real network: MdnsEngine, sockets, netlink events and a timer.
@@ -37,6 +40,8 @@ public:
     /// Opens the sockets and follows the interfaces. Advertise, browse and resolve may be called before or
     /// after. Errors: system (a call and its reason) if neither family can be opened.
     Result<void> start();
+    /// Other interfaces take part from now on. Nothing is said on those that no longer do, not even goodbye.
+    void set_path_preferences(PathPreferences preferences);
     /// Says goodbye for everything that is advertised and closes the sockets. Idempotent; no
     /// callback comes after it.
     void stop();

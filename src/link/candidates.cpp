@@ -14,6 +14,8 @@ constexpr std::uint16_t kMdnsPort = 5353;
 
 /// Why nothing can be sent from this interface at all; nullopt if something can.
 std::optional<Obstacle> cut(const Interface& interface) {
+    if (interface.prohibited)
+        return Obstacle{Fault::blocked_by_policy, interface.name + " is not to be used (path preferences)"};
     if (!interface.up) return Obstacle{Fault::link_dead, interface.name + " is switched off"};
     if (!interface.carrier) return Obstacle{Fault::link_dead, interface.name + " has no carrier"};
     return std::nullopt;
@@ -55,7 +57,7 @@ std::optional<Obstacle> no_route(const IpAddress& remote, std::span<const Interf
     const Interface* without_carrier = nullptr;
     bool any_way = false;
     for (const Interface& interface : interfaces) {
-        if (interface.loopback || !interface.up) continue;
+        if (interface.loopback || interface.prohibited || !interface.up) continue;
         const bool on_link = is_on_link(interface, remote);
         if (interface.carrier && on_link) return std::nullopt;
         any_way = any_way || interface.carrier;
@@ -65,6 +67,18 @@ std::optional<Obstacle> no_route(const IpAddress& remote, std::span<const Interf
         return Obstacle{Fault::link_dead,
                         "the kernel's way leads over " + without_carrier->name + ", which has no carrier"};
     return any_way ? std::nullopt : std::optional{Obstacle{Fault::link_dead, "no interface has a carrier"}};
+}
+
+/// The kernel must not choose: some may not be used, or cost more than others.
+bool matters_which(std::span<const Interface> interfaces) {
+    std::optional<unsigned> cost;
+    for (const Interface& each : interfaces) {
+        if (each.prohibited) return true;
+        if (each.loopback || !each.up || !each.carrier) continue;
+        if (cost.value_or(each.cost) != each.cost) return true;
+        cost = each.cost;
+    }
+    return false;
 }
 
 void consider(const Interface& interface, Endpoint remote, Candidates& found) {
@@ -96,7 +110,7 @@ std::optional<Obstacle> obstacle(const Path& path, std::span<const Interface> in
     if (path.remote.interface == InterfaceIndex::none) return no_route(path.remote.address, interfaces);
     const Interface* interface = find_interface(interfaces, path.remote.interface);
     if (!interface) return Obstacle{Fault::link_dead, "the interface is gone"};
-    if (path.remote.address.is_loopback()) return std::nullopt;
+    if (path.remote.address.is_loopback() && !interface->prohibited) return std::nullopt;
     if (path.local.is_unspecified()) return obstacle(*interface, path.remote.address);
     if (auto why = cut(*interface)) return why;
     const bool owned = std::ranges::find(interface->addresses, path.local, &InterfaceAddress::address) !=
@@ -122,6 +136,12 @@ Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces)
         if (on_link || every) consider(interface, remote, found);
     }
     if (scoped) return found;
+    if (matters_which(interfaces)) {
+        for (const Interface& interface : interfaces)
+            if (!interface.loopback && !is_on_link(interface, remote.address))
+                consider(interface, remote, found);
+        return found;
+    }
     const Path routed{.medium = MediumKind::udp, .remote = remote, .local = {}};
     if (auto why = no_route(remote.address, interfaces))
         found.ruled_out.emplace_back(routed, std::move(why->why));

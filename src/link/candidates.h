@@ -23,7 +23,7 @@ struct Candidates {
 /// Works out over which interfaces `remote` can be tried. An endpoint with an interface is tried over
 /// that one, if it is usable and has an own address of that family; a link-local endpoint without one
 /// over every usable interface; any other over each interface whose subnet it is in, and over whatever
-/// the kernel's routing says.
+/// the kernel's routing says; if it matters which (some are prohibited, or cost more), over each of them by name.
 Candidates gather(const Endpoint& remote, std::span<const Interface> interfaces);
 
 /// Why this path cannot carry packets at present, from the kernel's facts about its interface and its own address;

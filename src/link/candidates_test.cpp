@@ -47,6 +47,33 @@ TEST(Candidates, ARoutedEndpointIsLeftToTheKernelAndTriedOnItsSubnet) {
     EXPECT_EQ(gather(remote("198.51.100.7"), both).paths.size(), 1u);
 }
 
+TEST(Candidates, WhatIsProhibitedIsNotTriedAndTheKernelMayNotChooseIt) {
+    std::vector<Interface> both{interface(1, "eth0", {{address("192.168.4.2"), 24}}),
+                                interface(2, "cell0", {{address("10.9.0.2"), 24}})};
+    both[1].prohibited = true;
+    const Candidates near = gather(remote("192.168.4.1"), both);
+    ASSERT_EQ(near.paths.size(), 1u);
+    EXPECT_EQ(near.paths[0].remote.interface, InterfaceIndex{1});
+    ASSERT_EQ(near.ruled_out.size(), 1u);
+    EXPECT_NE(near.ruled_out[0].second.find("cell0 is not to be used"), std::string::npos);
+    const Candidates far = gather(remote("198.51.100.7"), both);
+    ASSERT_EQ(far.paths.size(), 1u);
+    EXPECT_EQ(far.paths[0].remote.interface, InterfaceIndex{1}) << "named, or the default route would decide";
+    EXPECT_EQ(obstacle(far.paths[0], both), std::nullopt);
+    both[0].prohibited = true;
+    EXPECT_EQ(obstacle(far.paths[0], both)->fault, Fault::blocked_by_policy);
+    EXPECT_TRUE(gather(remote("198.51.100.7"), both).paths.empty());
+}
+
+TEST(Candidates, WhatCostsDifferentlyIsTriedByName) {
+    std::vector<Interface> both{interface(1, "eth0", {{address("192.168.4.2"), 24}}),
+                                interface(2, "cell0", {{address("10.9.0.2"), 24}})};
+    both[1].cost = 2;
+    const Candidates far = gather(remote("198.51.100.7"), both);
+    ASSERT_EQ(far.paths.size(), 2u);
+    for (const Path& path : far.paths) EXPECT_NE(path.remote.interface, InterfaceIndex::none);
+}
+
 // What is sent there would wait in the kernel, and hold up what comes after it when the carrier is back.
 TEST(Candidates, TheKernelsRoutingIsNotAskedWhenItLeadsOverAnInterfaceWithoutCarrier) {
     auto cut = interface(1, "eth0", {{address("192.168.4.2"), 24}});

@@ -66,7 +66,7 @@ void CoordinatorCore::on_interfaces(std::span<const Interface> interfaces, TimeP
 std::vector<Endpoint> CoordinatorCore::own_endpoints() const {
     std::vector<std::pair<std::size_t, Endpoint>> all;
     for (const Interface& interface : interfaces_) {
-        if (interface.loopback || !interface.up || !interface.carrier) continue;
+        if (interface.loopback || interface.prohibited || !interface.up || !interface.carrier) continue;
         std::size_t turn = 0;
         for (const InterfaceAddress& own : interface.addresses)
             if (!own.tentative) all.push_back({turn++, {own.address, port_, InterfaceIndex::none}});

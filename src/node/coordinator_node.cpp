@@ -19,11 +19,11 @@ namespace asio = boost::asio;
 namespace {
 
 /// `last`: what members of the last process know. Another process may have it by now.
-Result<std::shared_ptr<node::Runner>> open_port(const asio::any_io_executor& strand, std::uint16_t wanted,
-                                                std::uint16_t last) {
-    if (wanted == 0 && last != 0)
-        if (auto runner = node::Runner::open(strand, last)) return runner;
-    return node::Runner::open(strand, wanted);
+Result<std::shared_ptr<node::Runner>> open_port(const asio::any_io_executor& strand,
+                                                const HostOptions& options, std::uint16_t last) {
+    if (options.port == 0 && last != 0)
+        if (auto runner = node::Runner::open(strand, last, options.paths)) return runner;
+    return node::Runner::open(strand, options.port, options.paths);
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ Result<std::shared_ptr<CoordinatorNode>> CoordinatorNode::create(const asio::any
         journal = std::move(*opened);
     }
     const asio::any_io_executor strand = asio::make_strand(executor);
-    auto runner = open_port(strand, options.port, journal ? journal->port() : std::uint16_t{0});
+    auto runner = open_port(strand, options, journal ? journal->port() : std::uint16_t{0});
     if (!runner) return Error{runner.error()}.during("hosting '" + options.group + "'");
     auto made = std::make_shared<CoordinatorNode>(strand, *identity, std::move(*runner), std::move(options),
                                                   std::move(journal));
@@ -137,6 +137,7 @@ void CoordinatorNode::start() {
 void CoordinatorNode::advertise() {
     discovery::MdnsServiceOptions service;
     service.host = node::host_label(id());
+    service.paths = options_.paths;
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
     if (!link::is_believable(port_))
         log_line(LogLevel::warning,

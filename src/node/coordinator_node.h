@@ -39,6 +39,10 @@ private:
     bool is_us(const Endpoint& endpoint) const;
 
     // SessionNode
+    void on_path_preferences(const PathPreferences& preferences) override {
+        options_.paths = preferences;
+        if (mdns_) mdns_->set_path_preferences(preferences);
+    }
     const link::LinkEngine& links() const override { return core_->links(); }
     const link::LinkPort* link_to(const DeviceId& peer) const override;
     session::StreamPort& streams() override { return core_->session(); }

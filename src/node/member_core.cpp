@@ -29,6 +29,7 @@ constexpr Duration kInterfaceComesUp = 950ms;
 
 /// What the interface lacks to carry packets to others; empty if nothing.
 std::string lack_of(const Interface& interface) {
+    if (interface.prohibited) return "not to be used (path preferences)";
     if (!interface.up) return "switched off";
     if (!interface.carrier) return "no carrier";
     return interface.addresses.empty() ? "no address" : "";

@@ -36,7 +36,7 @@ Result<std::shared_ptr<MemberNode>> MemberNode::create(const asio::any_io_execut
     auto identity = options.identity ? Result<Identity>{*options.identity} : Identity::load();
     if (!identity) return identity.error();
     const asio::any_io_executor strand = asio::make_strand(executor);
-    auto runner = node::Runner::open(strand, 0);
+    auto runner = node::Runner::open(strand, 0, options.paths);
     if (!runner) return Error{runner.error()}.during("joining '" + options.group + "'");
     auto made = std::make_shared<MemberNode>(strand, *identity, std::move(*runner), std::move(options),
                                              std::move(*at));
@@ -103,6 +103,7 @@ void MemberNode::start(node::WaitId id, Member::Handler handler) {
 Result<void> MemberNode::discover() {
     discovery::MdnsServiceOptions service;
     service.host = node::host_label(id());
+    service.paths = options_.paths;
     mdns_ = std::make_unique<discovery::MdnsService>(strand_, service);
     const auto by_name = [this](const ServiceEvent& event) { on_service(event, node::FoundBy::unique_name); };
     const auto by_list = [this](const ServiceEvent& event) { on_service(event, node::FoundBy::list); };

@@ -40,6 +40,10 @@ private:
     void fail(Error why);
 
     // SessionNode
+    void on_path_preferences(const PathPreferences& preferences) override {
+        options_.paths = preferences;
+        if (mdns_) mdns_->set_path_preferences(preferences);
+    }
     const link::LinkEngine& links() const override { return core_->links(); }
     const link::LinkPort* link_to(const DeviceId& peer) const override;
     std::vector<Evidence> tried(const DeviceId& peer) const override;

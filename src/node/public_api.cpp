@@ -109,6 +109,12 @@ void Session::start_explain(const DeviceId& peer, ExplainHandler handler) {
     });
 }
 
+void Session::start_set_path_preferences(PathPreferences preferences, DoneHandler handler) {
+    on_strand(node_, [wanted = std::move(preferences), handler = std::move(handler)](auto& node) mutable {
+        node::complete(node.strand(), std::move(handler), node.set_path_preferences(std::move(wanted)));
+    });
+}
+
 void Session::start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler) {
     const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_close(wait); });
     detail::SessionNode::Goodbye goodbye{code, std::move(reason), deadline};

@@ -26,6 +26,12 @@ constexpr int kMostDoublings = 4;
 constexpr int kShareOfOutage = 256;
 constexpr Duration kLongestPause = 1s;
 
+bool is_on_link(const Interface& interface, const IpAddress& address) {
+    return address.is_link_local() ||
+           std::ranges::any_of(interface.addresses,
+                               [&](const InterfaceAddress& own) { return in_subnet(own, address); });
+}
+
 Duration shortest_pause(Profile profile) {
     switch (profile) {
         case Profile::realtime: return 40ms;  // its heartbeats
@@ -129,8 +135,10 @@ std::vector<link::OfferedPath> Redial::paths() const {
     each_endpoint([&](const Endpoint& endpoint, link::NamedBy) {
         const link::Candidates candidates = link::gather(endpoint, interfaces_);
         for (const link::Path& path : candidates.paths) {
-            const bool is_routed = path.remote.interface == InterfaceIndex::none;
-            all.push_back({path, is_routed ? kCostOfRouting : 0});
+            const Interface* interface = find_interface(interfaces_, path.remote.interface);
+            const bool is_routed = !interface || !is_on_link(*interface, path.remote.address);
+            const unsigned cost = interface ? interface->cost : 0;
+            all.push_back({path, 2 * cost + (is_routed ? kCostOfRouting : 0)});
         }
     });
     return all;

@@ -17,7 +17,8 @@ constexpr Duration kLate = std::chrono::milliseconds{5};
 
 Runner::Runner(asio::any_io_executor strand) : strand_(std::move(strand)), timer_(strand_) {}
 
-Result<std::shared_ptr<Runner>> Runner::open(asio::any_io_executor strand, std::uint16_t port) {
+Result<std::shared_ptr<Runner>> Runner::open(asio::any_io_executor strand, std::uint16_t port,
+                                             PathPreferences preferences) {
     auto runner = std::make_shared<Runner>(strand);
     runner->self_ = runner;
     auto media = UdpMedia::open(strand, port);
@@ -29,6 +30,7 @@ Result<std::shared_ptr<Runner>> Runner::open(asio::any_io_executor strand, std::
     });
     if (!monitor) return monitor.error();
     runner->monitor_ = std::move(*monitor);
+    if (auto fine = runner->set_path_preferences(std::move(preferences)); !fine) return fine.error();
     return runner;
 }
 
@@ -78,7 +80,24 @@ void Runner::turn() {
     if (core_) arm();
 }
 
+Result<void> Runner::set_path_preferences(PathPreferences preferences) {
+    if (auto fine = check_path_preferences(preferences); !fine) return fine;
+    if (monitor_)
+        if (auto fine = check_satisfiable(preferences, monitor_->snapshot().interfaces); !fine) return fine;
+    preferences_ = std::move(preferences);
+    on_change();
+    return {};
+}
+
+void Runner::look_at_interfaces() {
+    if (!monitor_) return;  // stopped
+    interfaces_ = monitor_->snapshot().interfaces;
+    mark_interfaces(preferences_, interfaces_);
+    media_->restrict_to(interfaces_);
+}
+
 void Runner::on_change() {
+    look_at_interfaces();
     if (!core_) return;
     core_->on_interfaces(interfaces(), SteadyClock::now());
     turn();

@@ -14,6 +14,7 @@
 
 #include "muster/error.h"
 #include "muster/interface.h"
+#include "muster/path_preferences.h"
 
 namespace muster::node {
 
@@ -23,12 +24,17 @@ public:
     using OnInterfaces = std::function<void(const std::vector<Interface>&)>;
 
     /// Opens what the core will need. Errors: already_exists (port taken), system.
-    static Result<std::shared_ptr<Runner>> open(boost::asio::any_io_executor strand, std::uint16_t port);
+    /// Errors also: bad_input, no_interface (the preferences).
+    static Result<std::shared_ptr<Runner>> open(boost::asio::any_io_executor strand, std::uint16_t port,
+                                                PathPreferences preferences = {});
     explicit Runner(boost::asio::any_io_executor strand);
 
     link::Medium& medium() { return *media_; }
     std::uint16_t port(os::IpFamily family) const { return media_->port(family); }
-    const std::vector<Interface>& interfaces() const { return monitor_->snapshot().interfaces; }
+    /// As the kernel has them, and what the preferences say of them.
+    const std::vector<Interface>& interfaces() const { return interfaces_; }
+    /// Uses other interfaces from now on. Errors: bad_input, no_interface; then nothing has changed.
+    Result<void> set_path_preferences(PathPreferences preferences);
 
     /// From here on `core` is turned; it must outlive stop(). `after_flush` runs after every turn.
     void start(Core& core, std::function<void()> after_flush);
@@ -42,12 +48,15 @@ public:
 
 private:
     void on_change();
+    void look_at_interfaces();
     void arm();
     void on_timer();
 
     boost::asio::any_io_executor strand_;
     std::unique_ptr<UdpMedia> media_;
     std::unique_ptr<net::InterfaceMonitor> monitor_;
+    PathPreferences preferences_;
+    std::vector<Interface> interfaces_;
     boost::asio::steady_timer timer_;
     TimePoint armed_ = kNever;
     bool poked_ = false;

@@ -147,6 +147,13 @@ Explanation SessionNode::explain(const DeviceId& peer) {
     return told;
 }
 
+Result<void> SessionNode::set_path_preferences(PathPreferences preferences) {
+    if (has_ended_) return Error{Errc::closed, "the session is over"};
+    if (auto set = runner_->set_path_preferences(preferences); !set) return set;
+    on_path_preferences(preferences);
+    return {};
+}
+
 Result<void> SessionNode::try_send(const Recipients& to, ByteView payload, const SendOptions& options) {
     if (waits_.must_wait(to)) return Error{Errc::queue_full, "earlier sends to the same peer wait for room"};
     auto outcome = engine_send(to, options, payload);

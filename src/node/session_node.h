@@ -72,6 +72,7 @@ public:
     void abandon();
     virtual std::optional<PeerPath> path_to(const DeviceId& peer) = 0;
     Explanation explain(const DeviceId& peer);
+    Result<void> set_path_preferences(PathPreferences preferences);
 
 protected:
     SessionNode(boost::asio::any_io_executor strand, Identity identity, std::shared_ptr<node::Runner> runner);
@@ -88,6 +89,8 @@ protected:
     virtual std::optional<Error> engine_shortfall() const = 0;
     /// Begins the end of discovery: the goodbye goes out while the sessions still flush.
     virtual void on_closing() = 0;
+    /// The sockets of links use them already: discovery too.
+    virtual void on_path_preferences(const PathPreferences& preferences) = 0;
     /// True when no link is left that has something to say.
     virtual bool is_quiet() const = 0;
 

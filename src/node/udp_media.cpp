@@ -118,6 +118,18 @@ void UdpMedia::read(Socket& socket) {
     }
 }
 
+void UdpMedia::restrict_to(std::span<const Interface> interfaces) {
+    allowed_.reset();
+    if (std::ranges::none_of(interfaces, &Interface::prohibited)) return;
+    allowed_.emplace();
+    for (const Interface& each : interfaces)
+        if (!each.prohibited) allowed_->insert(each.index);
+    for (const auto& socket : sockets_)
+        if (socket)
+            std::erase_if(socket->pending,
+                          [&](const Pending& each) { return !may_use(each.path.remote.interface); });
+}
+
 bool UdpMedia::hear_icmp(Socket& socket) {
     bool has_heard = false;
     for (int i = 0; i < kMostReports && !socket.stopped; ++i) {
@@ -131,6 +143,7 @@ bool UdpMedia::hear_icmp(Socket& socket) {
 }
 
 void UdpMedia::deliver(const os::ReceivedDatagram& batch) {
+    if (!may_use(batch.remote.interface)) return;
     const link::Path from{.medium = link::MediumKind::udp, .remote = batch.remote, .local = batch.local};
     const std::size_t segment = batch.segment ? batch.segment : batch.octets.size();
     for (ByteView rest = batch.octets; !rest.empty();) {
@@ -142,7 +155,7 @@ void UdpMedia::deliver(const os::ReceivedDatagram& batch) {
 
 void UdpMedia::send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) {
     Socket* socket = socket_for(path.remote.address);
-    if (!socket || socket->stopped) return;
+    if (!socket || socket->stopped || !may_use(path.remote.interface)) return;
     if (!socket->pending.empty()) return keep(*socket, {path, to_bytes(octets), segment, ecn});
     const auto outcome = socket->udp->send(
         {.remote = path.remote, .local = path.local, .octets = octets, .segment = segment, .ecn = ecn});
@@ -152,7 +165,7 @@ void UdpMedia::send(const link::Path& path, ByteView octets, std::size_t segment
 }
 
 void UdpMedia::inquire(const link::Path& path) {
-    if (inquirer_) inquirer_->ask(path);
+    if (inquirer_ && may_use(path.remote.interface)) inquirer_->ask(path);
 }
 
 void UdpMedia::note(const link::Path& path, const os::SendOutcome& outcome) {

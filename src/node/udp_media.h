@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -15,6 +17,7 @@
 #include "os/udp_socket.h"
 
 #include "muster/error.h"
+#include "muster/interface.h"
 
 namespace muster::node {
 
@@ -56,6 +59,9 @@ public:
 
     void inquire(const link::Path& path) override;
 
+    /// If one of these is prohibited, nothing is sent or taken by any but those that are here and not prohibited.
+    void restrict_to(std::span<const Interface> interfaces);
+
     /// Datagrams dropped because a socket stayed full.
     std::uint64_t dropped() const { return dropped_; }
 
@@ -84,6 +90,9 @@ private:
     std::array<std::shared_ptr<Socket>, 2> sockets_;  // shared with the waits under way
     Handlers handlers_;
     std::optional<Inquirer> inquirer_;
+    bool may_use(InterfaceIndex interface) const { return !allowed_ || allowed_->contains(interface); }
+
+    std::optional<std::set<InterfaceIndex>> allowed_;  // none: all
     std::uint64_t dropped_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
 
 #include "os/netlink_attributes.h"
@@ -25,6 +26,17 @@ const T* header_of(const nlmsghdr& message) {
 const ifinfomsg* link_of(const nlmsghdr& message) {
     const auto* link = header_of<ifinfomsg>(message);
     return link != nullptr && link->ifi_family == AF_UNSPEC && link->ifi_index > 0 ? link : nullptr;
+}
+
+/// What the message alone tells: radios look like Ethernet here, and some modems too.
+InterfaceKind kind_of(const ifinfomsg& link, const Attributes<IFLA_LINKINFO>& attributes) {
+    if ((link.ifi_flags & IFF_LOOPBACK) != 0) return InterfaceKind::loopback;
+    if (link.ifi_type == ARPHRD_RAWIP) return InterfaceKind::cellular;
+    const Attributes<IFLA_INFO_KIND> info{attributes.octets(IFLA_LINKINFO)};
+    const std::string_view driver = info.text(IFLA_INFO_KIND);
+    if (driver == "tun" && link.ifi_type == ARPHRD_ETHER)
+        return InterfaceKind::tunnel;  // TAP: VPNs bridge through it
+    return link.ifi_type == ARPHRD_ETHER ? InterfaceKind::wired : InterfaceKind::tunnel;
 }
 
 bool is_tentative(std::uint32_t flags) {
@@ -82,7 +94,7 @@ bool InterfaceTable::apply_link(const nlmsghdr& message) {
     const auto* link = link_of(message);
     Entry* entry = link == nullptr ? nullptr : entry_for(static_cast<std::uint32_t>(link->ifi_index));
     if (entry == nullptr) return false;
-    const Attributes<IFLA_MTU> attributes{message, sizeof(ifinfomsg)};
+    const Attributes<IFLA_LINKINFO> attributes{message, sizeof(ifinfomsg)};
     const bool was_known = std::exchange(entry->known, true);
     const Interface before = entry->value;
     Interface& value = entry->value;
@@ -94,6 +106,7 @@ bool InterfaceTable::apply_link(const nlmsghdr& message) {
     value.multicast = has(IFF_MULTICAST);
     value.loopback = has(IFF_LOOPBACK);
     value.point_to_point = has(IFF_POINTOPOINT);
+    if (!was_known || !attributes.octets(IFLA_LINKINFO).empty()) value.kind = kind_of(*link, attributes);
     // Events of wireless extensions carry flags and name only: what a message does not say stays as it was.
     if (const auto name = attributes.text(IFLA_IFNAME); !name.empty()) value.name = name;
     if (const auto mtu = attributes.number(IFLA_MTU)) value.mtu = *mtu;

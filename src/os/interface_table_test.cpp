@@ -10,6 +10,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
 
 namespace muster::os {
@@ -35,6 +36,7 @@ public:
         link->ifi_index = index;
         link->ifi_flags = flags;
         link->ifi_family = family;
+        link->ifi_type = ARPHRD_ETHER;
         return *this;
     }
     Message& error(int number) {

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "os/interface_kind.h"
 #include "os/system_error.h"
 
 namespace muster::os {
@@ -84,6 +85,14 @@ bool InterfaceWatch::receive() {
 
 bool InterfaceWatch::adopt() {
     auto now = table_.snapshot();
+    std::map<InterfaceIndex, KnownKind> kinds;
+    for (Interface& each : now) {
+        const auto known = kinds_.find(each.index);
+        const bool is_known = known != kinds_.end() && known->second.name == each.name;
+        each.kind = is_known ? known->second.kind : kind_by_sysfs(each.name, each.kind);
+        kinds.emplace(each.index, KnownKind{each.name, each.kind});
+    }
+    kinds_ = std::move(kinds);
     if (now == interfaces_) return false;
     interfaces_ = std::move(now);
     return true;

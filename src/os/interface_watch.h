@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,11 @@ private:
     std::unique_ptr<std::byte[]> buffer_;
     InterfaceTable table_;
     std::vector<Interface> interfaces_;
+    struct KnownKind {
+        std::string name;
+        InterfaceKind kind{};
+    };
+    std::map<InterfaceIndex, KnownKind> kinds_;  // read once for each interface and name
     std::uint32_t sequence_ = 0;
     std::uint64_t resyncs_ = 0;
     bool stale_ = false;

@@ -48,7 +48,7 @@ discovery::Discovery& SimNode::discovery(std::string host_label) {
                 if (core_) turn();
             });
         });
-        mdns_->engine.on_interfaces(network_.interfaces(host_), clock_.now());
+        mdns_->engine.on_interfaces(marked(network_.interfaces(host_)), clock_.now());
     }
     return mdns_->front;
 }
@@ -58,7 +58,23 @@ void SimNode::kill() {
     core_ = nullptr;
 }
 
+void SimNode::set_path_preferences(PathPreferences preferences) {
+    preferences_ = std::move(preferences);
+    on_interfaces(network_.interfaces(host_), clock_.now());
+    if (core_) turn();
+}
+
+std::vector<Interface> SimNode::marked(std::span<const Interface> interfaces) const {
+    std::vector<Interface> all(interfaces.begin(), interfaces.end());
+    mark_interfaces(preferences_, all);
+    return all;
+}
+
 void SimNode::send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) {
+    if (!may_use(path.remote.interface)) {
+        ++stopped_;
+        return;
+    }
     network_.send(host_, {.local = {.address = path.local, .port = port_},
                           .remote = path.remote,
                           .octets = octets,
@@ -87,6 +103,7 @@ void SimNode::unicast(const Endpoint& to, discovery::SendFrom from, ByteView pac
 }
 
 void SimNode::on_datagram(const Datagram& datagram, TimePoint now) {
+    if (!may_use(datagram.remote.interface)) return;
     const bool multicast = datagram.local.address.is_multicast();
     if (core_ && datagram.local.port == port_ && !multicast) {
         const link::Path from{.remote = datagram.remote, .local = datagram.local.address};
@@ -101,8 +118,12 @@ void SimNode::on_datagram(const Datagram& datagram, TimePoint now) {
 }
 
 void SimNode::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
-    if (mdns_) mdns_->engine.on_interfaces(interfaces, now);
-    if (core_) core_->on_interfaces(interfaces, now);
+    const std::vector<Interface> all = marked(interfaces);
+    prohibited_.clear();
+    for (const Interface& each : all)
+        if (each.prohibited) prohibited_.insert(each.index);
+    if (mdns_) mdns_->engine.on_interfaces(all, now);
+    if (core_) core_->on_interfaces(all, now);
 }
 
 void SimNode::on_timer(TimePoint now) {

@@ -3,12 +3,15 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "discovery/mdns_front.h"
 #include "link/path.h"
 #include "node/core.h"
 #include "sim/sim_network.h"
+
+#include "muster/path_preferences.h"
 
 namespace muster::sim {
 
@@ -26,6 +29,10 @@ public:
     discovery::Discovery& discovery(std::string host_label);
     /// The process is killed: nothing more is said.
     void kill();
+    /// As node::Runner does it: interfaces are marked, and what is prohibited passes neither way.
+    void set_path_preferences(PathPreferences preferences);
+    /// Datagrams that the core wanted to send by a prohibited interface.
+    std::uint64_t stopped() const { return stopped_; }
     /// Something called the core from outside: turn it.
     void turn() { network_.turn(host_); }
     HostId host() const { return host_; }
@@ -55,7 +62,13 @@ private:
     HostId host_;
     std::uint16_t port_;
     node::Core* core_ = nullptr;
+    std::vector<Interface> marked(std::span<const Interface> interfaces) const;
+    bool may_use(InterfaceIndex interface) const { return !prohibited_.contains(interface); }
+
     std::optional<PathFindings> findings_;
+    PathPreferences preferences_;
+    std::set<InterfaceIndex> prohibited_;
+    std::uint64_t stopped_ = 0;
     std::shared_ptr<Mdns> mdns_;  // shared only so that it need not be complete here
 };
 
