@@ -104,7 +104,11 @@ class Process:
 
     def wait_for(self, kind, timeout, where=lambda event: True):
         """As expect(), but None when the time is over or the output has ended."""
-        fits = lambda event: event.get("event") == kind and where(event)
+        return self.wait_for_any((kind,), timeout, where)
+
+    def wait_for_any(self, kinds, timeout, where=lambda event: True):
+        """As wait_for(), for the first event of any of these kinds."""
+        fits = lambda event: event.get("event") in kinds and where(event)
         for position, event in enumerate(self._skipped):
             if fits(event):
                 return self._skipped.pop(position)
