@@ -132,7 +132,7 @@ asio::awaitable<void> measure_stream(const Channel& receiver, std::uint16_t port
     (void)co_await member.close();
 }
 
-asio::awaitable<void> measure_messages(const Channel& receiver, std::uint16_t port, std::string_view metric,
+asio::awaitable<void> measure_messages(const Channel& receiver, std::uint16_t port, const char* metric,
                                        JsonLines& out) {
     auto joined = co_await join(co_await asio::this_coro::executor, join_options(port));
     Member member = need(std::move(joined), "join");

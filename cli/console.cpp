@@ -258,7 +258,7 @@ void Console::on(PeerJoined& joined) {
     JsonLine line{"peer_joined"};
     output_.event(line.object("peer", json_of(joined.peer)));
     output_.say(output_.paint(Colour::green, "+ ") + described(joined.peer) + " joined");
-    if (options_.greets_newcomers && !options_.greeting.empty())
+    if (options_.greets_newcomers && !joined.is_restored && !options_.greeting.empty())
         tasks_.spawn(send(Recipients::one(joined.peer.id), joined.peer.name, options_.greeting));
 }
 

@@ -22,6 +22,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto again = parse_probe_reply(encode(*reply));
         if (!again || again->responder != reply->responder) std::abort();
     }
+    if (const auto unknown = parse_unknown_link(datagram)) {
+        const auto again = parse_unknown_link(encode(*unknown));
+        if (!again || again->tag != unknown->tag || has_fixed_bit(datagram)) std::abort();
+    }
     if (heartbeat_tag(datagram) && has_fixed_bit(datagram)) std::abort();
     if (open_heartbeat(datagram, keys)) std::abort();  // nobody can guess 128 bits
     return 0;

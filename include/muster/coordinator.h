@@ -37,19 +37,25 @@ struct HostOptions {
     /// or refuse within 25 s.
     bool ask = false;
     Profile profile = Profile::balanced;
-    std::uint16_t port = 0;  ///< UDP; 0: any.
+    std::uint16_t port = 0;  ///< UDP; 0: any; with a journal, that of the last process if it is free.
     PathPreferences paths;   ///< Which interfaces to use; Session::set_path_preferences() changes it later.
     bool advertise = true;   ///< Announce by mDNS; without it members need the address.
     /// How long a member's session outlives its link, waiting for the member to come back (PeerInterrupted). The
     /// shorter of both ends' graces counts. 0: a lost link ends the session.
     Duration grace = std::chrono::seconds{30};
     SessionLimits limits;
-    /// A file that keeps the sessions, so that they outlive this process: another one with the same journal, identity and
-    /// group goes on with them, also after SIGKILL, as if their links had been interrupted (PeerJoined and
-    /// PeerInterrupted for each, then PeerResumed as the members come back, within their grace). What was accepted from
-    /// members or by `send` arrives once and in order; a message that the application had, and after which it had not
-    /// asked for the next event, comes again with Message::redelivered. Byte streams and files end. It is made, of mode
-    /// 0600, if it is not there; its directory must be. Every send and message waits until the file has it. Empty: none.
+    /// A file that keeps the sessions, so that they outlive this process: another one with the same journal,
+    /// identity and group goes on with them, also after SIGKILL, as if their links had been interrupted
+    /// (PeerJoined with is_restored, and PeerInterrupted, for each; PeerResumed as the members come back within
+    /// their grace). What was accepted from members, or by `send`, arrives once and in order. A message that the
+    /// application had, and after which it had not asked for the next event, comes again with
+    /// Message::redelivered. Empty: none.
+    /// - It is made, of mode 0600, if it is not there; its directory must be. It holds secrets of the sessions.
+    /// - Every send and every message waits until the file has it. If the disk fails: JournalFailed.
+    /// - Byte streams and files end, with code lost; unread messages of members that have left are gone.
+    /// - close(), abort() and the destructor end the sessions, also for the next process.
+    /// - After a loss of power the last changes may be missing; sessions that do not fit any more are lost.
+    /// - What is damaged is lost, and the log says so. Limits and grace of restored sessions are the old ones.
     std::string journal;
 };
 
@@ -79,8 +85,9 @@ void start_host(boost::asio::any_io_executor executor, HostOptions options, Coor
 /// no network round trip. If another coordinator holds the group on this network (mDNS says so, and it has proved
 /// its key), nobody has joined yet, and the group has not been announced, the session ends with name_in_use;
 /// later than that the event GroupContested tells it. Reads or makes the device key in the calling thread, unless
-/// HostOptions::identity has it. Errors: bad_name, bad_input, too_large, storage (identity), already_exists (port
-/// taken), system. Cancellation: none, it completes at once.
+/// HostOptions::identity has it, and there opens, checks and reads the journal, for which it waits up to 1 s if another
+/// process has it. Errors: bad_name, bad_input (also the journal of another device or group), too_large, storage
+/// (identity, journal), already_exists (port taken; journal in use), system. Cancellation: none, it completes at once.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto host(boost::asio::any_io_executor executor, HostOptions options = {}, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Coordinator>)>(

@@ -32,6 +32,7 @@ class SessionNode;
 /// A device has joined, or was there already when this end joined.
 struct PeerJoined {
     PeerInfo peer;
+    bool is_restored = false;  ///< Its session was taken up from a journal: it joined another process.
 };
 
 /// A device has left: closed with its own code and reason, or lost with the cause.
@@ -139,7 +140,8 @@ struct PeerPath {
 /// What a coordinator and its members share: events in, messages, streams and files out. It outlives its
 /// link: when that is lost, the session waits for another one (PeerInterrupted), and goes on where it stood,
 /// or ends as lost when the grace is over (HostOptions::grace, JoinOptions::grace). After that a device joins
-/// again as a new member, and what had not arrived is not sent again. A session does not outlive its process.
+/// again as a new member, and what had not arrived is not sent again. A session outlives
+/// the process of its member never, and that of its coordinator with a journal (HostOptions::journal).
 /// A resource; movable. Its destructor aborts what still runs; prefer close(). What a disk is at
 /// then holds up the session's strand for a second at most. Any thread; completions run on the
 /// handler's associated executor. Every operation takes any Asio completion token: a callback,
@@ -181,11 +183,13 @@ public:
     /// What next_event() will never tell, because it was not asked in time.
     EventsDropped events_dropped() const;
 
-    /// Sends a message. Completes when every recipient's queue has taken it; then it arrives as `options`
-    /// promises unless the recipient's session ends. Waits while a queue is full. Errors: too_large,
+    /// Sends a message. Completes when every recipient's queue has taken it, and the journal, if there is one
+    /// (HostOptions::journal); then it arrives as `options` promises unless the recipient's session ends. Waits
+    /// while a queue is full. Errors: too_large,
     /// unknown_peer, not_connected, closed or lost (the session ended while it waited), queue_full (1024 sends or 64
     /// MiB wait already), cancelled, bad_input (no or too many recipients, a coordinator to itself, too many
-    /// channels, the cookie). Cancellation: total while it waits; then nothing was sent.
+    /// channels, the cookie). Cancellation: total while it waits for room; then nothing was sent. Once queued it is
+    /// sent.
     template <class Token = boost::asio::use_awaitable_t<>>
     auto send(Recipients to, Bytes payload, SendOptions options = {}, Token&& token = {}) {
         return boost::asio::async_initiate<Token, void(Result<void>)>(
@@ -195,7 +199,7 @@ public:
             token, std::move(to), std::move(payload), options);
     }
     /// Queues a message if there is room, without waiting: queue_full otherwise. The fast way for many small
-    /// messages. Only on get_executor()'s strand.
+    /// messages; it does not wait for a journal. Only on get_executor()'s strand.
     Result<void> try_send(const Recipients& to, ByteView payload, const SendOptions& options = {});
 
     /// Opens a byte stream to a peer; waits for nobody. Errors: unknown_peer, not_connected, queue_full,

@@ -149,8 +149,10 @@ struct Message {
     ChannelId channel = ChannelId::main;
     Delivery delivery = Delivery::ordered;
     Bytes payload;
-    /// With a journal (HostOptions::journal): counts the reliable messages of this sender's session from 0, the same
-    /// again for one that is delivered again. 0 without.
+    /// With a journal (HostOptions::journal): counts the reliable messages of this sender's session from 0; one
+    /// that is delivered again has the same. Keep the last one of each sender, skip what is redelivered and not
+    /// above it, and forget it at PeerLeft, for the next session counts from 0. 0 without a journal, also after
+    /// JournalFailed.
     std::uint64_t number = 0;
     /// The application had this message before its process was started anew, or may have had it.
     bool redelivered = false;

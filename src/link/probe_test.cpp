@@ -62,6 +62,18 @@ TEST(Heartbeat, LooksAsTheDocumentSays) {
     EXPECT_EQ(hex(ByteView{back}.subspan(25)), "35c162e622190f74d035799b95b06ee6");
 }
 
+TEST(Probe, AnUnknownLinkIsSaidInLessThanItsHeartbeatTook) {
+    const Bytes said = encode(UnknownLink{0x0123456789abcdef});
+    EXPECT_EQ(said.size(), 13u);
+    EXPECT_EQ(std::to_integer<int>(said[0]), 0x06);
+    ASSERT_TRUE(parse_unknown_link(said));
+    EXPECT_EQ(parse_unknown_link(said)->tag, 0x0123456789abcdef);
+    Bytes longer = said;
+    longer.push_back(std::byte{});
+    EXPECT_FALSE(parse_unknown_link(longer));
+    EXPECT_FALSE(parse_unknown_link(ByteView{said}.first(12)));
+}
+
 TEST(Probe, GroupsDoNotShareATag) { EXPECT_NE(group_tag("stage"), group_tag("stagE")); }
 
 TEST(Heartbeat, OpensOnlyWithTheOtherEndsKeys) {

@@ -99,10 +99,12 @@ void CoordinatorNode::start_journal() {
     if (!saved.damage.empty()) log_line(LogLevel::warning, saved.damage);
     const Error why{Errc::lost, "the process was started anew"};
     has_journal_ = true;
-    const auto restored = core_->session().start_journal(*journal_, saved.entries, why, SteadyClock::now());
+    is_restoring_ = true;
+    const auto restored = core_->session().start_journal(*journal_, saved.sessions, why, SteadyClock::now());
+    is_restoring_ = false;
     if (!restored) return on_journal_failed(restored.error());
     for (const std::string& session : restored->left_out)
-        log_line(LogLevel::warning, "the journal's " + session + " makes no sense, and is lost");
+        log_line(LogLevel::warning, "lost from the journal: " + session);
     set_roster(core_->session().roster());
 }
 
@@ -275,7 +277,7 @@ void CoordinatorNode::on_join_request(const JoinRequest& request) {
     core_->session().refuse(request.ticket, Errc::refused, answer.reason);
 }
 
-void CoordinatorNode::on_member_joined(const PeerInfo& member) { push_joined(member); }
+void CoordinatorNode::on_member_joined(const PeerInfo& member) { push_joined(member, is_restoring_); }
 
 void CoordinatorNode::on_member_left(const PeerInfo& member, const Departure& how) {
     on_left_behind(member.id);

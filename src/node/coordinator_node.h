@@ -73,6 +73,7 @@ private:
     bool is_advertised_ = false;
     std::optional<Departure> ending_;             // what will be said in SessionEnded
     bool has_journal_ = false;                    // and it works
+    bool is_restoring_ = false;                   // members are told that the last process had
     std::unique_ptr<node::JournalFile> journal_;  // outlives the core
     std::unique_ptr<node::CoordinatorCore> core_;
     std::unique_ptr<discovery::MdnsService> mdns_;

@@ -134,19 +134,13 @@ Result<void> JournalFile::File::read(Contents& contents) {
         entry.number = all->number(4);
         entry.value = Slice::copy_of(all->octets(5));
         if (checksum_of(entry, hash_) != all->number(6)) damaged.insert(entry.key.session);
-        contents.entries.push_back(std::move(entry));
+        contents.sessions.entries.push_back(std::move(entry));
     }
     if (!all->ok()) return database_.error("read");
     if (damaged.contains(0)) return Error{Errc::bad_input, "what it says of the coordinator is damaged"};
-    if (damaged.empty()) return {};
-    contents.damage =
-        std::to_string(damaged.size()) + " sessions in " + path_ + " were damaged, and are lost";
-    // Of a damaged session one entry stays, without its value, so that whoever reads it leaves it out and erases it.
-    std::erase_if(contents.entries, [&damaged](JournalEntry& entry) {
-        if (!damaged.contains(entry.key.session)) return false;
-        entry.value = {};
-        return entry.key.part != JournalPart::identity;
-    });
+    std::erase_if(contents.sessions.entries,
+                  [&damaged](const JournalEntry& entry) { return damaged.contains(entry.key.session); });
+    contents.sessions.damaged.assign(damaged.begin(), damaged.end());
     return {};
 }
 
@@ -196,8 +190,10 @@ Result<std::unique_ptr<JournalFile>> JournalFile::open(const std::string& path, 
     if (!file && file.error().code() == Errc::bad_input) {
         put_aside = "the journal " + path + " was damaged (" + file.error().message() + ") and is now " +
                     path + ".damaged; its sessions are lost";
-        (void)os::remove_file(path + "-wal");
-        if (std::rename(path.c_str(), (path + ".damaged").c_str()) == 0) file = load();
+        if (std::rename(path.c_str(), (path + ".damaged").c_str()) == 0) {
+            std::rename((path + "-wal").c_str(), (path + ".damaged-wal").c_str());
+            file = load();
+        }
     }
     if (!file && file.error().code() == Errc::refused)
         return Error{Errc::bad_input, "the journal " + path + " cannot be used: " + file.error().message()}

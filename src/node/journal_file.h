@@ -24,10 +24,9 @@ public:
     };
     /// What the last process left.
     struct Contents {
-        std::vector<session::JournalEntry>
-            entries;             ///< sorted by key; a damaged session is one that makes no sense
+        session::JournalContents sessions;
         std::uint16_t port = 0;  ///< UDP; 0: not known
-        std::string damage;      ///< for people; empty if there was none
+        std::string damage;      ///< of the file as a whole, for people; empty if there was none
     };
 
     /// Opens or makes the file, of mode 0600. A file that is damaged is put aside (".damaged") and a new one made.

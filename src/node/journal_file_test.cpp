@@ -103,20 +103,20 @@ TEST_F(JournalFileTest, KeepsWhatWasWrittenInTheOrderOfItsKeys) {
     write(std::move(batch));
     const auto contents = reopen();
     EXPECT_THAT(contents.damage, IsEmpty());
-    ASSERT_THAT(contents.entries, SizeIs(4));
-    EXPECT_EQ(as_text(contents.entries[0].value.view()), "own");
-    EXPECT_EQ(contents.entries[0].number, 3);
-    EXPECT_EQ(contents.entries[2].key, key(2, 12));
-    EXPECT_EQ(as_text(contents.entries[2].value.view()), "new");
-    EXPECT_EQ(contents.entries[3].key, key(2, 20));
+    ASSERT_THAT(contents.sessions.entries, SizeIs(4));
+    EXPECT_EQ(as_text(contents.sessions.entries[0].value.view()), "own");
+    EXPECT_EQ(contents.sessions.entries[0].number, 3);
+    EXPECT_EQ(contents.sessions.entries[2].key, key(2, 12));
+    EXPECT_EQ(as_text(contents.sessions.entries[2].value.view()), "new");
+    EXPECT_EQ(contents.sessions.entries[3].key, key(2, 20));
 }
 
 TEST_F(JournalFileTest, KeepsLargeNumbersAndEmptyValues) {
     write_two_sessions();
     const auto contents = reopen();
-    ASSERT_THAT(contents.entries, SizeIs(7));
-    EXPECT_EQ(contents.entries[3].number, (std::uint64_t{1} << 62) - 1);
-    EXPECT_TRUE(contents.entries[3].value.empty());
+    ASSERT_THAT(contents.sessions.entries, SizeIs(7));
+    EXPECT_EQ(contents.sessions.entries[3].number, (std::uint64_t{1} << 62) - 1);
+    EXPECT_TRUE(contents.sessions.entries[3].value.empty());
 }
 
 TEST_F(JournalFileTest, IsForNobodyElsesEyes) {
@@ -148,7 +148,7 @@ TEST_F(JournalFileTest, IsNotMistakenForAnothers) {
     EXPECT_EQ(taken.error().code(), Errc::bad_input);
     EXPECT_THAT(taken.error().explain(), HasSubstr("'stage'"));
     owner.group = "stage";
-    EXPECT_THAT(reopen().entries, SizeIs(7)) << "and is left as it was";
+    EXPECT_THAT(reopen().sessions.entries, SizeIs(7)) << "and is left as it was";
 }
 
 TEST_F(JournalFileTest, WhatIsNoDatabaseIsPutAside) {
@@ -157,7 +157,7 @@ TEST_F(JournalFileTest, WhatIsNoDatabaseIsPutAside) {
         << "this was a journal once, and then somebody edited it by hand ........";
     open();
     const auto contents = journal->take_contents();
-    EXPECT_THAT(contents.entries, IsEmpty());
+    EXPECT_THAT(contents.sessions.entries, IsEmpty());
     EXPECT_THAT(contents.damage, HasSubstr(".damaged"));
     EXPECT_TRUE(std::filesystem::exists(path + ".damaged"));
     write_two_sessions();
@@ -184,7 +184,7 @@ TEST_F(JournalFileTest, ALogThatWasCutShortEndsWithTheLastWholeBatch) {
     path = copy;
     const auto contents = reopen();
     EXPECT_THAT(contents.damage, IsEmpty());
-    EXPECT_THAT(contents.entries, SizeIs(7)) << "the batch that is not whole is gone as a whole";
+    EXPECT_THAT(contents.sessions.entries, SizeIs(7)) << "the batch that is not whole is gone as a whole";
 }
 
 TEST_F(JournalFileTest, AFlippedBitCostsOneSession) {
@@ -192,8 +192,8 @@ TEST_F(JournalFileTest, AFlippedBitCostsOneSession) {
     forge("recognisable", "recognisablE");
     open();
     const auto contents = journal->take_contents();
-    EXPECT_THAT(contents.damage, HasSubstr("1 sessions"));
-    EXPECT_THAT(contents.entries, SizeIs(5)) << "the other one, and what is left to erase the damaged one";
+    EXPECT_THAT(contents.sessions.damaged, SizeIs(1));
+    EXPECT_THAT(contents.sessions.entries, SizeIs(4)) << "the other one, and the coordinator's own";
 }
 
 TEST_F(JournalFileTest, AFullDiskIsToldAndLeavesNoFileThatMisleads) {
@@ -211,6 +211,16 @@ TEST_F(JournalFileTest, AFullDiskIsToldAndLeavesNoFileThatMisleads) {
     EXPECT_EQ(failure->code(), Errc::storage);
     EXPECT_THAT(failure->explain(), HasSubstr(path));
     EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(JournalFileTest, FollowsLinksToItsDirectoryAndNoneToItself) {
+    journal.reset();
+    std::filesystem::create_directory_symlink(directory, directory + "/elsewhere");
+    path = directory + "/elsewhere/stage.journal";
+    open();
+    journal.reset();
+    std::filesystem::create_symlink(directory + "/stage.journal", directory + "/linked.journal");
+    EXPECT_FALSE(JournalFile::open(directory + "/linked.journal", owner));
 }
 
 TEST_F(JournalFileTest, NeedsItsDirectory) {

@@ -68,14 +68,14 @@ void SessionNode::set_roster_revision(std::uint64_t revision) {
     roster_.revision = revision;
 }
 
-void SessionNode::push_joined(const PeerInfo& peer) {
+void SessionNode::push_joined(const PeerInfo& peer, bool is_restored) {
     {
         const std::lock_guard lock(roster_mutex_);
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
         roster_.peers.push_back(peer);
     }
     note(peer.id, Happening::Kind::joined, peer.name);
-    push(PeerJoined{peer});
+    push(PeerJoined{peer, is_restored});
 }
 
 void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {

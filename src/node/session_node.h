@@ -106,7 +106,7 @@ protected:
     /// Tells that a peer has come or gone, after the application's roster knows it: the engines tell changes
     /// one by one and make their next roster of all of them afterwards. Copying that whole each time would be
     /// quadratic while a large group fills.
-    void push_joined(const PeerInfo& peer);
+    void push_joined(const PeerInfo& peer, bool is_restored = false);
     void push_left(const PeerInfo& peer, const Departure& how);
     /// The link to a peer is gone, and the session waits for another one.
     void push_interrupted(const PeerInfo& peer, const Error& why);
@@ -117,7 +117,10 @@ protected:
     /// The cause of a loss with what was found out about it later.
     Error known_by_now(const DeviceId& peer, Error cause) const;
     /// The session with this member is over.
-    void on_left_behind(const DeviceId& member) { events_.on_left_behind(member); }
+    void on_left_behind(const DeviceId& member) {
+        events_.on_left_behind(member);
+        if (in_hand_ && in_hand_->from == member) in_hand_.reset();  // its next session owes nothing for it
+    }
     /// SessionEnded, and nothing after it.
     void ended(const Departure& how);
     bool has_ended() const { return has_ended_; }

@@ -1,5 +1,7 @@
 #include "node/sqlite.h"
 
+#include <filesystem>
+
 #include <sqlite3.h>
 
 namespace muster::node {
@@ -24,10 +26,16 @@ Errc code_of(int result) {
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
 Result<Database> Database::open(const std::string& path) {
+    // SQLite's own flag against links refuses them in the directories too, and home may be behind one.
+    std::error_code failed;
+    const std::filesystem::path whole{path};
+    const auto directory =
+        std::filesystem::canonical(whole.has_parent_path() ? whole.parent_path() : ".", failed);
+    if (failed) return Error{Errc::storage, "open: " + failed.message()};
     sqlite3* handle = nullptr;
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-    const int opened = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+    const int opened = sqlite3_open_v2((directory / whole.filename()).c_str(), &handle, flags, nullptr);
     Database made{handle};
     if (opened != SQLITE_OK) {
         if (handle == nullptr) return Error{Errc::system, "no memory for a database"};
@@ -41,8 +49,8 @@ Result<Database> Database::open(const std::string& path) {
     if (!ready) return ready.error();
     auto check = made.prepare("PRAGMA quick_check(1)");
     if (!check) return check.error();
-    if (!check->next() || as_text(check->octets(0)) != "ok")
-        return Error{Errc::bad_input, "the database is damaged"};
+    if (!check->next()) return made.error("check");
+    if (as_text(check->octets(0)) != "ok") return Error{Errc::bad_input, "the database is damaged"};
     return made;
 }
 

@@ -161,7 +161,7 @@ std::optional<Error> CoordinatorEngine::Impl::objection_to(const JoinRequest& re
     if (request.context.size() > kMaxContextSize) return Error{Errc::too_large, "the context is too large"};
     if (!are_sensible(limits)) return Error{Errc::bad_input, "the device's limits cannot work"};
     if (request.id == self_) return Error{Errc::name_in_use, "this is the coordinator's own device id"};
-    if (options_.trust.kind == TrustPolicy::Kind::allow && !allowed_.contains(request.id))
+    if (!is_trusted(request.id))
         return Error{Errc::refused, "device " + request.id.short_string() + " is not on the allow list"};
     if (members_.size() >= options_.limits.members && !members_.contains(request.id))
         return Error{Errc::full, "all " + std::to_string(options_.limits.members) + " places are taken"};

@@ -13,6 +13,9 @@ using namespace std::chrono_literals;
 // After the session's end the link lives that long, so that the last word gets out; then this end closes it.
 constexpr Duration kLinger = 2s;
 
+// The last batch of a journal may take that long after the end of everything else.
+constexpr Duration kDiskPatience = 1s;
+
 // Rounds of events that cause events in one flush(); the rest waits for the next one.
 constexpr int kFlushRounds = 16;
 
@@ -80,7 +83,9 @@ void CoordinatorEngine::Impl::on_busy(CoordinatorMember& member) {
 TimePoint CoordinatorEngine::Impl::next_wakeup() const {
     const bool saves = journal_ != nullptr && !writing_ && !(unsaved_.empty() && unsaved_ends_.empty());
     if (!busy_.empty() || !accepted_.empty() || again_ || saves) return now_;
-    return std::min({door_deadlines_.next(), member_deadlines_.next(), roster_.due()});
+    const bool ends = life_ == Life::closing && members_.empty();
+    return std::min(
+        {door_deadlines_.next(), member_deadlines_.next(), roster_.due(), ends ? end_deadline_ : kNever});
 }
 
 void CoordinatorEngine::Impl::flush(TimePoint now) {
@@ -233,6 +238,7 @@ void CoordinatorEngine::Impl::close(CloseCode code, std::string_view reason, Tim
     life_ = Life::closing;
     again_ = true;
     closing_ = {Closed::By::this_end, code, cleaned(reason, kMaxReasonSize)};
+    end_deadline_ = std::max(deadline, now_) + kDiskPatience;
     accepted_.clear();
     for (const auto& [port, door] : doors_) {
         if (door->stage == Door::Stage::inside || door->stage == Door::Stage::leaving) continue;
@@ -249,6 +255,7 @@ void CoordinatorEngine::Impl::abort() {
     life_ = Life::closing;
     again_ = true;
     accepted_.clear();
+    end_deadline_ = now_ + kDiskPatience;
     const Error cause{Errc::cancelled, "this end gave up"};
     for (CoordinatorMember* const member : everyone_) member->session.fail(cause, LinkCode::aborted);
     for (const auto& [port, door] : doors_)
@@ -279,6 +286,8 @@ void CoordinatorEngine::Impl::note_shortfall(const CoordinatorMember& member) {
 
 void CoordinatorEngine::Impl::finish_closing() {
     if (life_ != Life::closing || !members_.empty()) return;
+    // Another process would wake them up; but no disk holds up the end for ever.
+    if (is_saving_end() && now_ < end_deadline_) return;
     life_ = Life::closed;
     listener_.on_closed();
 }
@@ -309,7 +318,7 @@ void CoordinatorEngine::set_addresses(std::vector<Endpoint> addresses) {
     impl_->set_addresses(std::move(addresses));
 }
 Result<CoordinatorEngine::Restored> CoordinatorEngine::start_journal(Journal& journal,
-                                                                     const std::vector<JournalEntry>& saved,
+                                                                     const JournalContents& saved,
                                                                      const Error& why, TimePoint now) {
     return impl_->start_journal(journal, saved, why, now);
 }

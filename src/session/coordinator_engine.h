@@ -85,16 +85,17 @@ public:
     /// A member's link is up. The handler takes the link's events; it and the port are
     /// used until on_link_down.
     link::LinkHandler& on_link_up(link::LinkPort& port, TimePoint now);
-    /// Takes up the sessions that another process left in the journal: their members are there, and interrupted, and the
-    /// listener is told all of that and what waits for the application. `why`: what it hears of the interruption.
-    /// Before the first link. From now on all is journaled; `journal` must outlive the engine. Sessions whose entries
-    /// make no sense are left out; their members hear that they are lost. Error bad_input: `saved` is no journal, and
-    /// nothing was taken up.
     struct Restored {
         std::size_t sessions = 0;
-        std::vector<std::string> left_out;  ///< sessions, for people
+        std::vector<std::string> left_out;  ///< which sessions and why, for people
     };
-    Result<Restored> start_journal(Journal& journal, const std::vector<JournalEntry>& saved, const Error& why,
+    /// Takes up the sessions that another process left in the journal: their members are there, and
+    /// interrupted, and the listener is told all of that and what waits for the application. `why`: what it
+    /// hears of the interruption. Before the first link. From now on all is journaled; `journal` must outlive
+    /// the engine. Sessions whose entries make no sense, and those of devices that are not allowed any more,
+    /// are left out; their members hear that they are lost. Error bad_input: `saved` is no journal, and
+    /// nothing was taken up.
+    Result<Restored> start_journal(Journal& journal, const JournalContents& saved, const Error& why,
                                    TimePoint now);
     /// The batch given to the journal is safe.
     void on_journal_written(TimePoint now);

@@ -129,7 +129,7 @@ public:
     void set_addresses(std::vector<Endpoint> addresses);
 
     // the journal
-    Result<Restored> start_journal(Journal& journal, const std::vector<JournalEntry>& saved, const Error& why,
+    Result<Restored> start_journal(Journal& journal, const JournalContents& saved, const Error& why,
                                    TimePoint now);
     void on_journal_written(TimePoint now);
     void on_journal_failed(TimePoint now);
@@ -204,8 +204,14 @@ private:
     void add_member(std::unique_ptr<CoordinatorMember> made);
     static void let_in(CoordinatorMember& member, Door& door, const Welcome& words);
 
+    bool is_saving_end() const { return journal_ != nullptr && (writing_ || !unsaved_ends_.empty()); }
+    bool is_trusted(const DeviceId& id) const {
+        return options_.trust.kind != TrustPolicy::Kind::allow || allowed_.contains(id);
+    }
+
     // coordinator_journal.cpp
-    bool restore_member(std::uint32_t serial, std::span<const JournalEntry> entries, const Error& why);
+    /// What is wrong with it; empty if it was restored.
+    std::string restore_member(std::uint32_t serial, std::span<const JournalEntry> entries, const Error& why);
     void save();
     void save_member(CoordinatorMember& member, JournalBatch& batch);
     void note_unsaved(CoordinatorMember& member);
@@ -279,7 +285,8 @@ private:
     Address origin_;                          // likewise
     enum class Life : std::uint8_t { open, closing, closed } life_ = Life::open;
     Closed closing_;
-    std::optional<Error> shortfall_;  // of all members together, from close() or abort() on
+    TimePoint end_deadline_ = kNever;  // for the journal, once all members have gone
+    std::optional<Error> shortfall_;   // of all members together, from close() or abort() on
     bool flushing_ = false, again_ = false;
 
     Journal* journal_ = nullptr;

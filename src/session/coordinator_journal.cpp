@@ -31,14 +31,15 @@ struct Owner {
 
 }  // namespace
 
-Result<CoordinatorEngine::Restored> CoordinatorEngine::Impl::start_journal(
-    Journal& journal, const std::vector<JournalEntry>& saved, const Error& why, TimePoint now) {
+Result<CoordinatorEngine::Restored> CoordinatorEngine::Impl::start_journal(Journal& journal,
+                                                                           const JournalContents& saved,
+                                                                           const Error& why, TimePoint now) {
     now_ = now;
     std::optional<Owner> owner = Owner{};
-    std::span<const JournalEntry> rest{saved};
-    if (!saved.empty()) {
-        const bool is_first = saved.front().key == JournalKey{0, JournalPart::owner};
-        owner = is_first ? Owner::parse(saved.front().value.view()) : std::nullopt;
+    std::span<const JournalEntry> rest{saved.entries};
+    if (!rest.empty()) {
+        const bool is_first = rest.front().key == JournalKey{0, JournalPart::owner};
+        owner = is_first ? Owner::parse(rest.front().value.view()) : std::nullopt;
         rest = rest.subspan(1);
     }
     if (!owner)
@@ -46,16 +47,21 @@ Result<CoordinatorEngine::Restored> CoordinatorEngine::Impl::start_journal(
     journal_ = &journal;
     next_serial_ = static_cast<std::uint32_t>(owner->next_serial);
     Restored told;
+    const auto leave_out = [&](std::uint32_t serial, const std::string& why_not) {
+        told.left_out.push_back("session " + std::to_string(serial) + ": " + why_not);
+        unsaved_ends_.push_back(serial);
+    };
+    for (const std::uint32_t serial : saved.damaged) leave_out(serial, "it is damaged");
     while (!rest.empty()) {
         const std::uint32_t serial = rest.front().key.session;
         const auto other =
             std::ranges::find_if(rest, [serial](const auto& entry) { return entry.key.session != serial; });
         const auto size = static_cast<std::size_t>(other - rest.begin());
-        if (restore_member(serial, rest.first(size), why)) {
+        const std::string wrong = restore_member(serial, rest.first(size), why);
+        if (wrong.empty()) {
             ++told.sessions;
         } else {
-            told.left_out.push_back("session " + std::to_string(serial));
-            unsaved_ends_.push_back(serial);
+            leave_out(serial, wrong);
         }
         rest = rest.subspan(size);
     }
@@ -67,13 +73,16 @@ Result<CoordinatorEngine::Restored> CoordinatorEngine::Impl::start_journal(
     return told;
 }
 
-bool CoordinatorEngine::Impl::restore_member(std::uint32_t serial, std::span<const JournalEntry> entries,
-                                             const Error& why) {
+std::string CoordinatorEngine::Impl::restore_member(std::uint32_t serial,
+                                                    std::span<const JournalEntry> entries, const Error& why) {
+    static const std::string kNonsense = "its entries make no sense";
     auto saved = SavedSession::parse(entries);
-    if (!saved || serial == 0 || serial >= next_serial_) return false;
+    if (!saved || serial == 0 || serial >= next_serial_) return kNonsense;
     const SessionIdentity& identity = saved->identity;
     if (identity.peer.id == self_ || identity.peer.is_coordinator || find(identity.peer.id) != nullptr)
-        return false;
+        return kNonsense;
+    if (!is_trusted(identity.peer.id))
+        return "device " + identity.peer.id.short_string() + " is not allowed any more";
     PeerSession::Config config;
     config.limits = identity.limits;
     config.peer = identity.peer_limits;
@@ -85,10 +94,10 @@ bool CoordinatorEngine::Impl::restore_member(std::uint32_t serial, std::span<con
     made->roster_sent = made->roster_saved = saved->roster_sent;
     if (!made->session.restore(std::move(*saved), why, now_)) {
         std::erase(busy_, made.get());
-        return false;
+        return kNonsense;
     }
     add_member(std::move(made));
-    return true;
+    return {};
 }
 
 void CoordinatorEngine::Impl::note_unsaved(CoordinatorMember& member) {

@@ -37,6 +37,12 @@ struct JournalEntry {
     Slice value;
 };
 
+/// What another process left in a journal.
+struct JournalContents {
+    std::vector<JournalEntry> entries;   ///< sorted by key
+    std::vector<std::uint32_t> damaged;  ///< sessions of which something is missing; none of their entries
+};
+
 /// Changes of a journal, to be made in this order, all of them or none.
 class JournalBatch {
 public:

@@ -37,9 +37,9 @@ public:
     }
     /// The process dies: what was not safe is gone.
     void crash() { ++life_; }
-    std::vector<JournalEntry> entries() const {
-        std::vector<JournalEntry> all;
-        for (const auto& [key, entry] : entries_) all.push_back(entry);
+    JournalContents contents() const {
+        JournalContents all;
+        for (const auto& [key, entry] : entries_) all.entries.push_back(entry);
         return all;
     }
     std::map<JournalKey, JournalEntry>& disk() { return entries_; }
@@ -114,7 +114,7 @@ private:
         journal.on_written = [this] { coordinator->on_journal_written(timeline.now()); };
         journal.on_failed = [this] { coordinator->on_journal_failed(timeline.now()); };
         const Error why{Errc::lost, "the process was started anew"};
-        restored = coordinator->start_journal(journal, journal.entries(), why, timeline.now()).value();
+        restored = coordinator->start_journal(journal, journal.contents(), why, timeline.now()).value();
         flush();
     }
 };

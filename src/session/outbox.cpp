@@ -179,7 +179,9 @@ bool Outbox::restore(std::vector<SavedOutLane> lanes, std::uint64_t saved_cost) 
             if (!control_.restore(saved.end, std::move(saved.pieces))) return false;
             continue;
         }
-        if (place.size() >= most) return false;
+        const bool is_named =
+            kind == LaneKind::ordered ? number_of(saved.id) <= 0xffff : kind == LaneKind::unordered;
+        if (place.size() >= most || !is_named) return false;
         for (const SavedPiece& piece : saved.pieces) open_cost += piece.cost;
         MessageOutLane& lane = add_lane(place, saved.id);
         if (!lane.restore(saved.end, std::move(saved.last), std::move(saved.pieces))) return false;

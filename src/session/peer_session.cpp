@@ -495,7 +495,8 @@ void PeerSession::watch_queue(TimePoint now) {
 
 void PeerSession::watch_control(TimePoint now) {
     const bool waits = outbox_.control_queued() > kControlWaiting;
-    if (!waits || control_seen_ != outbox_.control_acknowledged()) control_progress_at_ = now;
+    const bool is_ours = outbox_.is_held();  // our disk is slow, not the peer
+    if (!waits || is_ours || control_seen_ != outbox_.control_acknowledged()) control_progress_at_ = now;
     control_seen_ = outbox_.control_acknowledged();
     if (config_.patience == kNoPatience || now - control_progress_at_ < config_.patience) return;
     fail({Errc::too_slow, "the peer does not read what the session tells it"}, LinkCode::too_slow);

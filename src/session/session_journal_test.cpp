@@ -194,7 +194,7 @@ TEST(SessionJournal, WhoLeftIsForgotten) {
     rig.coordinator->close(0, "good night", 5s, rig.timeline.now());
     rig.run(100ms);
     EXPECT_EQ(rig.log.closed, 1);
-    EXPECT_THAT(rig.journal.entries(), SizeIs(1)) << "only the coordinator's own is left";
+    EXPECT_THAT(rig.journal.contents().entries, SizeIs(1)) << "only the coordinator's own is left";
 }
 
 TEST(SessionJournal, AWelcomeThatTheJournalDoesNotHaveWasNeverSaid) {
@@ -209,7 +209,7 @@ TEST(SessionJournal, AWelcomeThatTheJournalDoesNotHaveWasNeverSaid) {
     rig.run(10ms);
     EXPECT_THAT(rig.log.left, SizeIs(1)) << "nobody can resume what nobody knows";
     rig.run(1s);
-    EXPECT_THAT(rig.journal.entries(), SizeIs(1));
+    EXPECT_THAT(rig.journal.contents().entries, SizeIs(1));
 }
 
 TEST(SessionJournal, ADamagedSessionIsLeftOutAndTheOthersGoOn) {
@@ -224,7 +224,7 @@ TEST(SessionJournal, ADamagedSessionIsLeftOutAndTheOthersGoOn) {
     rig.run(10ms);
     rig.restart();
     EXPECT_EQ(rig.restored.sessions, 1);
-    EXPECT_THAT(rig.restored.left_out, ElementsAre("session 1"));
+    EXPECT_THAT(rig.restored.left_out, ElementsAre("session 1: its entries make no sense"));
     rig.connect(ann);
     rig.connect(bob);
     rig.run(100ms);
@@ -232,6 +232,68 @@ TEST(SessionJournal, ADamagedSessionIsLeftOutAndTheOthersGoOn) {
     EXPECT_EQ(bob.log.resumed, 1);
     EXPECT_EQ(bob.engine->roster().peers.size(), 2) << "the one who is missing is missing for all";
     for (const auto& [key, entry] : rig.journal.disk()) EXPECT_NE(key.session, 1);
+}
+
+TEST(SessionJournal, WhoIsNotAllowedAnyMoreIsLeftOut) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    rig.run(50ms);
+    rig.kill();
+    rig.run(10ms);
+    rig.options.trust = TrustPolicy::allow({bob.id});
+    rig.restart();
+    ASSERT_THAT(rig.restored.left_out, SizeIs(1));
+    EXPECT_THAT(rig.restored.left_out[0], testing::HasSubstr("not allowed"));
+    rig.connect(ann);
+    rig.connect(bob);
+    rig.run(100ms);
+    EXPECT_THAT(ann.log.ended, SizeIs(1));
+    EXPECT_EQ(bob.log.resumed, 1);
+}
+
+TEST(SessionJournal, TheEndWaitsUntilTheJournalKnowsIt) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.run(50ms);
+    rig.journal.delay = 400ms;
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "keeps it busy"));
+    rig.run(10ms);
+    rig.coordinator->close(0, "good night", 100ms, rig.timeline.now());
+    while (rig.log.closed == 0) ASSERT_TRUE(rig.step(rig.timeline.now() + 10s));
+    EXPECT_THAT(rig.journal.contents().entries, SizeIs(1))
+        << "the next process would wake up who was told goodbye";
+}
+
+TEST(SessionJournal, ADiskThatHangsDoesNotHoldUpTheEnd) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.run(50ms);
+    rig.journal.delay = 24h;
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "keeps it busy"));
+    rig.connect(rig.add("bob", DurableRig::patient_member()));
+    rig.run(10ms);
+    rig.coordinator->close(0, "good night", 2s, rig.timeline.now());
+    rig.run(4s);
+    EXPECT_EQ(rig.log.closed, 1);
+}
+
+TEST(SessionJournal, ADiskThatHangsIsNotTheMembersFault) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.run(50ms);
+    rig.journal.delay = 20s;
+    ASSERT_TRUE(say(*ann.engine, Recipients::coordinator(), "keeps it busy"));
+    rig.run(10ms);
+    const std::string text(100'000, 'x');
+    while (say(*rig.coordinator, Recipients::one(ann.id), text)) {
+    }
+    rig.run(15s);
+    EXPECT_THAT(rig.log.left, IsEmpty());
+    rig.journal.delay = 500us;
+    rig.run(10s);
+    EXPECT_THAT(rig.log.left, IsEmpty());
+    EXPECT_GE(ann.log.messages.size(), 40u);
 }
 
 TEST(SessionJournal, WhenTheDiskFailsTheSessionsGoOnWithoutIt) {
