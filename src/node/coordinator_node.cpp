@@ -102,7 +102,10 @@ void CoordinatorNode::start_journal() {
     is_restoring_ = true;
     const auto restored = core_->session().start_journal(*journal_, saved.sessions, why, SteadyClock::now());
     is_restoring_ = false;
-    if (!restored) return on_journal_failed(restored.error());
+    if (!restored) {
+        journal_->remove();
+        return on_journal_failed(restored.error());
+    }
     for (const std::string& session : restored->left_out)
         log_line(LogLevel::warning, "lost from the journal: " + session);
     set_roster(core_->session().roster());

@@ -1,6 +1,7 @@
 #include "node/journal_file.h"
 
 #include <cstdio>
+#include <fstream>
 #include <optional>
 #include <set>
 
@@ -42,6 +43,13 @@ std::uint64_t checksum_of(const JournalEntry& entry, Sha256& hash) {
     return sum;
 }
 
+/// A file of somebody else's is not to be put aside.
+bool is_database(const std::string& path) {
+    std::string start(16, ' ');
+    std::ifstream(path, std::ios::binary).read(start.data(), 16);
+    return start == std::string_view{"SQLite format 3\0", 16};
+}
+
 }  // namespace
 
 /// The open file, with what is run often. One thread at a time.
@@ -62,8 +70,12 @@ public:
     Result<void> note_port(std::uint16_t port);
     Result<void> read(Contents& contents);
     Result<void> apply(const JournalBatch& batch);
+    /// The database first: without it the log is nothing.
     void remove() {
-        for (const char* const part : {"-wal", "-shm", ""}) (void)os::remove_file(path_ + part);
+        for (const char* const part : {"", "-wal", "-shm"})
+            if (const auto gone = os::remove_file(path_ + part); !gone)
+                log_line(LogLevel::error,
+                         "a journal that is not true any more is left: " + gone.error().explain());
     }
     const std::string& path() const { return path_; }
 
@@ -187,6 +199,9 @@ Result<std::unique_ptr<JournalFile>> JournalFile::open(const std::string& path, 
     };
     auto file = load();
     std::string put_aside;
+    if (!file && file.error().code() == Errc::bad_input && !is_database(path))
+        return Error{Errc::bad_input, path + " is no journal, and is left alone"}.cure(
+            "give the journal a file of its own");
     if (!file && file.error().code() == Errc::bad_input) {
         put_aside = "the journal " + path + " was damaged (" + file.error().message() + ") and is now " +
                     path + ".damaged; its sessions are lost";
@@ -213,6 +228,8 @@ JournalFile::JournalFile(std::shared_ptr<File> file, Contents contents, std::sha
     : file_(std::move(file)), contents_(std::move(contents)), threads_(std::move(threads)) {}
 
 JournalFile::~JournalFile() = default;
+
+void JournalFile::remove() { file_->remove(); }
 
 Result<void> JournalFile::note_port(std::uint16_t port) { return file_->note_port(port); }
 

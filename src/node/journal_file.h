@@ -38,6 +38,8 @@ public:
     Contents take_contents() { return std::move(contents_); }
     /// Error storage.
     Result<void> note_port(std::uint16_t port);
+    /// What is in it cannot be used. Before start().
+    void remove();
 
     struct Listener {
         std::function<void()> on_written;

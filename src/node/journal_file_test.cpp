@@ -151,16 +151,28 @@ TEST_F(JournalFileTest, IsNotMistakenForAnothers) {
     EXPECT_THAT(reopen().sessions.entries, SizeIs(7)) << "and is left as it was";
 }
 
-TEST_F(JournalFileTest, WhatIsNoDatabaseIsPutAside) {
+TEST_F(JournalFileTest, AFileOfSomebodyElsesIsLeftAlone) {
     journal.reset();
-    std::ofstream(path, std::ios::binary)
-        << "this was a journal once, and then somebody edited it by hand ........";
+    const std::string text = "this is somebody's diary, and a mistyped path is no reason to move it away";
+    std::ofstream(path, std::ios::binary) << text;
+    const auto opened = JournalFile::open(path, owner);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), Errc::bad_input);
+    EXPECT_EQ(os::read_file(path).value(), text);
+}
+
+TEST_F(JournalFileTest, ADamagedJournalIsPutAside) {
+    write_two_sessions();
+    journal.reset();
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(100);
+    file << std::string(4000, 'x');
+    file.close();
     open();
     const auto contents = journal->take_contents();
     EXPECT_THAT(contents.sessions.entries, IsEmpty());
     EXPECT_THAT(contents.damage, HasSubstr(".damaged"));
     EXPECT_TRUE(std::filesystem::exists(path + ".damaged"));
-    write_two_sessions();
 }
 
 TEST_F(JournalFileTest, AJournalThatWasCutShortIsPutAside) {

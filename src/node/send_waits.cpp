@@ -26,7 +26,7 @@ void SendWaits::send(Recipients to, Bytes payload, SendOptions options, WaitId i
                      Session::DoneHandler handler) {
     if (!must_wait(to)) {
         auto outcome = attempt_(to, options, payload);
-        if (outcome) return taken_(options, std::move(handler));
+        if (outcome) return taken_(options, id, std::move(handler));
         if (!is_full(outcome)) return complete(executor_, std::move(handler), std::move(outcome));
     }
     if (waits_.size() >= kMaxWaits)
@@ -51,7 +51,7 @@ void SendWaits::retry() {
         }
         octets_ -= first.payload.size();
         if (outcome)
-            taken_(first.options, std::move(first.handler));
+            taken_(first.options, first.id, std::move(first.handler));
         else
             complete(executor_, std::move(first.handler), std::move(outcome));
         waits_.pop_front();

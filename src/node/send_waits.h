@@ -21,7 +21,7 @@ public:
 
     using Attempt = std::function<Result<void>(const Recipients&, const SendOptions&, ByteView)>;
     /// Completes a send that was taken, now or later.
-    using Taken = std::function<void(const SendOptions&, Session::DoneHandler)>;
+    using Taken = std::function<void(const SendOptions&, WaitId, Session::DoneHandler)>;
 
     SendWaits(boost::asio::any_io_executor executor, Attempt attempt, Taken taken)
         : executor_(std::move(executor)), attempt_(std::move(attempt)), taken_(std::move(taken)) {}

@@ -41,7 +41,7 @@ protected:
                         sent.emplace_back(as_text(payload));
                         return Result<void>{};
                     },
-                    [this](const SendOptions&, Session::DoneHandler handler) {
+                    [this](const SendOptions&, WaitId, Session::DoneHandler handler) {
                         complete(io.get_executor(), std::move(handler), Result<void>{});
                     }};
     const Recipients ann = Recipients::one(device(1));

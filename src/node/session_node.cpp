@@ -33,8 +33,8 @@ SessionNode::SessionNode(asio::any_io_executor strand, Identity identity,
               runner_->poke();
               return outcome;
           },
-          [this](const SendOptions& options, Session::DoneHandler handler) {
-              on_send_taken(options, std::move(handler));
+          [this](const SendOptions& options, node::WaitId id, Session::DoneHandler handler) {
+              on_send_taken(options, id, std::move(handler));
           }),
       board_(std::make_shared<StreamBoard>(
           StreamBoard::Wiring{.strand = strand,
@@ -171,15 +171,24 @@ void SessionNode::settle_message() {
     runner_->poke();
 }
 
-void SessionNode::on_send_taken(const SendOptions& options, Session::DoneHandler handler) {
+void SessionNode::cancel_send(node::WaitId id) {
+    waits_.cancel(id);
+    const auto found = std::ranges::find(unsafe_sends_, id, &UnsafeSend::id);
+    if (found == unsafe_sends_.end()) return;
+    node::fail(strand_, std::move(found->handler), Errc::cancelled,
+               "waiting for the journal was cancelled; the message is on its way");
+    unsafe_sends_.erase(found);
+}
+
+void SessionNode::on_send_taken(const SendOptions& options, node::WaitId id, Session::DoneHandler handler) {
     const std::uint64_t mark = accepted_mark();
     if (mark == 0 || options.delivery == Delivery::unreliable)
         return complete(strand_, std::move(handler), Result<void>{});
-    unsafe_sends_.push_back({mark, std::move(handler)});
+    unsafe_sends_.push_back({mark, id, std::move(handler)});
 }
 
 void SessionNode::tell_safe() {
-    const std::uint64_t safe = has_ended_ ? ~std::uint64_t{0} : safe_mark();
+    const std::uint64_t safe = safe_mark();
     while (!unsafe_sends_.empty() && unsafe_sends_.front().mark <= safe) {
         complete(strand_, std::move(unsafe_sends_.front().handler), Result<void>{});
         unsafe_sends_.pop_front();
@@ -236,6 +245,9 @@ void SessionNode::ended(const Departure& how) {
     on_closing();
     board_->end(how);
     waits_.fail_all(node::error_of(how));
+    tell_safe();
+    for (UnsafeSend& send : std::exchange(unsafe_sends_, {}))
+        complete(strand_, std::move(send.handler), Result<void>{node::error_of(how)});
     for (Closer& closer : std::exchange(closers_, {}))
         complete(strand_, std::move(closer.handler), close_outcome());
     events_.push(SessionEnded{how});

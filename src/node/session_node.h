@@ -55,7 +55,7 @@ public:
               Session::DoneHandler handler) {
         waits_.send(std::move(to), std::move(payload), options, id, std::move(handler));
     }
-    void cancel_send(node::WaitId id) { waits_.cancel(id); }
+    void cancel_send(node::WaitId id);
     Result<void> try_send(const Recipients& to, ByteView payload, const SendOptions& options);
     /// Streams and files; any thread may take it.
     StreamBoard& board() { return *board_; }
@@ -154,11 +154,12 @@ private:
     };
     struct UnsafeSend {
         std::uint64_t mark = 0;
+        node::WaitId id{};
         Session::DoneHandler handler;
     };
 
     void settle_message();
-    void on_send_taken(const SendOptions& options, Session::DoneHandler handler);
+    void on_send_taken(const SendOptions& options, node::WaitId id, Session::DoneHandler handler);
     void tell_safe();
     Result<void> close_outcome() const;
     void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail,

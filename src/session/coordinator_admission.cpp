@@ -165,6 +165,8 @@ std::optional<Error> CoordinatorEngine::Impl::objection_to(const JoinRequest& re
         return Error{Errc::refused, "device " + request.id.short_string() + " is not on the allow list"};
     if (members_.size() >= options_.limits.members && !members_.contains(request.id))
         return Error{Errc::full, "all " + std::to_string(options_.limits.members) + " places are taken"};
+    if (next_serial_ > kLastSerial)
+        return Error{Errc::full, "this coordinator has numbered all the sessions that it can"};
     if (options_.names == CoordinatorOptions::Names::may_repeat) return std::nullopt;
     const auto same = [&](const PeerInfo& peer) {
         return peer.name == request.name && peer.id != request.id;

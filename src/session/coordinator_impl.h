@@ -45,6 +45,9 @@ struct Door {
     TimePoint listed_at = kNever;         // DeadlineQueue
 };
 
+/// Sessions are numbered through the lives of all processes with the same journal.
+inline constexpr std::uint32_t kLastSerial = 0xfffffffe;
+
 // What one member may have copied to several others by unreliable messages, which no credit holds back: one
 // datagram in may be thousands out. 64 MiB/s is half of a 1 Gbit/s uplink, and 880 recipients of a 1200-octet
 // message at 60 Hz; half of it would get in the way of large groups, and all of the uplink would leave nothing

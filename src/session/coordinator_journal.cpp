@@ -24,7 +24,9 @@ struct Owner {
         std::uint64_t format = 0;
         const bool whole = in.read_varint(format) && format == kFormat && in.read_varint(told.next_serial) &&
                            in.read_varint(told.roster_revision) && in.empty();
-        if (!whole || told.next_serial > 0xffffffff) return std::nullopt;
+        if (!whole || told.next_serial == 0 || told.next_serial > kLastSerial ||
+            told.roster_revision > kMostCounted)
+            return std::nullopt;
         return told;
     }
 };
@@ -148,7 +150,7 @@ void CoordinatorEngine::Impl::on_journal_written(TimePoint now) {
     for (const std::uint32_t serial : std::exchange(saving_, {})) {
         const auto found = by_serial_.find(serial);
         if (found == by_serial_.end()) continue;
-        found->second->session.on_written();
+        found->second->session.on_written(now);
         say_welcome(*found->second);
     }
 }

@@ -37,13 +37,13 @@ CoordinatorMember* CoordinatorEngine::Impl::find(const DeviceId& id) const {
 /// Its queue has been full for longer than others should have to wait for it.
 bool CoordinatorEngine::Impl::is_slow(const CoordinatorMember& member) const {
     const TimePoint since = member.session.full_since();
-    return since != kNever && now_ - since >= options_.stall_limit;
+    return since != kNever && now_ - since >= options_.stall_limit && member.session.outbox().is_owed();
 }
 
 /// It has messages waiting and takes none.
 bool CoordinatorEngine::Impl::is_stalled(const CoordinatorMember& member) const {
     return member.session.outbox().queued() > 0 &&
-           now_ - member.session.progress_at() >= options_.stall_limit;
+           now_ - member.session.progress_at() >= options_.stall_limit && member.session.outbox().is_owed();
 }
 
 // What the coordinator itself sends
@@ -215,6 +215,8 @@ void CoordinatorEngine::Impl::return_credit(CoordinatorMember& member, std::size
     if (too_much || member.session.outbox().control_queued() > kNoticesWaiting) return;
     member.session.consume_messages(std::exchange(member.held_octets, 0),
                                     std::exchange(member.held_messages, 0));
+    if (journal_ != nullptr)
+        note_unsaved(member);  // nothing else may happen to it until it hears of its credit
 }
 
 /// Settles with the senders what `member` has taken of what they sent it, or all.

@@ -69,6 +69,8 @@ public:
     std::uint64_t save(JournalBatch& batch, std::uint32_t session);
     std::uint64_t saved() const { return saved_; }  ///< all below is in a batch
     bool is_held() const { return sent_ < end_ && sent_ >= allowed_; }
+    /// Octets that the peer could have acknowledged.
+    std::size_t owed() const { return static_cast<std::size_t>(std::min(allowed_, end_) - acked_); }
     /// Takes up a lane that another process left: its end, and the pieces before it that the peer has not acknowledged.
     /// False if they do not belong together.
     bool restore(std::uint64_t end, std::vector<SavedPiece> pieces);

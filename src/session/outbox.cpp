@@ -160,9 +160,9 @@ void Outbox::stop_journaling() {
     for_each_lane([](OutLane& lane) { lane.allow(kVarintMax); });
 }
 
-bool Outbox::is_held() const {
-    const auto held = [](const auto& lane) { return lane->lane().is_held(); };
-    return control_.is_held() || std::ranges::any_of(ordered_, held) || std::ranges::any_of(unordered_, held);
+bool Outbox::is_owed() const {
+    const auto owed = [](const auto& lane) { return lane->lane().owed() > 0; };
+    return std::ranges::any_of(ordered_, owed) || std::ranges::any_of(unordered_, owed);
 }
 
 bool Outbox::restore(std::vector<SavedOutLane> lanes, std::uint64_t saved_cost) {
@@ -182,13 +182,15 @@ bool Outbox::restore(std::vector<SavedOutLane> lanes, std::uint64_t saved_cost) 
         const bool is_named =
             kind == LaneKind::ordered ? number_of(saved.id) <= 0xffff : kind == LaneKind::unordered;
         if (place.size() >= most || !is_named) return false;
-        for (const SavedPiece& piece : saved.pieces) open_cost += piece.cost;
+        for (const SavedPiece& piece : saved.pieces) {
+            if (piece.cost > saved_cost - open_cost) return false;
+            open_cost += piece.cost;
+        }
         MessageOutLane& lane = add_lane(place, saved.id);
         if (!lane.restore(saved.end, std::move(saved.last), std::move(saved.pieces))) return false;
         queued_ += lane.lane().unacked();
         if (kind == LaneKind::unordered && number_of(saved.id) != unordered_.size() - 1) return false;
     }
-    if (open_cost > saved_cost) return false;
     saved_cost_ = saved_cost;
     credit_.used = saved_cost - open_cost;
     return true;

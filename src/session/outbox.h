@@ -66,8 +66,9 @@ public:
     void on_written();
     /// There is no journal any more.
     void stop_journaling();
-    /// True while something waits for nothing but the journal.
-    bool is_held() const;
+    /// Whether the peer could have acknowledged more messages; what waits for the journal is not its fault.
+    bool is_owed() const;
+    std::size_t control_owed() const { return control_.owed(); }
     /// What all pieces in the journal have cost since the start.
     std::uint64_t saved_cost() const { return saved_cost_; }
     /// Before anything was sent. False: the lanes do not belong together.

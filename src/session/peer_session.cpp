@@ -343,7 +343,13 @@ void PeerSession::save(JournalBatch& batch, std::uint32_t number, std::uint64_t 
     batch.put({number, JournalPart::counters}, 0, Slice::from(counters.encoded()));
 }
 
-void PeerSession::on_written() {
+void PeerSession::on_written(TimePoint now) {
+    // From here on the peer can take what waited; until now it was our disk.
+    if (!outbox_.is_owed()) {
+        progress_at_ = now;
+        if (full_since_ != kNever) full_since_ = now;
+    }
+    if (outbox_.control_owed() <= kControlWaiting) control_progress_at_ = now;
     outbox_.on_written();
     inbox_.on_written();
     streams_.on_written();
@@ -473,8 +479,7 @@ void PeerSession::acknowledge(TimePoint now) {
 void PeerSession::watch_queue(TimePoint now) {
     const bool fresh = std::exchange(fresh_link_, false);
     if (fresh) control_progress_at_ = now;
-    const bool progress =
-        outbox_.queued() == 0 || progress_seen_ != outbox_.acknowledged() || outbox_.is_held();
+    const bool progress = !outbox_.is_owed() || progress_seen_ != outbox_.acknowledged();
     if (progress || fresh) progress_at_ = now;
     progress_seen_ = outbox_.acknowledged();
     watch_control(now);
@@ -494,9 +499,8 @@ void PeerSession::watch_queue(TimePoint now) {
 }
 
 void PeerSession::watch_control(TimePoint now) {
-    const bool waits = outbox_.control_queued() > kControlWaiting;
-    const bool is_ours = outbox_.is_held();  // our disk is slow, not the peer
-    if (!waits || is_ours || control_seen_ != outbox_.control_acknowledged()) control_progress_at_ = now;
+    const bool waits = outbox_.control_owed() > kControlWaiting;
+    if (!waits || control_seen_ != outbox_.control_acknowledged()) control_progress_at_ = now;
     control_seen_ = outbox_.control_acknowledged();
     if (config_.patience == kNoPatience || now - control_progress_at_ < config_.patience) return;
     fail({Errc::too_slow, "the peer does not read what the session tells it"}, LinkCode::too_slow);
@@ -509,7 +513,7 @@ TimePoint PeerSession::next_wakeup() const {
     next = std::min(next, ack_due_);
     if (full_since_ != kNever && config_.patience != kNoPatience)
         next = std::min(next, std::max(full_since_, progress_at_) + config_.patience);
-    if (outbox_.control_queued() > kControlWaiting && config_.patience != kNoPatience)
+    if (outbox_.control_owed() > kControlWaiting && config_.patience != kNoPatience)
         next = std::min(next, control_progress_at_ + config_.patience);
     return next;
 }

@@ -127,7 +127,7 @@ public:
     bool has_news() const;
     /// Adds all that is new. `owed`: credit that the owner gives back later, and not if the process dies.
     void save(JournalBatch& batch, std::uint32_t number, std::uint64_t owed);
-    void on_written();
+    void on_written(TimePoint now);
     void stop_journaling();
     /// Takes up the session of another process, before anything else was done: it waits for a link, as after `why`. The
     /// streams are over. False: what was saved does not fit together.

@@ -19,7 +19,8 @@ std::array<std::size_t*, 8> fields_of(SessionLimits& limits) {
 }
 
 bool read_all(Reader& in, std::initializer_list<std::uint64_t*> numbers) {
-    return std::ranges::all_of(numbers, [&in](std::uint64_t* number) { return in.read_varint(*number); });
+    return std::ranges::all_of(
+        numbers, [&in](std::uint64_t* number) { return in.read_varint(*number) && *number <= kMostCounted; });
 }
 
 bool read_address(const JournalEntry& entry, Address& address) {
@@ -89,6 +90,7 @@ std::optional<SavedSession> SavedSession::parse(std::span<const JournalEntry> en
         return std::ranges::find(told.out_lanes, LaneId{entry.key.lane}, &SavedOutLane::id);
     };
     for (const JournalEntry& entry : entries) {
+        if (entry.number > kMostCounted || entry.key.offset > kMostCounted) return std::nullopt;
         switch (entry.key.part) {
             case JournalPart::identity: identity = SessionIdentity::parse(entry.value.view()); break;
             case JournalPart::counters: counters = SessionCounters::parse(entry.value.view()); break;

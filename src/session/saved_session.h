@@ -15,6 +15,9 @@
 
 namespace muster::session {
 
+/// No number in a journal is larger: none that counts octets or messages gets there, and sums stay far from the end.
+inline constexpr std::uint64_t kMostCounted = std::uint64_t{1} << 60;
+
 /// Who a session is with, and what was agreed with it.
 struct SessionIdentity {
     PeerInfo peer;

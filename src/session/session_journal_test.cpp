@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/writer.h"
 #include "session/journal_rig.h"
 
 namespace muster::session {
@@ -294,6 +295,122 @@ TEST(SessionJournal, ADiskThatHangsIsNotTheMembersFault) {
     rig.run(10s);
     EXPECT_THAT(rig.log.left, IsEmpty());
     EXPECT_GE(ann.log.messages.size(), 40u);
+}
+
+TEST(SessionJournal, CreditIsToldThoughNothingElseHappensToItsMember) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    rig.run(100ms);
+    bob.log.reads = false;
+    const std::string text(50'000, 'x');
+    std::size_t said = 0;
+    for (int i = 0; i < 60; ++i, rig.run(50ms))
+        while (say(*ann.engine, Recipients::one(bob.id), text)) ++said;
+    bob.log.reads = true;
+    for (const auto& message : bob.log.messages) bob.engine->consume_messages(message.payload.size());
+    rig.run(30s);
+    EXPECT_EQ(bob.log.messages.size() + ann.log.undelivered.size(), said);
+    EXPECT_TRUE(say(*ann.engine, Recipients::one(bob.id), text));
+}
+
+TEST(SessionJournal, WhoDoesNotReadIsDroppedWhateverElseIsGoingOn) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    auto& bob = rig.join("bob", DurableRig::patient_member());
+    rig.run(50ms);
+    bob.log.reads = false;
+    const std::string text(50'000, 'x');
+    for (int i = 0; i < 200 && bob.log.ended.empty(); ++i, rig.run(50ms)) {
+        while (say(*rig.coordinator, Recipients::one(bob.id), text)) {
+        }
+        if (i % 4 == 0) rig.connect(rig.add("x" + std::to_string(i), DurableRig::patient_member()));
+    }
+    ASSERT_THAT(rig.log.left, SizeIs(1));
+    EXPECT_EQ(rig.log.left[0].first.id, bob.id);
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+}
+
+class SlowDisk : public testing::TestWithParam<int> {
+public:
+    SlowDisk() {
+        rig.run(50ms);
+        rig.journal.delay = std::chrono::milliseconds{GetParam()};
+    }
+    void expect_all(std::size_t said) {
+        rig.journal.delay = 1ms;
+        rig.run(60s);
+        EXPECT_THAT(rig.log.undelivered, IsEmpty());
+        EXPECT_THAT(ann.log.undelivered, IsEmpty());
+        EXPECT_THAT(cid.log.undelivered, IsEmpty());
+        EXPECT_EQ(bob.log.messages.size(), said);
+        EXPECT_THAT(rig.log.left, IsEmpty());
+    }
+
+    const std::string text = std::string(50'000, 'x');
+    DurableRig rig;
+    Rig::MemberNode& ann = rig.join("ann", DurableRig::patient_member());
+    Rig::MemberNode& bob = rig.join("bob", DurableRig::patient_member());
+    Rig::MemberNode& cid = rig.join("cid", DurableRig::patient_member());
+};
+
+TEST_P(SlowDisk, CostsTheCoordinatorNoMessage) {
+    std::size_t said = 0;
+    for (int i = 0; i < 500; ++i, rig.run(5ms))
+        if (say(*rig.coordinator, Recipients::everyone(), text)) ++said;
+    expect_all(said);
+}
+
+// Of one sender: several together may fill a recipient's queue beyond its bound, as over a slow network.
+TEST_P(SlowDisk, CostsAMemberNoMessage) {
+    std::size_t said = 0;
+    for (int i = 0; i < 1000; ++i, rig.run(5ms))
+        if (say(*ann.engine, Recipients::one(bob.id), text)) ++said;
+    expect_all(said);
+}
+
+INSTANTIATE_TEST_SUITE_P(SessionJournal, SlowDisk, testing::Values(1, 50, 200, 300, 700, 2000));
+
+TEST(SessionJournal, ADiskThatHangsIsNotToldFromAMemberThatDoesNotReadItsRoster) {
+    DurableRig rig;
+    auto& ann = rig.join("ann", DurableRig::patient_member());
+    rig.run(100ms);
+    rig.journal.delay = 7s;
+    for (int i = 0; i < 150; ++i) {
+        MemberOptions how = DurableRig::patient_member();
+        how.info["k"] = std::string(900, 'i');
+        rig.connect(rig.add("m" + std::to_string(i), how));
+    }
+    for (int i = 0; i < 400; ++i, rig.run(50ms)) (void)say(*ann.engine, Recipients::coordinator(), "tick");
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+    EXPECT_THAT(rig.log.left, IsEmpty());
+}
+
+TEST(SessionJournal, AbsurdNumbersLeaveASessionOutAndAbortNothing) {
+    using Part = JournalPart;
+    for (const Part part : {Part::in_lane, Part::roster, Part::out_lane, Part::owner, Part::counters}) {
+        for (const std::uint64_t number :
+             {std::uint64_t{1} << 62, ~std::uint64_t{0}, (std::uint64_t{1} << 62) - 1}) {
+            DurableRig rig;
+            auto& ann = rig.join("ann", DurableRig::patient_member());
+            (void)say(*ann.engine, Recipients::coordinator(), "hello");
+            rig.run(50ms);
+            rig.kill();
+            for (auto& [key, entry] : rig.journal.disk()) {
+                if (key.part != part) continue;
+                entry.number = number;
+                if (part != Part::owner && part != Part::counters) continue;
+                Bytes value;
+                for (int i = 0; i < 5; ++i) Writer{value}.write_varint(std::min(number, kVarintMax));
+                entry.value = Slice::from(std::move(value));
+            }
+            rig.run(10ms);
+            auto engine = CoordinatorEngine::create(rig.options, rig.id, rig.random, rig.log).value();
+            const auto restored = engine->start_journal(rig.journal, rig.journal.contents(),
+                                                        Error{Errc::lost, "restarted"}, rig.timeline.now());
+            EXPECT_TRUE(!restored || restored->sessions == 0);
+        }
+    }
 }
 
 TEST(SessionJournal, WhenTheDiskFailsTheSessionsGoOnWithoutIt) {
