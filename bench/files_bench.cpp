@@ -75,7 +75,7 @@ public:
             while (sender_.next_event()) {
             }
             while (auto event = receiver_.next_event()) {
-                if (std::holds_alternative<FileOffer>(*event)) (void)receiver_.accept(receive_, now);
+                if (std::holds_alternative<FileOffer>(*event)) receiver_.accept(receive_, now);
                 if (auto* over = std::get_if<FileFinished>(&*event)) received = over->result;
             }
         }

@@ -97,6 +97,7 @@ struct CoordinatorApp final : CoordinatorListener {
 
 struct MemberApp final : MemberListener {
     void on_joined(const PeerInfo&) override {}
+    void on_session_forgotten(const Error&) override {}
     void on_roster(const Roster&) override {}
     void on_peer_joined(const PeerInfo&) override {}
     void on_peer_left(const PeerInfo&, const Departure&) override {}

@@ -56,6 +56,8 @@ CommandPtr make_join();
 CommandPtr make_send();
 CommandPtr make_browse();
 CommandPtr make_advertise();
+CommandPtr make_explain();
+CommandPtr make_report_command();
 CommandPtr make_id();
 CommandPtr make_forget();
 CommandPtr make_version();

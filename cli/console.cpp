@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "control_server.h"
+#include "explaining.h"
 #include "input_lines.h"
 #include "path_words.h"
 #include "peers.h"
@@ -23,7 +25,6 @@ constexpr Duration kGoodbye = 2s;         // for what was sent last to arrive, a
 constexpr std::size_t kMostShown = 4000;  // characters of one message on a terminal
 // That wait for a person's answer; they give up after 25 s themselves.
 constexpr std::size_t kMostAsking = 64;
-constexpr std::size_t kMostExplained = 20;  // peers at once
 
 std::string help_text() {
     return "  text                send it to everyone (begin with // to send a line that begins with /)\n"
@@ -41,14 +42,6 @@ std::string help_text() {
            "  /help               this";
 }
 
-// Takes the first word off `rest`.
-std::string take_word(std::string& rest) {
-    const std::size_t end = std::min(rest.find(' '), rest.size());
-    std::string word = rest.substr(0, end);
-    rest.erase(0, std::min(rest.find_first_not_of(' ', end), rest.size()));
-    return word;
-}
-
 }  // namespace
 
 Console::Console(asio::io_context& context, Output& output, Session& session, ConsoleOptions options)
@@ -63,6 +56,9 @@ Console::Console(asio::io_context& context, Output& output, Session& session, Co
 }
 
 asio::awaitable<Exit> Console::run() {
+    ControlServer control{context_, session_, options_.about};
+    if (control.open())
+        tasks_.spawn(control.serve(tasks_));  // otherwise nobody can ask: `muster explain` says so
     tasks_.spawn(watch_signals());
     tasks_.spawn(read_input());
     if (options_.stay) tasks_.spawn(leave_later(*options_.stay));
@@ -189,14 +185,9 @@ void Console::show_peers() {
 }
 
 asio::awaitable<void> Console::explain(std::string who) {
-    const auto found = find_peers(session_.roster(), session_.id(), who);
-    if (!found) co_return complain(found.error());
-    std::size_t told = 0;
-    for (const PeerInfo& peer : found->peers) {
-        const Explanation how = co_await session_.explain(peer.id);
-        // Members reach each other through the coordinator: nothing is known of their ways.
-        if (found->peers.size() > 1 && !how.is_connected()) continue;
-        if (told++ == kMostExplained) co_return output_.say("and others; name one to see more");
+    const auto told = co_await explain_peers(session_, std::move(who));
+    if (!told) co_return complain(told.error());
+    for (const Explanation& how : *told) {
         output_.event(JsonLine{"explanation"}.json("of", harmless_json(how.to_json())));
         output_.say(how.to_text());
     }

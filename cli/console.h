@@ -29,6 +29,7 @@ struct ConsoleOptions {
     bool commands = false;         ///< Take /commands also if the input is no terminal.
     std::optional<Duration> stay;  ///< Leave after this time.
     std::string leave_reason;
+    std::string about;        ///< What this process is, for those who ask it: "host of 'stage'".
     bool is_durable = false;  ///< Messages have numbers, and may come again.
 };
 

@@ -34,8 +34,8 @@ private:
     HostOptions host_;
     std::vector<DeviceId> allowed_;
     ConsoleOptions console_;
-    bool no_advertise_ = false, durable_ = false;
-    std::string journal_;
+    JournalChoice journal_;
+    bool no_advertise_ = false;
 };
 
 Manual Host::manual() const {
@@ -67,12 +67,9 @@ void Host::declare(CLI::App& app) {
     app.add_option("-p,--port", host_.port, "The UDP port (any).")->type_name("PORT");
     add_profile(app, host_.profile);
     add_grace(app, host_.grace);
-    add_flag(app, "--durable", durable_,
-             "Keeps the sessions in a file, so that they outlive this program, also if it is killed: started "
-             "again, it goes "
-             "on with them.");
-    add_text(app, "--journal", "FILE", journal_, "Like --durable, in this file (one beside the device key).");
+    add_journal(app, journal_, "the sessions");
     add_paths(app, host_.paths);
+    add_fast_ipv6(app, host_.fast_ipv6);
     add_inbox(app, console_.inbox);
     add_flag(app, "--no-advertise", no_advertise_, "Does not announce the group: members need --at.");
     add_text(app, "--greet", "TEXT", console_.greeting, "Sends this to each one that joins.");
@@ -89,9 +86,7 @@ Result<HostOptions> Host::options(const Context& context) const {
     auto identity = Identity::load(context.home);
     if (!identity) return identity.error();
     made.identity = *identity;
-    made.journal = journal_;
-    if (!durable_ || !journal_.empty()) return made;
-    auto journal = identity->journal_file(host_.group);
+    auto journal = journal_.path(*identity, host_.group, &Identity::journal_file);
     if (!journal) return journal.error();
     made.journal = std::move(*journal);
     return made;
@@ -122,8 +117,9 @@ asio::awaitable<Exit> Host::work(asio::io_context& io, Network& network, const C
     Coordinator& coordinator = *hosting;
     tell(coordinator, context);
     ConsoleOptions how = console_;
-    how.is_durable = durable_ || !journal_.empty();
+    how.is_durable = journal_.is_wanted();
     how.greets_newcomers = true;
+    how.about = "host of '" + printable(host_.group) + "'";
     Console console{io, context.output, coordinator, std::move(how)};
     console.answer_with([&coordinator](std::uint64_t ticket, std::optional<std::string> refusal) {
         if (refusal) return coordinator.refuse(ticket, std::move(*refusal));

@@ -52,6 +52,7 @@ Manual Join::manual() const {
 
 void Join::declare(CLI::App& app) {
     add_join_options(app, arguments_);
+    add_journal(app, arguments_.journal, "the session");
     add_inbox(app, console_.inbox);
     add_text(app, "--greet", "TEXT", console_.greeting, "Sends this to everyone once joined.");
     add_seconds(app, "--for", console_.stay, "Leaves after this time.");
@@ -75,7 +76,10 @@ asio::awaitable<Exit> Join::work(asio::io_context& io, Network& network, const C
     auto joined = co_await join_group(io, network, arguments_, context);
     if (!joined) co_return joined.error();
     tell_peers(*joined, context.output);
-    Console console{io, context.output, *joined, console_};
+    ConsoleOptions how = console_;
+    how.is_durable = arguments_.journal.is_wanted();
+    how.about = "member of '" + printable(arguments_.join.group) + "'";
+    Console console{io, context.output, *joined, std::move(how)};
     co_return co_await console.run();
 }
 

@@ -28,6 +28,9 @@ Result<JoinOptions> options_of(const JoinArguments& arguments, const Context& co
     auto identity = Identity::load(context.home);
     if (!identity) return identity.error();
     options.identity = *identity;
+    auto journal = arguments.journal.path(*identity, options.group, &Identity::member_journal_file);
+    if (!journal) return journal.error();
+    options.journal = std::move(*journal);
     return options;
 }
 
@@ -68,6 +71,7 @@ void tell(const Member& member, const std::optional<PeerPath>& path, const JoinA
     line.object("coordinator", json_of(member.coordinator())).integer("peers", roster.peers.size());
     line.ms("found_ms", member.found_after()).ms("connected_ms", member.connected_after());
     line.ms("joined_ms", member.joined_after()).ms("started_ms", SteadyClock::now() - context.started);
+    if (arguments.journal.is_wanted()) line.flag("restored", member.is_restored());
     if (path)
         line.text("interface", path->interface)
             .text("remote", to_text(path->remote))
@@ -79,6 +83,7 @@ void tell(const Member& member, const std::optional<PeerPath>& path, const JoinA
     out.say(fmt::format("found {} in {}{}, joined in {}",
                         out.paint(Colour::bold, described(member.coordinator())),
                         duration_text(member.found_after()), via, duration_text(member.joined_after())));
+    if (member.is_restored()) out.say("going on with the session of the last process");
 }
 
 }  // namespace
@@ -98,6 +103,7 @@ void add_join_options(CLI::App& app, JoinArguments& arguments) {
     add_profile(app, arguments.join.profile);
     add_grace(app, arguments.join.grace);
     add_paths(app, arguments.join.paths);
+    add_fast_ipv6(app, arguments.join.fast_ipv6);
 }
 
 asio::awaitable<Joined> join_group(asio::io_context& io, Network& network, const JoinArguments& arguments,

@@ -7,6 +7,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/system/result.hpp>
 
+#include "options.h"
 #include "run.h"
 
 #include "muster/member.h"
@@ -20,6 +21,7 @@ struct JoinArguments {
     std::vector<DeviceId> only;
     bool no_discover = false;
     std::optional<Duration> timeout;
+    JournalChoice journal;
 };
 
 /// Everything but the group.

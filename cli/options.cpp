@@ -7,6 +7,7 @@
 #include "text.h"
 
 #include "muster/endpoint.h"
+#include "muster/identity.h"
 #include "muster/service.h"
 #include "muster/session_types.h"
 
@@ -132,6 +133,21 @@ void add_flag(CLI::App& app, const std::string& flag, bool& value, const std::st
     app.add_flag(flag, value, help);
 }
 
+Result<std::string> JournalChoice::path(const Identity& identity, const std::string& group,
+                                        Result<std::string> (Identity::*usual)(const std::string&)
+                                            const) const {
+    return is_durable && file.empty() ? (identity.*usual)(group) : Result<std::string>{file};
+}
+
+void add_journal(CLI::App& app, JournalChoice& journal, const std::string& what) {
+    add_flag(
+        app, "--durable", journal.is_durable,
+        "Keeps " + what +
+            " in a file that outlives this program, also if it is killed: started again, it goes on there.");
+    add_text(app, "--journal", "FILE", journal.file,
+             "Like --durable, in this file (one beside the device key).");
+}
+
 void add_inbox(CLI::App& app, InboxOptions& inbox) {
     const CLI::Validator not_negative{
         // CLI11 2.1 takes -1 for the largest number
@@ -194,6 +210,19 @@ void add_paths(CLI::App& app, PathPreferences& paths) {
     add("--prefer", paths.prefer, "Rather uses this interface than others; repeat for more.");
     add("--metered", paths.metered,
         "This interface costs money: used when nothing cheaper works; repeat for more.");
+}
+
+void add_pid(CLI::App& app, std::optional<std::uint32_t>& pid) {
+    app.add_option_function<std::uint32_t>(
+           "--pid", [&pid](std::uint32_t number) { pid = number; }, "Only the process with this number.")
+        ->type_name("PID");
+}
+
+void add_fast_ipv6(CLI::App& app, bool& wanted) {
+    add_flag(
+        app, "--fast-ipv6", wanted,
+        "Lets the kernel use new IPv6 addresses at once, not after 1 to 2 s (root: changes a setting of the "
+        "interfaces until the end).");
 }
 
 void add_interfaces(CLI::App& app, std::vector<std::string>& interfaces) {

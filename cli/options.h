@@ -6,6 +6,7 @@
 
 #include "inbox.h"
 
+#include "muster/error.h"
 #include "muster/ids.h"
 #include "muster/path_preferences.h"
 #include "muster/profile.h"
@@ -14,6 +15,10 @@
 
 namespace CLI {
 class App;
+}
+
+namespace muster {
+class Identity;
 }
 
 namespace muster::cli {
@@ -46,6 +51,23 @@ void add_addresses(CLI::App& app, const std::string& flag, std::vector<std::stri
 void add_service_type(CLI::App& app, std::string& type, const std::string& help);
 /// --require, --prohibit, --prefer, --metered: interfaces by name, pattern or kind; each may be given several times.
 void add_paths(CLI::App& app, PathPreferences& paths);
+/// --pid: which of the running processes.
+void add_pid(CLI::App& app, std::optional<std::uint32_t>& pid);
+/// --fast-ipv6.
+void add_fast_ipv6(CLI::App& app, bool& wanted);
 void add_interfaces(CLI::App& app, std::vector<std::string>& interfaces);
+
+/// Whether sessions outlive this program, and where they are kept.
+struct JournalChoice {
+    bool is_durable = false;
+    std::string file;
+
+    bool is_wanted() const { return is_durable || !file.empty(); }
+    /// The file; empty if none is wanted. `usual`: of the device, for this group.
+    Result<std::string> path(const Identity& identity, const std::string& group,
+                             Result<std::string> (Identity::*usual)(const std::string&) const) const;
+};
+/// --durable, --journal.
+void add_journal(CLI::App& app, JournalChoice& journal, const std::string& what);
 
 }  // namespace muster::cli

@@ -22,7 +22,9 @@ Error unknown(const Roster& roster, const DeviceId& self, std::string_view who) 
     return std::move(error).cure("use a name or id from the list, 'coordinator', or 'everyone'");
 }
 
+/// Anybody may give himself the id of another as a name: who says a whole id means the device.
 bool is_called(const PeerInfo& peer, std::string_view who) {
+    if (const auto id = DeviceId::parse(who)) return peer.id == *id;
     return peer.name == who || (who.size() >= kShortestId && peer.id.to_string().starts_with(who));
 }
 

@@ -17,8 +17,8 @@ struct Addressed {
     std::vector<PeerInfo> peers;  ///< The same as devices, for what is sent one by one; never this device.
 };
 
-/// Finds "everyone", "coordinator", a name, a device id or the first characters of one. Errors: unknown_peer,
-/// which lists who is there; bad_input if several have the name.
+/// Finds "everyone", "coordinator", a name, a device id or the first characters of one. A whole device id is never taken
+/// for a name. Errors: unknown_peer, which lists who is there; bad_input if several have the name.
 Result<Addressed> find_peers(const Roster& roster, const DeviceId& self, std::string_view who);
 
 /// The name of a peer for people; the start of its id if it is not there any more.

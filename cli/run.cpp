@@ -50,7 +50,7 @@ asio::awaitable<void> until_stopped(asio::io_context& io, std::optional<Duration
                                     std::function<void()> stop, bool& by_signal) {
     using namespace asio::experimental::awaitable_operators;
     asio::signal_set& signals = signals_of(io);
-    asio::steady_timer timer{io, stay ? SteadyClock::now() + *stay : kNever};
+    asio::basic_waitable_timer<SteadyClock> timer{io, stay ? SteadyClock::now() + *stay : kNever};
     const auto first =
         co_await (signals.async_wait(asio::use_awaitable) || timer.async_wait(asio::use_awaitable));
     by_signal = first.index() == 0;

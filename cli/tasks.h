@@ -19,7 +19,7 @@
 namespace muster::cli {
 
 /// Coroutines that somebody owns and waits for. All on one thread. Keep it the last member of its owner: its
-/// tasks use the others; and wait for stop() before its destruction.
+/// tasks use the others; and wait for all_done() before its destruction.
 class Tasks {
 public:
     explicit Tasks(boost::asio::any_io_executor executor)
@@ -46,7 +46,7 @@ public:
     /// Waits until nothing runs any more.
     boost::asio::awaitable<void> all_done() {
         while (!cancels_.empty()) {
-            empty_.expires_at(kNever);
+            empty_.expires_at(boost::asio::steady_timer::time_point::max());
             boost::system::error_code cancelled;
             co_await empty_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
         }

@@ -56,6 +56,13 @@ std::string hex(ByteView octets) {
     return out;
 }
 
+std::string take_word(std::string& rest) {
+    const std::size_t end = std::min(rest.find(' '), rest.size());
+    std::string word = rest.substr(0, end);
+    rest.erase(0, std::min(rest.find_first_not_of(' ', end), rest.size()));
+    return word;
+}
+
 double milliseconds(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
 std::string duration_text(Duration duration) {

@@ -18,6 +18,8 @@ std::string harmless_json(std::string_view json);
 /// True for UTF-8 that may stand in a JSON string without loss.
 bool is_text(ByteView octets);
 std::string hex(ByteView octets);
+/// Takes the first word off `rest`, and the blanks behind it.
+std::string take_word(std::string& rest);
 
 /// "0.35 ms", "123 ms", "4.2 s", "2:05 min"
 std::string duration_text(Duration duration);

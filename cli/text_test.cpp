@@ -45,6 +45,15 @@ TEST(Text, KnowsTextFromOctets) {
     EXPECT_EQ(hex(as_bytes("\xff\x01")), "ff01");
 }
 
+TEST(Text, TakesWordsOffTheFront) {
+    std::string rest = "explain  json left";
+    EXPECT_EQ(take_word(rest), "explain");
+    EXPECT_EQ(take_word(rest), "json");
+    EXPECT_EQ(rest, "left");
+    EXPECT_EQ(take_word(rest), "left");
+    EXPECT_EQ(take_word(rest), "");
+}
+
 TEST(Table, AlignsColumnsByCharacters) {
     const auto lines = table_lines({{"NAME", "ID"}, {"ü", "1"}, {"stage-left", "2"}}, 0);
     const std::vector<std::string> wanted{"NAME        ID", "ü           1", "stage-left  2"};

@@ -92,7 +92,7 @@ private:
                 if (offers_++ > 0) MUSTER_CHECK(false);
                 ReceiveFileOptions receive;
                 receive.directory = "in";
-                if (std::get<FileOffer>(*event).name != "no") (void)engine_.accept(receive, now_);
+                if (std::get<FileOffer>(*event).name != "no") engine_.accept(receive, now_);
             }
         }
     }

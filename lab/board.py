@@ -14,8 +14,8 @@ from pathlib import Path
 import board_plots
 import board_tables
 
-ORDER = ("discovery_latency", "connect", "failover", "resume", "restart", "join_latency", "join_matrix", "loss_detection", "power_on",
-         "bench")
+ORDER = ("discovery_latency", "connect", "failover", "resume", "restart", "verdicts", "join_latency", "join_matrix",
+         "loss_detection", "power_on", "preferences", "connected", "farewell", "freeze", "endurance", "standby", "bench")
 LONG = ("flap", "drops_every_20_s")  # nobody misses them: they are measured on demand
 RESUME = ("IPv4, own cable", "IPv4, far cable")
 
@@ -129,6 +129,18 @@ def resume(documents):
                  "both ways.", rows, [(what, (what,)) for what in RESUME], board_tables.side_by_side(rows, RESUME))
 
 
+def verdicts(documents):
+    rows = rows_of(documents, "verdicts")
+    whole = next((row for row in rows if row["who"] == "all"), None)
+    if not whole:
+        return ""
+    controls = "; ".join(f"control \u201c{row['what']}\u201d: {row['right']}" for row in rows if row["who"] == "control")
+    return (f"<h2>The cause of a loss</h2><p class='about'>{html.escape(whole['what'])}, each in a network of its own. Right is who "
+            f"names the class within a second and does not take it back: {html.escape(whole['right'])} "
+            f"(at least {100 * whole['at_least']:.1f} %). {html.escape(controls)}.</p>"
+            f"<details><summary>All of them</summary>{board_tables.causes(rows)}</details>")
+
+
 def details(documents):
     parts = ["<h2>Everything that was measured</h2>"]
     for name, document in documents.items():
@@ -149,7 +161,7 @@ def page(documents):
     missing = [name.replace("_", " ") for name in ORDER if name not in documents]
     gaps = f"<p class='bad'>Not measured: {html.escape(', '.join(missing))}.</p>" if missing else ""
     success = "<h2>Success</h2>" + board_tables.success_matrix(ordered)
-    sections = [gaps, failover(ordered), connect(ordered), discovery(ordered), resume(ordered), success, runs(ordered),
+    sections = [gaps, failover(ordered), connect(ordered), discovery(ordered), resume(ordered), verdicts(ordered), success, runs(ordered),
                 details(ordered)]
     return PAGE.format(sections="\n".join(section for section in sections if section))
 

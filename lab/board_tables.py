@@ -131,6 +131,20 @@ def side_by_side(rows, whats, lost_of_all=None):
     return table(["ms", *whats, "messages lost"], lines, "side")
 
 
+def causes(rows):
+    """A line for each kind of fault of lab/verdicts.py."""
+    lines = []
+    for row in rows:
+        if "expected" not in row:
+            continue
+        told = f"{number(row['p50'])}<small>max {number(row['max'])}</small>" if row.get("n") else ""
+        remarks = "; ".join(text for text in (row.get("because"), row.get("said") and f"said: {row['said']}") if text)
+        told_by = "coordinator" if row["viewer"] == "c" else "member"
+        lines.append([html.escape(row["what"]), told_by, html.escape(row["expected"]), html.escape(row["right"]), told,
+                      ("extra", html.escape(remarks))])
+    return table(["fault", "told by", "cause", "right", "ms", ""], lines)
+
+
 def values(rows):
     """The rows of bench/run.py."""
     lines = [[html.escape(row["peer"]), html.escape(row["metric"].replace("_", " ")),

@@ -147,9 +147,7 @@ asio::awaitable<void> run(const Options& options, Session& session, bool is_host
 }
 
 asio::awaitable<void> run_host(asio::io_context& context, const Options& options) {
-    HostOptions how = host_options(options);
-    if (options.has("home")) how.identity = Identity::load(options.text("home")).value();
-    auto made = co_await host(context.get_executor(), std::move(how));
+    auto made = co_await host(context.get_executor(), host_options(options));
     if (!made) give_up(made.error());
     tell("hosting", {{"port", made->port()}, {"id", made->id().to_string()}});
     co_await run(options, *made, true);

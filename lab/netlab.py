@@ -271,6 +271,11 @@ class Host:
         found = json.loads(self.run(f"ip -j addr show dev {device}"))
         return [a["local"] for link in found for a in link.get("addr_info", []) if a["family"] == family]
 
+    def addresses_with_prefix(self, device):
+        """The addresses of a device of both families, as 192.0.2.1/24."""
+        found = json.loads(self.run(f"ip -j addr show dev {device}"))
+        return [f"{a['local']}/{a['prefixlen']}" for link in found for a in link.get("addr_info", [])]
+
     def spawn(self, argv, name=None, env=None, stamp=None, stderr=None):
         """Starts a program here. `stamp`: an option that gets the time just before exec, as in --started-ns=N."""
         name = name or os.path.basename(argv[0])

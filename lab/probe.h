@@ -23,10 +23,9 @@
 
 namespace muster::lab {
 
-inline std::int64_t nanoseconds(TimePoint when) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(when.time_since_epoch()).count();
+inline std::int64_t now_ns() {
+    return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
 }
-inline std::int64_t now_ns() { return nanoseconds(SteadyClock::now()); }
 inline std::int64_t microseconds(Duration span) {
     return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
 }

@@ -40,32 +40,34 @@ inline PathPreferences path_preferences(const Options& options) {
     return wanted;
 }
 
-/// --group --name --profile --port --no-advertise --grace-ms --journal, and path preferences; the key is ephemeral.
-inline HostOptions host_options(const Options& options) {
-    HostOptions how;
+/// --group --name --profile --grace-ms --home --journal --fast-ipv6, and path preferences. Without a home the key is ephemeral.
+template <class How>
+How session_options(const Options& options, const std::string& name) {
+    How how;
     how.group = options.text("group", "lab");
-    how.name = options.text("name", "coordinator");
-    how.identity = Identity::ephemeral();
+    how.name = options.text("name", name);
+    how.identity = options.has("home") ? Identity::load(options.text("home")).value() : Identity::ephemeral();
     how.profile = options.profile();
-    how.port = static_cast<std::uint16_t>(options.number("port", 0));
-    how.advertise = !options.has("no-advertise");
     how.paths = path_preferences(options);
     if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
     how.journal = options.text("journal");
+    how.fast_ipv6 = options.has("fast-ipv6");
     return how;
 }
 
-/// --group --name --profile --at --no-discover --grace-ms --patience-ms --require --prohibit --prefer --metered; the key is ephemeral.
+/// Those, --port and --no-advertise.
+inline HostOptions host_options(const Options& options) {
+    auto how = session_options<HostOptions>(options, "coordinator");
+    how.port = static_cast<std::uint16_t>(options.number("port", 0));
+    how.advertise = !options.has("no-advertise");
+    return how;
+}
+
+/// Those, --at, --no-discover and --patience-ms.
 inline JoinOptions join_options(const Options& options) {
-    JoinOptions how;
-    how.group = options.text("group", "lab");
-    how.name = options.text("name", "member");
-    how.identity = Identity::ephemeral();
-    how.profile = options.profile();
+    auto how = session_options<JoinOptions>(options, "member");
     how.at = options.list("at");
-    how.paths = path_preferences(options);
     how.discover = !options.has("no-discover");
-    if (options.has("grace-ms")) how.grace = std::chrono::milliseconds{options.number("grace-ms", 0)};
     how.patience = std::chrono::milliseconds{options.number("patience-ms", 5000)};
     return how;
 }

@@ -18,6 +18,8 @@
 //   state       for each peer whether the session shows it as connected: "state"
 //   prefer ...  other path preferences, as the options below: "preferring", or "failed"
 //   file PATH   send a file to the coordinator, or to each member; --files DIR takes what others send
+//   leave CODE REASON   close the session
+//   vanish      end the process without a word to anybody
 #include <csignal>
 #include <cstring>
 #include <memory>
@@ -81,11 +83,15 @@ public:
             if (verb == "file") send_file(what);
             if (verb == "state") co_await tell_states();
             if (verb == "prefer") co_await prefer(what);
+            if (verb == "vanish") std::_Exit(0);
+            if (verb != "leave") continue;
+            auto [code, reason] = split_order(what);
+            co_await leave(static_cast<CloseCode>(std::stoul(code)), std::move(reason));
         }
     }
-    asio::awaitable<void> leave() {
+    asio::awaitable<void> leave(CloseCode code = 0, std::string reason = {}) {
         is_quiet_ = true;
-        const auto closed = co_await session_.close();
+        const auto closed = co_await session_.close(code, std::move(reason));
         if (!closed) tell_failure(closed.error());
     }
 
@@ -99,7 +105,7 @@ private:
 
     asio::awaitable<void> beat() {
         const auto period = std::chrono::nanoseconds{1'000'000'000 / options_.number("rate", 100)};
-        for (TimePoint next = SteadyClock::now();; next += period) {
+        for (auto next = asio::steady_timer::clock_type::now();; next += period) {
             tick_.expires_at(next);
             co_await tick_.async_wait(asio::use_awaitable);
             for (const auto& peer : peers_)
@@ -233,7 +239,7 @@ private:
 
 asio::awaitable<void> leave_in_time(asio::io_context& context, const Options& options, Pulse& pulse) {
     asio::steady_timer timer{context};
-    timer.expires_at(kNever);
+    timer.expires_at(asio::steady_timer::time_point::max());
     if (options.has("seconds")) timer.expires_after(std::chrono::seconds{options.number("seconds", 0)});
     asio::signal_set signals{context, SIGTERM, SIGINT};
     signals.async_wait([&timer](auto, int) { timer.cancel(); });

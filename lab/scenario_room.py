@@ -1,4 +1,5 @@
 """The network of a scenario file as namespaces, and what happens to it."""
+import ipaddress
 import itertools
 import re
 import time
@@ -187,8 +188,21 @@ class Room:
         change = lambda gone, here: cable.host.ip(
             *([f"addr del {gone} dev {cable.device}"] if gone else []),
             *([f"addr add {here} dev {cable.device} {'nodad' if ':' in here else ''}"] if here else []))
-        change(fault.get("gone"), fault.get("address"))
-        return lambda: change(fault.get("address"), fault.get("gone")), at
+        gone = self._address_in_use(fault) if fault.get("gone") == "in use" else fault.get("gone")
+        change(gone, fault.get("address"))
+        return lambda: change(fault.get("address"), gone), at
+
+    def _address_in_use(self, fault):
+        """The host's own address on the path in use, with its prefix: of the same kind as the other end's."""
+        seat = self.seats[fault["host"]]
+        device, remote = self.path_in_use(seat if seat in self.members else self.members[0])
+        end = ipaddress.ip_address(remote.rsplit(":", 1)[0].strip("[]"))
+        for own in seat.host.addresses_with_prefix(device if seat in self.members else seat.device_of(str(end))):
+            address = ipaddress.ip_interface(own).ip
+            is_alike = address.version == end.version and address.is_link_local == end.is_link_local
+            if is_alike if seat in self.members else address == end:
+                return own
+        raise netlab.LabError(f"no address of {fault['host']} is in use")
 
     def _black_hole(self, fault):
         device, remote = self.interface_of(fault)

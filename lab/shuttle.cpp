@@ -122,7 +122,8 @@ public:
 
 private:
     static timespec until(TimePoint when) {
-        const auto left = std::max<std::int64_t>(0, when == kNever ? 0 : nanoseconds(when) - now_ns());
+        const auto left = std::max<std::int64_t>(
+            0, when == kNever ? 0 : std::chrono::nanoseconds{when - SteadyClock::now()}.count());
         return {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
     }
     void carry(Side& from, Way way) {

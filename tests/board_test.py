@@ -62,6 +62,20 @@ class Page(unittest.TestCase):
         self.assertIn("needs libnice-dev", self.page)
         self.assertIn("Not measured: discovery latency, connect", self.page)
 
+    def test_every_report_that_is_measured_has_its_place(self):
+        script = (ROOT / "script" / "board").read_text()
+        names = script.split("\nnames=(", 1)[1].split(")", 1)[0].split()
+        self.assertEqual(sorted(names), sorted(board.ORDER))
+
+    def test_shows_the_cause_of_each_fault(self):
+        page = board.page(document("verdicts", [
+            row("lan", "power off (IPv4)", [120.0, 130.0], expected="peer_dead", right="2 of 3", viewer="c", said="silent"),
+            {"who": "all", "what": "1 kinds of fault", "right": "2 of 3", "share": 0.67, "at_least": 0.25},
+            {"who": "control", "what": "always link_dead", "right": "0 of 3"}]))
+        self.assertIn("<td>power off (IPv4)<td>coordinator<td>peer_dead<td>2 of 3<td>120<small>max 130</small>"
+                      '<td class="extra">said: silent', page)
+        self.assertIn("control \u201calways link_dead\u201d: 0 of 3", page)
+
     def test_says_which_bounds_are_broken(self):
         self.assertIn("own carrier: p99 60 ms &lt;= 40 ms",
                       board.page(document("failover", FAILOVER["failover"]["rows"], broken=["own carrier: p99 60 ms <= 40 ms"])))

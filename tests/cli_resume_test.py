@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What the program muster does when a link is lost and its session waits for another one.
+"""What the program muster does when a link is lost and its session waits for another one, or a process is started anew.
 
   cli_resume_test.py --muster build/dev/cli/muster [TEST...]
 """
@@ -73,6 +73,72 @@ class Interruptions(cli_test.CliTest):
         self.assertEqual(member.wait(PATIENCE), 130)
         self.assertRegex(words, "~ mixer cannot be reached, waiting: nothing heard for [0-9]+ ms")
         self.assertRegex(words, "~ mixer is back after [0-9.]+ m?s")
+
+
+class Restarts(cli_test.CliTest):
+    GRACE = ("--profile", "realtime", "--grace", "20")
+
+    def test_a_durable_member_goes_on_with_its_session(self):
+        host = self.host(*self.GRACE)
+        member = self.join(host, *self.GRACE, "--durable")
+        self.assertFalse(member.joined["restored"])
+        member.tell("one")
+        host.expect("message", PATIENCE)
+        for text in ("two", "three"):
+            member.kill()
+            host.expect("peer_interrupted", PATIENCE)
+            host.tell("while you were away: " + text)
+            member = self.join(host, *self.GRACE, "--durable")
+            self.assertTrue(member.joined["restored"])
+            host.expect("peer_resumed", PATIENCE)
+            self.assertEqual(member.expect("message", PATIENCE)["text"], "while you were away: " + text)
+            member.tell(text)
+            self.assertEqual(host.expect("message", PATIENCE)["text"], text)
+        self.assertIsNone(host.wait_for("peer_left", 0.1))
+        member.tell("/quit")
+        self.assertEqual(member.wait(PATIENCE), 0)
+        host.expect("peer_left", PATIENCE)
+        self.assertFalse(self.join(host, *self.GRACE, "--durable").joined["restored"], "its session was closed")
+
+    def test_a_durable_member_that_the_coordinator_has_forgotten_joins_anew(self):
+        host = self.host(*self.GRACE, "--port", "47110")
+        member = self.join(host, *self.GRACE, "--durable")
+        member.kill()
+        host.kill()
+        host = self.host(*self.GRACE, "--port", "47110")
+        member = self.join(host, *self.GRACE, "--durable")
+        self.assertFalse(member.joined["restored"])
+        member.tell("hello")
+        self.assertEqual(host.expect("message", PATIENCE)["text"], "hello")
+
+    def send_while_the_coordinator_dies(self, *durable):
+        """How it ended for the sender, the path of the file, and where the receiver puts it."""
+        here = (*self.GRACE, "--port", "47110")
+        inbox = self.folder("inbox")
+        film = self.path("film.bin", os.urandom(1 << 20) * 200)
+        host = self.host(*here, *durable)
+        sender, receiver = self.join(host, *self.GRACE), self.join(host, *self.GRACE, "--accept-files", inbox, name="right")
+        sender.expect("peer_joined", PATIENCE)
+        sender.tell(f"/file right {film}")
+        self.assertLess(sender.expect("file_progress", PATIENCE)["octets_done"], os.path.getsize(film))
+        host.kill()
+        self.host(*here, *durable)
+        ended = sender.wait_for("file_sent", 60) or sender.wait_for("failed", 1) or sender.wait_for("closed", 1)
+        return ended, film, inbox, receiver
+
+    def test_a_file_between_members_goes_on_when_the_coordinator_is_started_anew(self):
+        ended, film, inbox, receiver = self.send_while_the_coordinator_dies("--durable")
+        self.assertEqual(ended["event"], "file_sent", ended)
+        received = receiver.expect("file_received", PATIENCE)
+        with open(film, "rb") as sent, open(os.path.join(inbox, "film.bin"), "rb") as came:
+            self.assertEqual(sent.read(), came.read())
+        self.assertEqual(received["octets"], os.path.getsize(film))
+        self.assertEqual(os.listdir(inbox), ["film.bin"])
+
+    def test_without_a_journal_it_does_not(self):
+        ended, _, inbox, _ = self.send_while_the_coordinator_dies()
+        self.assertNotEqual(ended["event"], "file_sent", ended)
+        self.assertNotIn("film.bin", os.listdir(inbox))
 
 
 if __name__ == "__main__":

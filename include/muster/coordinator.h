@@ -39,7 +39,12 @@ struct HostOptions {
     Profile profile = Profile::balanced;
     std::uint16_t port = 0;  ///< UDP; 0: any; with a journal, that of the last process if it is free.
     PathPreferences paths;   ///< Which interfaces to use; Session::set_path_preferences() changes it later.
-    bool advertise = true;   ///< Announce by mDNS; without it members need the address.
+    /// Lets the kernel use new IPv6 addresses at once, while it still asks whether another device has them (RFC 4429),
+    /// instead of 1 to 2 s after an interface has come up. That is a setting of each interface (optimistic_dad,
+    /// use_optimistic) and for all programs; it needs CAP_NET_ADMIN, and is put back at the end of the session.
+    /// Explanation::tried says what was done, or why not.
+    bool fast_ipv6 = false;
+    bool advertise = true;  ///< Announce by mDNS; without it members need the address.
     /// How long a member's session outlives its link, waiting for the member to come back (PeerInterrupted). The
     /// shorter of both ends' graces counts. 0: a lost link ends the session.
     Duration grace = std::chrono::seconds{30};
@@ -51,8 +56,8 @@ struct HostOptions {
     /// application had, and after which it had not asked for the next event, comes again with
     /// Message::redelivered. Empty: none.
     /// - It is made, of mode 0600, if it is not there; its directory must be. It holds secrets of the sessions.
-    /// - Every send and every message waits until the file has it. If the disk fails: JournalFailed.
-    /// - Byte streams and files end, with code lost; unread messages of members that have left are gone.
+    /// - Every send and every message waits until the file has it. If the disk fails, or does not write for 5 s: JournalFailed.
+    /// - Byte streams end, with code lost, and files to or from this device; files between members go on. Unread messages of members that have left are gone.
     /// - close(), abort() and the destructor end the sessions, also for the next process.
     /// - After a loss of power the last changes may be missing; sessions that do not fit any more are lost.
     /// - What is damaged is lost, and the log says so. Limits and grace of restored sessions are the old ones.
@@ -87,7 +92,8 @@ void start_host(boost::asio::any_io_executor executor, HostOptions options, Coor
 /// later than that the event GroupContested tells it. Reads or makes the device key in the calling thread, unless
 /// HostOptions::identity has it, and there opens, checks and reads the journal, for which it waits up to 1 s if another
 /// process has it. Errors: bad_name, bad_input (also the journal of another device or group), too_large, storage
-/// (identity, journal), already_exists (port taken; journal in use), system. Cancellation: none, it completes at once.
+/// (identity, journal), already_exists (port taken; journal in use), no_interface (HostOptions::paths allows none),
+/// system. Cancellation: none, it completes at once.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto host(boost::asio::any_io_executor executor, HostOptions options = {}, Token&& token = {}) {
     return boost::asio::async_initiate<Token, void(Result<Coordinator>)>(

@@ -9,6 +9,7 @@
 #include "muster/error.h"
 #include "muster/session_types.h"
 #include "muster/time.h"
+#include "muster/timeline.h"
 
 namespace muster {
 
@@ -24,20 +25,6 @@ struct PathState {
     std::string finding;
 };
 
-/// Something that happened between this end and a peer.
-struct Happening {
-    enum class Kind : std::uint8_t { joined, path_changed, interrupted, resumed, left };
-
-    std::chrono::system_clock::time_point when;
-    Kind kind{};
-    std::string detail;  ///< For people: why, and for how long.
-    /// What was at fault, as far as it is known by now: what is found out later is entered here too.
-    Fault fault = Fault::none;
-};
-
-/// "joined", "path_changed", "interrupted", "resumed", "left": stable, for programs.
-std::string_view to_string(Happening::Kind kind);
-
 /// All that one end knows of how it reaches a peer, and why it is so. A value, for people and for bug reports.
 struct Explanation {
     Explanation() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
@@ -47,14 +34,16 @@ struct Explanation {
     std::vector<PathState>
         paths;  ///< The one in use first. Coordinators know no others; empty without a link.
     /// Members, of their coordinator: what was tried before its latest link stood; while the session is interrupted,
-    /// what is being tried.
+    /// what is being tried. With fast_ipv6: what was done for the interfaces.
     std::vector<Evidence> tried;
-    std::vector<Happening> happenings;  ///< Oldest first, the last 256 of all peers together.
+    /// What is at fault while the peer is interrupted or after it was lost, as far as it is known by now.
+    Fault fault = Fault::none;
+    /// What this end has seen happen to the peer, and to its own interfaces: the latest 64 entries.
+    Timeline timeline;
 
     bool is_connected() const { return !paths.empty(); }
-    /// What is at fault while the peer is interrupted or after it was lost; none while it is connected.
-    Fault fault() const;
-    /// A table of the paths, and what happened when, in lines without colours.
+
+    /// A table of the paths and the latest 20 entries of the timeline, in lines without colours.
     std::string to_text() const;
     /// One object, as `of` of the event `explanation` in docs/CLI.md.
     std::string to_json() const;

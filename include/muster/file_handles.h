@@ -76,7 +76,8 @@ public:
     using FileTransfer::FileTransfer;
 
     const FileOffer& offer() const;
-    /// Takes the file into `options.directory`; await finished() next.
+    /// Takes the file into `options.directory`; await finished() next, whose result is bad_name if `options.name` is not
+    /// fit, and then the sender is told so. Ignored after the first time, and when the offer was withdrawn.
     void accept(ReceiveFileOptions options = {});
     /// Does not take it; the sender sees the reason.
     void decline(std::string_view reason);

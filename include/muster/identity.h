@@ -41,12 +41,14 @@ public:
     /// Errors: storage.
     Result<bool> forget_pin(const std::string& group) const;
 
-    /// The usual file for HostOptions::journal of this group; its directory is made. Errors: storage; bad_input (an
-    /// ephemeral identity: nobody else can go on with its sessions).
+    /// The usual files for HostOptions::journal and JoinOptions::journal of this group; their directory is made. Errors:
+    /// storage; bad_input (an ephemeral identity: nobody else can go on with its sessions).
     Result<std::string> journal_file(const std::string& group) const;
+    Result<std::string> member_journal_file(const std::string& group) const;
 
 private:
     Identity(std::shared_ptr<const DeviceKey> key, std::string directory);
+    Result<std::string> journal_of(const std::string& group, const char* suffix) const;
 
     std::shared_ptr<const DeviceKey> key_;  // owners: all copies of this identity
     std::string directory_;

@@ -38,7 +38,22 @@ struct JoinOptions {
     Duration grace = std::chrono::seconds{30};
     Profile profile = Profile::balanced;
     PathPreferences paths;  ///< Which interfaces to use; Session::set_path_preferences() changes it later.
+    /// Lets the kernel use new IPv6 addresses at once, while it still asks whether another device has them (RFC 4429),
+    /// instead of 1 to 2 s after an interface has come up. That is a setting of each interface (optimistic_dad,
+    /// use_optimistic) and for all programs; it needs CAP_NET_ADMIN, and is put back at the end of the session.
+    /// Explanation::tried says what was done, or why not.
+    bool fast_ipv6 = false;
     SessionLimits limits;
+    /// A file that keeps the session, so that it outlives this process: another one of the same device with the same
+    /// journal goes on with it, if it joins before the coordinator's grace for this member is over
+    /// (Member::is_restored). What was sent and not acknowledged is sent, messages that the application had not dealt
+    /// with come again (Message::redelivered), and nothing is lost or comes twice unmarked. Byte streams and files are
+    /// reset. If the coordinator does not know the session any more the device joins anew, and what was saved is lost;
+    /// a log line says so. Each message waits for a write. Empty: no journal. The usual place:
+    /// Identity::member_journal_file(). Name, info and limits of a session that goes on are the old ones. A file of one
+    /// process at a time, of mode 0600, with all that is on its way in the clear. It needs `coordinator`, or `pin` and a
+    /// stored identity: else whoever answers first would make the device forget its session.
+    std::string journal;
 };
 
 /// A device that has joined.
@@ -53,6 +68,8 @@ public:
     Duration found_after() const;
     Duration connected_after() const;
     Duration joined_after() const;
+    /// It goes on with the session of an earlier process (JoinOptions::journal).
+    bool is_restored() const;
 };
 
 namespace detail {
@@ -61,9 +78,12 @@ void start_join(boost::asio::any_io_executor executor, JoinOptions options, Memb
 
 /// Finds the coordinator of a group, connects over the first path that works, and asks to join.
 /// Errors: no_coordinator, no_interface, unreachable, refused, untrusted, name_in_use, full,
-/// version_mismatch, handshake_failed, timed_out, bad_name, bad_input, too_large, storage, system, already_exists
-/// (no address is known, and another program keeps the port of mDNS for itself); each with what was tried.
-/// Reads the pins, and the device key unless JoinOptions::identity has it, in the calling thread.
+/// version_mismatch, handshake_failed, timed_out, lost, closed (by the coordinator meanwhile), protocol_violation,
+/// bad_name, bad_input (also the journal of another device or group), too_large, storage, system, cancelled,
+/// already_exists (another process has the journal; or no address is known, and another program keeps the port of
+/// mDNS for itself); each with what was tried. Reads the pins, and the device key unless JoinOptions::identity has it,
+/// in the calling thread, and there opens, checks and reads the journal, for which it waits up to 1 s if another
+/// process has it.
 /// Cancellation: terminal; nothing stays behind.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto join(boost::asio::any_io_executor executor, JoinOptions options = {}, Token&& token = {}) {

@@ -20,9 +20,11 @@
 #include "muster/member.h"            // IWYU pragma: export
 #include "muster/path_preferences.h"  // IWYU pragma: export
 #include "muster/profile.h"           // IWYU pragma: export
+#include "muster/report.h"            // IWYU pragma: export
 #include "muster/service.h"           // IWYU pragma: export
 #include "muster/session.h"           // IWYU pragma: export
 #include "muster/session_types.h"     // IWYU pragma: export
 #include "muster/text.h"              // IWYU pragma: export
 #include "muster/time.h"              // IWYU pragma: export
+#include "muster/timeline.h"          // IWYU pragma: export
 #include "muster/version.h"           // IWYU pragma: export

@@ -20,8 +20,10 @@
 #include "muster/file_handles.h"
 #include "muster/file_transfer.h"
 #include "muster/path_preferences.h"
+#include "muster/report.h"
 #include "muster/session_types.h"
 #include "muster/time.h"
+#include "muster/timeline.h"
 
 namespace muster {
 
@@ -91,7 +93,7 @@ struct GroupContested {
     Endpoint at;       ///< Where its announcement came from, and its port.
 };
 
-/// The journal (HostOptions::journal) cannot be written any more. The sessions go on, and do not outlive this process;
+/// The journal (HostOptions::journal, JoinOptions::journal) cannot be written any more. The sessions go on, and do not outlive this process;
 /// the file is gone, for it would mislead another one.
 struct JournalFailed {
     Error why;
@@ -141,9 +143,9 @@ struct PeerPath {
 /// link: when that is lost, the session waits for another one (PeerInterrupted), and goes on where it stood,
 /// or ends as lost when the grace is over (HostOptions::grace, JoinOptions::grace). After that a device joins
 /// again as a new member, and what had not arrived is not sent again. A session outlives
-/// the process of its member never, and that of its coordinator with a journal (HostOptions::journal).
+/// the process of its coordinator, or of its member, if that has a journal (HostOptions::journal, JoinOptions::journal).
 /// A resource; movable. Its destructor aborts what still runs; prefer close(). What a disk is at
-/// then holds up the session's strand for a second at most. Any thread; completions run on the
+/// then holds up the session's strand for a second at most, with a journal for two. Any thread; completions run on the
 /// handler's associated executor. Every operation takes any Asio completion token: a callback,
 /// use_future, use_awaitable (the default).
 class Session {
@@ -183,8 +185,8 @@ public:
     /// What next_event() will never tell, because it was not asked in time.
     EventsDropped events_dropped() const;
 
-    /// Sends a message. Completes when every recipient's queue has taken it, and the journal, if there is one
-    /// (HostOptions::journal); then it arrives as `options` promises unless the recipient's session ends. Waits
+    /// Sends a message. Completes when every recipient's queue has taken it, and the journal, if this end
+    /// has one; then it arrives as `options` promises unless the recipient's session ends. Waits
     /// while a queue is full. Errors: too_large,
     /// unknown_peer, not_connected, closed or lost (the session ended while it waited), queue_full (1024 sends or 64
     /// MiB wait already), cancelled, bad_input (no or too many recipients, a coordinator to itself, too many
@@ -232,6 +234,24 @@ public:
             [this](auto handler, DeviceId id) { start_explain(id, std::move(handler)); }, token, peer);
     }
 
+    /// What this end has seen happen: the whole of its flight recorder, about all peers. Cancellation: none, it completes
+    /// at once.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto timeline(Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(Timeline)>(
+            [this](auto handler) { start_timeline(std::move(handler)); }, token);
+    }
+
+    /// What a user can attach to a bug: this machine, and this session with its explanations, counters and timeline, as one JSON
+    /// object (docs/REPORT.md). No secret is in it. Reading the kernel's interfaces and routes takes some milliseconds of the
+    /// session's strand. Cancellation: none, it completes at once.
+    template <class Token = boost::asio::use_awaitable_t<>>
+    auto report(ReportOptions options = {}, Token&& token = {}) {
+        return boost::asio::async_initiate<Token, void(std::string)>(
+            [this](auto handler, ReportOptions how) { start_report(how, std::move(handler)); }, token,
+            options);
+    }
+
     /// Uses other interfaces from now on: a link over one that is prohibited now goes to another path at once, one that
     /// could go over a preferred or cheaper one does as soon as that has been steady for a second; without a gap
     /// wherever another path is ready. Errors: bad_input (a selector), no_interface (no interface would be
@@ -272,6 +292,8 @@ protected:
 
 private:
     using ExplainHandler = boost::asio::any_completion_handler<void(Explanation)>;
+    using ReportHandler = boost::asio::any_completion_handler<void(std::string)>;
+    using TimelineHandler = boost::asio::any_completion_handler<void(Timeline)>;
     using PathHandler = boost::asio::any_completion_handler<void(std::optional<PeerPath>)>;
 
     void start_next_event(EventHandler handler);
@@ -279,6 +301,8 @@ private:
     void start_open_stream(const DeviceId& to, std::string name, StreamHandler handler);
     void start_path_to(const DeviceId& peer, PathHandler handler);
     void start_explain(const DeviceId& peer, ExplainHandler handler);
+    void start_report(const ReportOptions& options, ReportHandler handler);
+    void start_timeline(TimelineHandler handler);
     void start_set_path_preferences(PathPreferences preferences, DoneHandler handler);
     void start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler);
 };

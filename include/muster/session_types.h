@@ -37,9 +37,11 @@ struct SessionLimits {
     /// Streams that one peer may have open with us at a time. Twice that and `channels`: at most 246
     /// together. Through the coordinator, one member may have a quarter of them open to another.
     std::size_t streams = 64;
-    /// Channels with ordered messages in use per peer; the numbers themselves are free.
+    /// Channels with ordered messages in use per peer; the numbers themselves are free. Through the coordinator, one
+    /// member may begin a quarter of them towards another, and ChannelId::main always.
     std::size_t channels = 32;
-    /// Members that a coordinator takes.
+    /// Coordinators: members that it takes. Members: the largest group in which this device can be; in a larger one its
+    /// session ends with protocol_violation.
     std::size_t members = 10'000;
     /// Recipients listed in one message, at most 512; for more, address everyone.
     std::size_t recipients = 64;
@@ -76,8 +78,8 @@ struct PeerInfo {
     bool operator==(const PeerInfo&) const = default;
 };
 
-/// Everyone in the session, the coordinator first. A greater revision is newer; revisions start afresh when
-/// the coordinator does.
+/// Everyone in the session, the coordinator first. A greater revision is newer; revisions start afresh with a
+/// coordinator that has no journal (HostOptions::journal) of the last one's.
 struct Roster {
     Roster() {}  // NOLINT(modernize-use-equals-default)
 
@@ -149,10 +151,11 @@ struct Message {
     ChannelId channel = ChannelId::main;
     Delivery delivery = Delivery::ordered;
     Bytes payload;
-    /// With a journal (HostOptions::journal): counts the reliable messages of this sender's session from 0; one
-    /// that is delivered again has the same. Keep the last one of each sender, skip what is redelivered and not
-    /// above it, and forget it at PeerLeft, for the next session counts from 0. 0 without a journal, also after
-    /// JournalFailed.
+    /// With a journal (HostOptions::journal, JoinOptions::journal): counts the reliable messages of the session that
+    /// brought it from 0: of this sender's at the coordinator, of the one with the coordinator at a member. One that is
+    /// delivered again has the same number. Keep the last one, skip what is redelivered and not above it, and forget
+    /// it at PeerLeft or with a Member that is not restored, for the next session counts from 0. 0 without a journal,
+    /// also after JournalFailed.
     std::uint64_t number = 0;
     /// The application had this message before its process was started anew, or may have had it.
     bool redelivered = false;

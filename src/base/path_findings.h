@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "muster/endpoint.h"
 
@@ -15,6 +16,18 @@ enum class SendRefusal : std::uint8_t {
     no_interface,  ///< ENODEV, ENETDOWN.
     no_source,     ///< EINVAL, EADDRNOTAVAIL: the own address is gone; a blackhole route says the same.
 };
+
+/// Stable, for programs.
+constexpr std::string_view to_string(SendRefusal refusal) {
+    switch (refusal) {
+        case SendRefusal::none: return "none";
+        case SendRefusal::filtered: return "filtered";
+        case SendRefusal::no_route: return "no_route";
+        case SendRefusal::no_interface: return "no_interface";
+        case SendRefusal::no_source: return "no_source";
+    }
+    return "unknown";
+}
 
 /// What was found out about a path from which nothing came any more, by asking around for some ten milliseconds.
 /// Facts without judgement.
@@ -38,6 +51,18 @@ struct PathFindings {
 
     bool operator==(const PathFindings&) const = default;
 };
+
+/// Stable, for programs.
+constexpr std::string_view to_string(PathFindings::Report report) {
+    switch (report) {
+        case PathFindings::Report::none: return "none";
+        case PathFindings::Report::no_port: return "no_port";
+        case PathFindings::Report::prohibited: return "prohibited";
+        case PathFindings::Report::no_host: return "no_host";
+        case PathFindings::Report::no_network: return "no_network";
+    }
+    return "unknown";
+}
 
 /// An ICMP error that one of our packets has brought back. Anybody who saw the packet can have made it up.
 struct IcmpReport {

@@ -5,13 +5,13 @@
 #include <set>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "discovery/mdns_front.h"
 #include "net/interface_monitor.h"
+#include "os/timer.h"
 
 namespace muster::discovery {
 namespace {
@@ -80,7 +80,7 @@ private:
     MdnsSockets sockets_;
     MdnsEngine engine_;
     MdnsFront front_;
-    asio::steady_timer timer_;
+    os::Timer timer_;
     std::string host_name_;
     std::unique_ptr<net::InterfaceMonitor> monitor_;
     std::set<InterfaceIndex> prohibited_;

@@ -73,6 +73,22 @@ public:
         receiver->on_stream_reset({Errc::lost, "the peer fell silent"}, now);
     }
 
+    /// A coordinator between both ends was started anew: the stream is gone, and a fresh one takes its place.
+    void lose_stream() {
+        to_receiver_.clear();
+        to_sender_.clear();
+        receiver_heard_end_ = sender_heard_end_ = false;
+        const Error why{Errc::lost, "the coordinator was started anew"};
+        const bool goes_on = sender->on_stream_lost(why, now);
+        const bool waits = receiver->on_stream_lost(why, now);
+        if (!goes_on) return;
+        if (!waits) return sender->on_stream_reset(why, now);
+        sender->on_stream_renewed(now);
+        receiver->on_stream_renewed(now);
+    }
+    /// Octets that the sender has given to streams.
+    std::size_t handed_out() const { return handed_out_; }
+
     /// The workers go; what they were asked for is not done and not answered.
     void lose_storage() {
         taken_source_.clear();
@@ -212,7 +228,7 @@ private:
             if (auto* finished = std::get_if<FileFinished>(&*event)) received = finished->result;
             if (auto* offered = std::get_if<FileOffer>(&*event)) {
                 offer = *offered;
-                if (options_.answer) (void)receiver->accept(options_.receive, now);
+                if (options_.answer) receiver->accept(options_.receive, now);
             }
         }
     }

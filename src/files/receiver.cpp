@@ -68,9 +68,11 @@ void FileReceiver::on_frame(const FileFrameReader::Piece& piece, TimePoint now) 
 }
 
 void FileReceiver::on_offer(ByteView body, TimePoint now) {
-    if (state_ != State::waiting) return violation("offered a second file on one stream", now);
+    if (state_ != State::waiting && !awaits_offer_)
+        return violation("offered a second file on one stream", now);
     auto offer = parse_offer(body);
     if (!offer) return fail(FileFrame::decline, offer.error(), now);
+    if (awaits_offer_) return on_offer_again(*offer, now);
     offer_ = FileOffer{.id = offer->id, .from = options_.from, .name = std::move(offer->name)};
     offer_.size = offer->size;
     offer_.modified = offer->modified;
@@ -90,6 +92,16 @@ void FileReceiver::on_offer(ByteView body, TimePoint now) {
     offer_event_ = true;
 }
 
+void FileReceiver::on_offer_again(const OfferFrame& again, TimePoint now) {
+    if (again.id != offer_.id || again.size != offer_.size || again.name != offer_.name)
+        return violation("offered another file than before", now);
+    awaits_offer_ = false;
+    if (state_ != State::receiving && state_ != State::publishing) return;  // it is accepted when it can be
+    resumed_at_ = received_;
+    moved_at_ = now;
+    say(encode(FileFrame::accept, received_));
+}
+
 void FileReceiver::on_data(ByteView octets, TimePoint now) {
     if (state_ != State::receiving) return violation("sent octets that were not asked for", now);
     if (octets.size() > offer_.size - received_) return violation("sent more octets than it offered", now);
@@ -102,6 +114,8 @@ void FileReceiver::on_data(ByteView octets, TimePoint now) {
 
 void FileReceiver::on_end(ByteView body, TimePoint now) {
     const auto digest = parse_end(body);
+    const bool is_repeated = state_ == State::publishing && digest == digest_;
+    if (is_repeated) return;  // after a loss of the stream; the verdict follows
     if (state_ != State::receiving || !digest) return violation("sent a misplaced end of file", now);
     if (received_ != offer_.size) return violation("ended the file too early", now);
     if (!chunk_.empty()) write_chunk();
@@ -135,6 +149,37 @@ void FileReceiver::on_stream_reset(Error why, TimePoint now) {
     out_.clear();
     // What is being named cannot be called back, and is complete.
     if (!is_over() && state_ != State::publishing) end(std::move(why), now);
+}
+
+bool FileReceiver::on_stream_lost(const Error& why, TimePoint now) {
+    const bool has_failed = is_over() && result_ && !*result_;
+    if (state_ == State::waiting || has_failed) {
+        on_stream_reset(why, now);
+        return false;
+    }
+    out_.clear();
+    in_ = {};
+    peer_ended_ = awaits_offer_ = false;
+    stream_gone_ = awaits_stream_ = true;
+    heard_at_ = moved_at_ = now;
+    if (state_ == State::finished) since_ = now;
+    return true;
+}
+
+void FileReceiver::on_stream_renewed(TimePoint now) {
+    stream_gone_ = awaits_stream_ = false;
+    awaits_offer_ = true;
+    heard_at_ = spoke_at_ = moved_at_ = now;
+    if (!is_over()) return;
+    since_ = now;
+    say_result();
+}
+
+/// Of a transfer that is over, to a sender that asks again.
+void FileReceiver::say_result() {
+    if (!result_) return;
+    say(*result_ ? encode(FileFrame::verdict, ReasonFrame{FileCode::ok, ""})
+                 : encode(FileFrame::cancel, reason_of(result_->error())));
 }
 
 Slice FileReceiver::next_output(std::size_t max, TimePoint now) {
@@ -204,7 +249,7 @@ void FileReceiver::on_created(TimePoint now) {
     state_ = State::receiving;
     since_ = accepted_at_ = moved_at_ = now;
     meter_.start(0, offer_.size, now);
-    out_.push(encode(FileFrame::accept, std::uint64_t{0}));
+    if (!awaits_offer_) say(encode(FileFrame::accept, std::uint64_t{0}));  // else with the offer
 }
 
 void FileReceiver::on_written(std::uint64_t octets, TimePoint now) {
@@ -215,10 +260,11 @@ void FileReceiver::on_written(std::uint64_t octets, TimePoint now) {
 }
 
 void FileReceiver::report(TimePoint now) {
-    if (!out_.empty() || stream_gone_) return;  // the sender does not listen; the next report says more
-    reported_ = stored_;
+    if (!out_.empty() || stream_gone_ || awaits_offer_)
+        return;                                  // the sender does not listen; the next report says more
+    reported_ = std::max(stored_, resumed_at_);  // never less than before
     spoke_at_ = now;
-    out_.push(encode(FileFrame::progress, stored_));
+    out_.push(encode(FileFrame::progress, reported_));
 }
 
 void FileReceiver::say(Slice frame) {
@@ -243,7 +289,9 @@ TimePoint FileReceiver::deadline() const {
         case State::creating:
         case State::publishing:
         case State::cleaning: return kNever;  // the storage's own deadline
-        case State::finished: return peer_ended_ && out_.empty() ? kNever : since_ + kFileLinger;
+        case State::finished:
+            if (awaits_stream_) return since_ + options_.stall;
+            return peer_ended_ && out_.empty() ? kNever : since_ + kFileLinger;
     }
     return kNever;
 }
@@ -254,7 +302,8 @@ TimePoint FileReceiver::next_wakeup() const {
     if (state_ == State::finished) return when;
     if (at_storage_ > 0) when = std::min(when, storage_since_ + kStoragePatience);
     const bool active = state_ == State::receiving || state_ == State::publishing;
-    if (active && !stream_gone_ && out_.empty()) when = std::min(when, spoke_at_ + kFileHeartbeat);
+    if (active && !stream_gone_ && !awaits_offer_ && out_.empty())
+        when = std::min(when, spoke_at_ + kFileHeartbeat);
     return when;
 }
 
@@ -286,17 +335,18 @@ void FileReceiver::on_resumed(TimePoint now) {
 
 // ---- the application and the end --------------------------------------------------------------------------
 
-Result<void> FileReceiver::accept(const ReceiveFileOptions& receive, TimePoint now) {
-    if (state_ != State::offered) return Error{Errc::not_connected, "this file is not on offer any more"};
+void FileReceiver::accept(const ReceiveFileOptions& receive, TimePoint now) {
+    if (state_ != State::offered) return;
     if (!receive.name.empty())
-        if (const auto fit = check_file_name(receive.name, HiddenNames::allow); !fit) return fit;
+        if (const auto fit = check_file_name(receive.name, HiddenNames::allow); !fit)
+            return fail(FileFrame::decline, fit.error(), now);
+
     receive_ = receive;
     SinkRequest request{.kind = SinkRequest::Kind::create};
     request.part = {receive_.directory, part_name(options_.from, offer_.id), offer_.size};
     ask(std::move(request));
     state_ = State::creating;
     since_ = now;
-    return {};
 }
 
 void FileReceiver::decline(std::string_view reason, TimePoint now) {

@@ -45,6 +45,10 @@ public:
     /// The peer closed its half, and all octets before that were taken.
     void on_stream_end(TimePoint now);
     void on_stream_reset(Error why, TimePoint now);
+    /// The stream is gone and the peer is not: if this is true, what came is kept for as long as a sender may say nothing,
+    /// and on_stream_renewed() follows if the sender offers the transfer again; if not, the transfer is over.
+    bool on_stream_lost(const Error& why, TimePoint now);
+    void on_stream_renewed(TimePoint now);
     bool want_write() const { return !out_.empty(); }
     Slice next_output(std::size_t max, TimePoint now);
     bool output_finished() const { return is_over() && out_.empty(); }
@@ -63,9 +67,9 @@ public:
     void on_resumed(TimePoint now);
 
     // The application.
-    /// Takes the offer. Errors: bad_name (the name chosen here is not fit), not_connected (nothing is offered
-    /// any more). What goes wrong later is the result.
-    Result<void> accept(const ReceiveFileOptions& receive, TimePoint now);
+    /// Takes the offer. If the name chosen here is not fit, the offer is declined and the result is bad_name. Nothing
+    /// happens when nothing is on offer any more: the result says what became of it.
+    void accept(const ReceiveFileOptions& receive, TimePoint now);
     /// Refuses the offer; the sender sees the reason. Harmless when there is none.
     void decline(std::string_view reason, TimePoint now);
     /// Ends the transfer and removes what came; the sender sees the reason. Too late once the file is
@@ -84,6 +88,8 @@ private:
     std::size_t room() const;
     void on_frame(const FileFrameReader::Piece& piece, TimePoint now);
     void on_offer(ByteView body, TimePoint now);
+    void on_offer_again(const OfferFrame& again, TimePoint now);
+    void say_result();
     void on_data(ByteView octets, TimePoint now);
     void on_end(ByteView body, TimePoint now);
     void on_cancel(ByteView body, TimePoint now);
@@ -116,6 +122,7 @@ private:
     std::uint64_t written_ = 0;   // octets asked to be written
     std::uint64_t stored_ = 0;    // octets known to be written
     std::uint64_t reported_ = 0;
+    std::uint64_t resumed_at_ = 0;  // received_ when the present stream began
     Sha256Digest digest_{};
 
     TimePoint since_;
@@ -126,6 +133,8 @@ private:
     bool interrupted_ = false;
     bool peer_ended_ = false;
     bool stream_gone_ = false;
+    bool awaits_stream_ = false;  // the sender may begin another one
+    bool awaits_offer_ = false;   // the same as before, on another stream
 
     ProgressMeter meter_;
     bool offer_event_ = false;

@@ -65,9 +65,10 @@ void FileSender::on_accept(ByteView body, TimePoint now) {
         return violation("accepted something that was not offered", now);
     resume_at_ = *offset;
     state_ = State::sending;
-    since_ = accepted_at_ = moved_at_ = now;
+    since_ = moved_at_ = now;
     meter_.start(resume_at_, opened_as_.size, now);
-    accepted_event_ = true;
+    accepted_event_ = !std::exchange(was_accepted_, true);
+    if (accepted_event_) accepted_at_ = now;
     read_more();
 }
 
@@ -86,7 +87,7 @@ void FileSender::on_verdict(ByteView body, TimePoint now) {
     const auto verdict = parse_reason(body);
     if (!verdict) return violation("sent a malformed verdict", now);
     if (verdict->code != FileCode::ok) return finish(error_of(*verdict), now);
-    if (state_ != State::confirming) return violation("confirmed a file that was not sent yet", now);
+    if (!knows_digest_) return violation("confirmed a file that was not sent yet", now);
     meter_.advance(opened_as_.size, now);
     progress_event_ = meter_.due(now) || progress_event_;
     finish(FileReceipt{options_.path, opened_as_.size, digest_, now - accepted_at_}, now);
@@ -112,6 +113,24 @@ void FileSender::on_stream_reset(Error why, TimePoint now) {
     finish(std::move(why), now);
 }
 
+bool FileSender::on_stream_lost(const Error& why, TimePoint now) {
+    if (state_ == State::finished || cancel_reason_) {
+        on_stream_reset(cancel_reason_ ? Error{Errc::cancelled, *cancel_reason_} : why, now);
+        return false;
+    }
+    out_.clear();
+    in_ = {};
+    since_ = heard_at_ = spoke_at_ = now;
+    if (state_ == State::opening) return true;
+    // The digest covers the whole file: it is read from its beginning, though only what is missing is sent.
+    state_ = State::opening;
+    requests_.clear();
+    requests_.push_back({.kind = SourceRequest::Kind::close});
+    requests_.push_back({.kind = SourceRequest::Kind::open});
+    requested_ = queued_ = resume_at_ = 0;
+    return true;
+}
+
 Slice FileSender::next_output(std::size_t max, TimePoint now) {
     Slice slice = out_.pop(max);
     if (!slice.empty()) spoke_at_ = now;
@@ -133,8 +152,9 @@ void FileSender::on_storage(SourceReply reply, TimePoint now) {
     if (at_storage_ > 0) --at_storage_;
     storage_since_ = now;
     if (state_ == State::finished) return;
-    if (reply.error) return fail(std::move(*reply.error), now);
     using enum SourceRequest::Kind;
+    if (state_ == State::opening && reply.kind != open) return;  // asked for before the stream was lost
+    if (reply.error) return fail(std::move(*reply.error), now);
     switch (reply.kind) {
         case open: return on_opened(reply, now);
         case read: return on_read(reply, now);
@@ -150,8 +170,12 @@ void FileSender::on_storage_gone(TimePoint now) {
 }
 
 void FileSender::on_opened(const SourceReply& reply, TimePoint now) {
-    opened_as_ = reply.stat;
-    meter_.start(0, opened_as_.size, now);
+    if (std::exchange(was_opened_, true)) {
+        if (auto changed = change_in(reply)) return fail(std::move(*changed), now);
+    } else {
+        opened_as_ = reply.stat;
+        meter_.start(0, opened_as_.size, now);
+    }
     OfferFrame offer{.id = options_.id, .size = opened_as_.size, .name = options_.send.name};
     offer.modified = FileTime{std::chrono::nanoseconds{opened_as_.modified_ns}};
     offer.hints = options_.send.hints;
@@ -174,6 +198,7 @@ void FileSender::on_read(SourceReply& reply, TimePoint now) {
 void FileSender::on_read_all(const SourceReply& reply, TimePoint now) {
     if (auto changed = change_in(reply)) return fail(std::move(*changed), now);
     digest_ = reply.digest;
+    knows_digest_ = true;
     out_.push(encode_end(digest_));
     state_ = State::confirming;
     since_ = now;
@@ -274,7 +299,7 @@ void FileSender::violation(std::string_view what, TimePoint now) {
 
 void FileSender::fail(Error error, TimePoint now) {
     if (state_ == State::finished) return;
-    const bool told = state_ != State::opening;  // before the offer there is nobody to tell
+    const bool told = was_opened_;  // before the offer there is nobody to tell
     out_.drop_unstarted();
     if (told) out_.push(encode(FileFrame::cancel, reason_of(error)));
     end(std::move(error), now);

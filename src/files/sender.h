@@ -51,6 +51,10 @@ public:
     /// The stream is gone: reset by the peer (cancelled_by_peer), session lost or closed.
     /// Nothing more is sent.
     void on_stream_reset(Error why, TimePoint now);
+    /// The stream is gone and the peer is not: what it did not confirm is sent over a fresh one, after the same offer. The
+    /// driver opens that if this is true; if not, the transfer is over.
+    bool on_stream_lost(const Error& why, TimePoint now);
+    void on_stream_renewed(TimePoint now) { heard_at_ = spoke_at_ = now; }
     bool want_write() const { return !out_.empty(); }
     /// At most `max` octets to write; empty if there are none.
     Slice next_output(std::size_t max, TimePoint now);
@@ -113,6 +117,8 @@ private:
     std::uint64_t requested_ = 0;  // octets asked from storage
     std::uint64_t queued_ = 0;     // octets read, hashed and queued or skipped
     Sha256Digest digest_{};
+    bool knows_digest_ = false;
+    bool was_opened_ = false, was_accepted_ = false;  // over this stream or an earlier one
 
     TimePoint since_;  // of the present state
     TimePoint accepted_at_{};

@@ -167,7 +167,7 @@ TEST(FileTransfer, PeerThatOnlyKeepsAliveIsGivenUpAfterAnHour) {
     MemoryStorage storage;
     SinkWorker worker{storage};
     receiver.on_stream_bytes(encode(OfferFrame{.id = {1}, .size = 9, .name = "f"}).view(), TimePoint{});
-    ASSERT_TRUE(receiver.accept({}, TimePoint{}));
+    receiver.accept({}, TimePoint{});
     receiver.on_storage(worker.run(*receiver.next_request(TimePoint{})), TimePoint{});
     TimePoint now{};
     const auto is_receiving = [&] { return !receiver.next_request(now); };

@@ -33,6 +33,7 @@ Result<void> SourceWorker::open(SourceReply& reply) {
     auto opened = storage_.open(path_);
     if (!opened) return opened.error();
     file_ = std::move(*opened);
+    hash_ = Sha256{};
     return look(reply);
 }
 

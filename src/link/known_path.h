@@ -76,7 +76,8 @@ struct KnownPath {
     double loss = 0;                  ///< Share of the latest questions, outages left out.
     int unanswered = 0;
     int full_unanswered = 0;
-    int failures = 0;  ///< How often in a row the link had to leave it soon.
+    int failures = 0;             ///< How often in a row the link had to leave it soon.
+    bool is_told_proven = false;  ///< PathTable::take_news said so last.
 
 private:
     struct Question {

@@ -77,9 +77,12 @@ LinkEngine::~LinkEngine() = default;
 DialId LinkEngine::dial(const RaceOptions& race, std::span<const Path> candidates, TimePoint now) {
     now_ = now;
     const DialId id{next_dial_++};
-    Dial& dial =
-        dials_.emplace(id, Dial{.race = Race{race, random_, budget_, now}, .attempts = {}, .began = now})
-            .first->second;
+    Dial& dial = dials_
+                     .emplace(id, Dial{.race = Race{race, random_, budget_, now},
+                                       .expected = race.expected,
+                                       .attempts = {},
+                                       .began = now})
+                     .first->second;
     for (const Path& path : candidates) dial.race.add(path, now);
     return id;
 }
@@ -137,6 +140,7 @@ void LinkEngine::cancel(DialId id) {
         link.connection().close(kLostCode, "another path was faster");
         drop(link);
     }
+    if (found->second.is_open) record_dial(found->second, seen::DialEnded::Outcome::dropped);
     dials_.erase(found);
 }
 
@@ -159,6 +163,8 @@ void LinkEngine::advance_dial(DialId id, Dial& dial) {
     look_into(dial);
     if (!dial.race.is_over(now_)) return;
     Error why = explain(dial);
+    record_dial(dial, seen::DialEnded::Outcome::failed, why);
+    dial.is_open = false;
     cancel(id);
     events_.on_dial_failed(id, std::move(why));
 }
@@ -276,6 +282,7 @@ void LinkEngine::run_liveness() {
 
 bool LinkEngine::flush(TimePoint now) {
     now_ = now;
+    lose_known_dead();
     advance_dials();
     quic_->flush(now, *this);
     sweep();
@@ -313,12 +320,15 @@ void LinkEngine::established(QuicLink& link) {
         if (found == dials_.end()) return drop(link);
         facts.candidates = found->second.race.evidence(now_);
         found->second.attempts.erase(link.serial());
+        record_dial(found->second, seen::DialEnded::Outcome::linked);
+        found->second.is_open = false;
         cancel(*dial);  // the losers of the race
     }
     link.derive_keys();
     by_tag_[link.tag()] = &link;
     std::erase_if(open_cases_, [&](const OpenCase& each) { return each.peer == link.peer(); });
     link.begin_paths(options_.profile, now_);  // on_link_up may offer others
+    if (link.dial()) record_link_up(link);
     link.bring_up(events_.on_link_up(link, facts, link.dial()), options_.profile, now_);
     reschedule(link);
 }
@@ -366,6 +376,7 @@ void LinkEngine::reschedule(QuicLink& link) {
 
 void LinkEngine::end(QuicLink& link, const LinkEnd& how) {
     link.silence();
+    record_link_end(link, how);
     events_.on_link_end(link, how);
     drop(link);
 }

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/flight_recorder.h"
 #include "base/random.h"
 #include "base/rate_limit.h"
 #include "link/link_port.h"
@@ -94,6 +95,8 @@ struct LinkOptions {
     std::uint16_t port = 0;  ///< Of a coordinator: one device may host a group on several.
     Profile profile = Profile::balanced;
     bool paced = false;
+    FlightRecorder* recorder =
+        nullptr;  ///< Is told what happens to dials, links and paths; outlives the engine.
 };
 
 /// All links of one node, over any medium: finds working paths, shakes hands, watches that the peers live.
@@ -152,9 +155,11 @@ private:
 
     struct Dial {
         Race race;
+        std::optional<DeviceId> expected;
         std::map<LinkSerial, Race::CandidateIndex> attempts;
         TimePoint began{};
         bool has_inquired = false;
+        bool is_open = true;  // neither won nor failed
     };
     /// A fault that was called silent, until more is known.
     struct OpenCase {
@@ -198,9 +203,18 @@ private:
     Error explain(const Dial& dial) const;
     void keep_open(const QuicLink& link, const Path& path, Symptoms symptoms, TimePoint since);
     void advance_cases();
-    void close_cases(const std::function<bool(OpenCase&)>& has_news);
+    void close_cases(const std::function<bool(const OpenCase&)>& has_news);
     void lose_known_dead();
     std::string interface_of(const Path& path) const;
+
+    // the flight recorder
+    seen::Way way_of(const Path& path) const;
+    void record(const std::optional<DeviceId>& peer, Seen what);
+    void record_dial(const Dial& dial, seen::DialEnded::Outcome outcome, const Error& why = {});
+    void record_link_up(QuicLink& link);
+    void record_link_end(const QuicLink& link, const LinkEnd& how);
+    void record_paths(QuicLink& link);
+    void record_move(const QuicLink& link, const PathChange& change);
 
     // from QuicLink
     bool admit(QuicLink& link, const DeviceId& peer);
@@ -234,6 +248,7 @@ private:
     std::unordered_map<std::uint64_t, QuicLink*> by_tag_;
     RateLimit unknown_links_{1024, 1024};  // answers
     PathReports reports_;
+    bool has_reports_ = false;  // since the last flush()
     std::deque<OpenCase> open_cases_;
     std::map<InterfaceIndex, std::string> interface_names_;
     std::set<std::pair<TimePoint, LinkSerial>> wakeups_;

@@ -8,8 +8,10 @@ namespace muster::link {
 
 void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
-    interface_names_.clear();
-    for (const Interface& each : interfaces) interface_names_.emplace(each.index, each.name);
+    std::map<InterfaceIndex, std::string> names;
+    for (const Interface& each : interfaces) names.emplace(each.index, each.name);
+    // What is gone now has its name still while it is told.
+    interface_names_.insert(names.begin(), names.end());
     std::vector<LinkSerial> all;
     all.reserve(links_.size());
     for (const auto& [serial, link] : links_) all.push_back(serial);
@@ -17,7 +19,9 @@ void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint 
         const auto found = links_.find(serial);
         if (found == links_.end() || !found->second->is_up()) continue;
         QuicLink& link = *found->second;
-        if (const auto why = dead_end(link, interfaces)) {
+        const auto why = dead_end(link, interfaces);
+        record_paths(link);
+        if (why) {
             Symptoms seen = symptoms_of(link, link.last_heard());
             seen.obstacle = *why;
             end(link, with_verdict({Errc::link_down, why->why}, judge(seen)));
@@ -25,6 +29,7 @@ void LinkEngine::on_interfaces(std::span<const Interface> interfaces, TimePoint 
             reschedule(link);
         }
     }
+    interface_names_ = std::move(names);
 }
 
 std::optional<Obstacle> LinkEngine::dead_end(QuicLink& link, std::span<const Interface> interfaces) {
@@ -60,6 +65,7 @@ bool LinkEngine::advance(QuicLink& link) {
         const Bytes question = link.ask(*due, now_);
         medium_.send(along, question, question.size(), 0);
     }
+    record_paths(link);
     look_into(link);
     const auto way = table->next_move(now_);
     return !way || move(link, *way);
@@ -83,6 +89,7 @@ bool LinkEngine::move(QuicLink& link, const Move& to) {
     if (to.fault == Fault::silent) change.fault = judge_left_path(link, change.from).fault;
     link.set_path(id);
     link.paths()->on_moved(to.to, now_);
+    record_move(link, change);
     events_.on_path_changed(link, change);
     return advance(link);
 }
@@ -102,7 +109,9 @@ void LinkEngine::path_changed(QuicLink& link, quic::PathId path) {
     } else {
         link.way_back().note(change.from);
     }
-    if (link.is_up()) events_.on_path_changed(link, change);
+    if (!link.is_up()) return;
+    record_move(link, change);
+    events_.on_path_changed(link, change);
 }
 
 std::vector<PathFacts> LinkEngine::paths(const LinkPort& port) const {
@@ -117,6 +126,7 @@ std::vector<PathFacts> LinkEngine::paths(const LinkPort& port) const {
 
 /// No path has shown in time that the peer can be reached.
 void LinkEngine::lose(QuicLink& link) {
+    record_paths(link);
     const std::string silence = "nothing heard for " + in_milliseconds(now_ - link.last_heard());
     Symptoms seen = symptoms_of(link, link.last_heard());
     const Verdict verdict = judge(seen);

@@ -1,6 +1,7 @@
 // Why links and dials fail: asks around when one falls silent, and judges what is known.
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "link/link_engine.h"
 #include "link/quic_link.h"
@@ -28,27 +29,27 @@ constexpr std::size_t kMostOthers = 32;
 
 void LinkEngine::on_refused(const Path& path, SendRefusal refusal, TimePoint now) {
     reports_.on_refused(path, refusal, now);
+    if (options_.recorder)
+        options_.recorder->record({}, seen::SendRefused{way_of(path), to_string(refusal)}, now);
 }
 
 void LinkEngine::on_icmp(const IcmpReport& report, TimePoint now) {
     now_ = now;
     reports_.on_icmp(report, now);
-    close_cases([&](OpenCase& each) {
-        const Endpoint& to = each.path.remote;
-        return to.address == report.to.address && to.port == report.to.port;
-    });
-    lose_known_dead();
+    record({}, seen::IcmpError{report.to, to_string(report.report), report.reporter});
+    close_cases([&](const OpenCase& each) { return is_about(report, each.path.remote); });
+    has_reports_ = true;
 }
 
 void LinkEngine::on_findings(const Path& path, const PathFindings& findings, TimePoint now) {
     now_ = now;
     reports_.on_findings(path, findings, now);
-    close_cases([&](OpenCase& each) { return each.path == path; });
-    lose_known_dead();
+    close_cases([&](const OpenCase& each) { return each.path == path; });
+    has_reports_ = true;
 }
 
 /// Tells what is certain now of those about which something has been heard.
-void LinkEngine::close_cases(const std::function<bool(OpenCase&)>& has_news) {
+void LinkEngine::close_cases(const std::function<bool(const OpenCase&)>& has_news) {
     std::vector<std::pair<DeviceId, Error>> found;
     std::erase_if(open_cases_, [&](OpenCase& each) {
         if (!has_news(each)) return false;
@@ -61,10 +62,15 @@ void LinkEngine::close_cases(const std::function<bool(OpenCase&)>& has_news) {
                            with_verdict({Errc::lost, "it is known now why nothing was heard"}, verdict));
         return true;
     });
-    for (const auto& [peer, why] : found) events_.on_fault_found(peer, why);
+    for (const auto& [peer, why] : found) {
+        record(peer, seen::FaultFound{why});
+        events_.on_fault_found(peer, why);
+    }
 }
 
+/// Once a turn, whatever was reported: it looks at all links, and anybody may send ICMP errors.
 void LinkEngine::lose_known_dead() {
+    if (!std::exchange(has_reports_, false)) return;
     std::vector<LinkSerial> dead;
     for (const auto& [serial, link] : links_)
         if (is_known_dead(*link)) dead.push_back(serial);

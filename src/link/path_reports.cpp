@@ -11,6 +11,10 @@ constexpr std::size_t kMaxPaths = 128;
 
 }  // namespace
 
+bool is_about(const IcmpReport& report, const Endpoint& remote) {
+    return report.to.address == remote.address && report.to.port == remote.port;
+}
+
 PathReports::Entry& PathReports::entry_for(const Path& path, TimePoint now) {
     if (!entries_.contains(path) && entries_.size() >= kMaxPaths)
         entries_.erase(
@@ -32,16 +36,8 @@ void PathReports::on_findings(const Path& path, const PathFindings& findings, Ti
     entry.found_at = now;
 }
 
-namespace {
-
-bool is_same(const Endpoint& one, const Endpoint& other) {
-    return one.address == other.address && one.port == other.port;
-}
-
-}  // namespace
-
 void PathReports::on_icmp(const IcmpReport& report, TimePoint now) {
-    std::erase_if(icmp_, [&](const Icmp& each) { return is_same(each.report.to, report.to); });
+    std::erase_if(icmp_, [&](const Icmp& each) { return is_about(each.report, report.to); });
     if (icmp_.size() == kMaxPaths) icmp_.pop_front();
     icmp_.push_back({report, now});
 }
@@ -54,7 +50,7 @@ PathReports::Report PathReports::of(const Path& path, TimePoint since) const {
         if (entry.found_at >= since) report.findings = entry.findings;
     }
     const auto icmp = std::ranges::find_if(
-        icmp_, [&](const Icmp& each) { return is_same(each.report.to, path.remote) && each.at >= since; });
+        icmp_, [&](const Icmp& each) { return is_about(each.report, path.remote) && each.at >= since; });
     if (icmp == icmp_.end()) return report;
     if (!report.findings) report.findings.emplace();
     report.findings->report = icmp->report.report;

@@ -11,6 +11,9 @@
 
 namespace muster::link {
 
+/// Whether an ICMP error is about packets to this endpoint. It does not say over which interface they went.
+bool is_about(const IcmpReport& report, const Endpoint& remote);
+
 /// What the rim has told of paths: refused packets, and findings of inquiries. Keeps the latest of the last 128 paths.
 class PathReports {
 public:

@@ -116,7 +116,10 @@ void PathTable::on_leave_request(const Path& from, std::uint64_t number, TimePoi
     if (number <= last_request_) return;
     last_request_ = number;
     if (from == current_) return;
-    add({.path = from}, now);
+    // A path that is known costs what it costs, whoever asks for it.
+    const bool is_known = std::ranges::any_of(
+        paths_, [&](const KnownPath& entry) { return entry.path == from || entry.wanted == from; });
+    if (!is_known) add({.path = from}, now);
     offered_ = from;
     offered_at_ = now;
     told_ = WayBack::fault_in(number);
@@ -331,6 +334,26 @@ std::string PathTable::describe(const KnownPath& entry, TimePoint now) const {
                in_milliseconds(now - entry.silent_since);
     if (entry.path == current_) return entry.is_narrow() ? "in use, only small packets pass" : "in use";
     return entry.is_ready(now, pace_) ? "ready" : "not asked lately";
+}
+
+std::optional<PathNews> PathTable::take_news(TimePoint now) {
+    for (KnownPath& entry : paths_) {
+        const bool has_failed = !entry.obstacle.is_empty() || entry.is_silent(now, pace_);
+        const bool is_proven = entry.has_answered() && !has_failed;
+        if (is_proven == entry.is_told_proven || (!is_proven && !has_failed)) continue;
+        entry.is_told_proven = is_proven;
+        PathNews news;
+        news.path = entry.path;
+        news.is_proven = is_proven;
+        news.is_current = entry.path == current_;
+        news.round_trip = entry.round_trip;
+        if (is_proven) return news;
+        news.fault = entry.obstacle.is_empty() ? Fault::silent : entry.obstacle.fault;
+        news.why = describe(entry, now);
+        if (entry.silent_since != kNever) news.silence = now - entry.silent_since;
+        return news;
+    }
+    return std::nullopt;
 }
 
 std::vector<PathFacts> PathTable::facts(TimePoint now) const {

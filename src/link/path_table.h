@@ -33,6 +33,17 @@ struct PathFacts {
     std::string finding;  ///< "in use", "ready", "eth1 has no carrier", "no answer to 4 questions in 310 ms"
 };
 
+/// A path has begun to answer, or does not serve any more.
+struct PathNews {
+    Path path;
+    bool is_proven = false;
+    bool is_current = false;
+    Duration round_trip{};
+    Fault fault = Fault::none;  ///< Of one that does not serve,
+    std::string why;            ///< and what says so.
+    Duration silence{};
+};
+
 /// The paths by which the dialer of a link may reach its peer: asks each whether it carries packets there and back,
 /// and says when the link should go to another one. An engine; knows nothing of QUIC, keys or sockets. Questions are
 /// heartbeats, numbered by the link. A table with nothing but the path in use asks nothing.
@@ -86,6 +97,8 @@ public:
     /// Of the path in use, smoothed; 0 before the first answer.
     Duration round_trip() const;
     std::vector<PathFacts> facts(TimePoint now) const;
+    /// Which path answers now, or does not any more, and has not been told of yet. Call until there is none.
+    std::optional<PathNews> take_news(TimePoint now);
 
 private:
     static constexpr Duration kActive = std::chrono::milliseconds{250};

@@ -298,6 +298,18 @@ TEST_F(PathTableTest, IgnoresAnswersFromElsewhereAndToNothing) {
     EXPECT_TRUE(table.facts(now + 1ms)[1].is_ready);
 }
 
+TEST_F(PathTableTest, AKnownPathCostsTheSameWhoeverAsksForIt) {
+    offer({{.path = first, .cost = 1}, {.path = second, .cost = 3}});
+    run(1s);
+    table.on_leave_request(second, 1, now);
+    run(1s);
+    ASSERT_EQ(moves.size(), 1u) << "as asked";
+    run(2min);
+    ASSERT_EQ(moves.size(), 2u);
+    EXPECT_EQ(moves[1].to, first);
+    EXPECT_NE(moves[1].why.find("costs less"), std::string::npos);
+}
+
 TEST(ReplayWindow, LetsEachCounterPassOnceAlsoALittleLate) {
     ReplayWindow window;
     EXPECT_TRUE(window.take(5));

@@ -10,6 +10,7 @@ void QuicLink::bring_up(LinkHandler& handler, Profile profile, TimePoint now) {
 }
 
 void QuicLink::begin_paths(Profile profile, TimePoint now) {
+    handshake_took_ = now - started_;
     if (const Path* path = engine_.find_path(path_); path && dial_) paths_.emplace(profile, *path, now);
 }
 
@@ -83,6 +84,11 @@ void QuicLink::on_unknown(TimePoint now) {
 Result<StreamId> QuicLink::open_stream(Direction direction) {
     return connection_->open_stream(direction == Direction::bidirectional ? quic::Direction::bidirectional
                                                                           : quic::Direction::unidirectional);
+}
+
+void QuicLink::let_in() {
+    connection_->let_in();
+    engine_.record_link_up(*this);
 }
 
 bool QuicLink::on_admit(const DeviceId& peer) {

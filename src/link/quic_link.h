@@ -24,6 +24,7 @@ public:
     std::optional<DialId> dial() const { return dial_; }
     quic::PathId path() const { return path_; }
     TimePoint started() const { return started_; }
+    Duration handshake_took() const { return handshake_took_; }
     bool is_up() const { return handler_ != nullptr; }
     bool refused() const { return refused_; }
     std::uint64_t tag() const { return keys_.tag; }
@@ -59,6 +60,9 @@ public:
     /// When it was asked around last why nothing comes.
     TimePoint inquired_at() const { return inquired_at_; }
     void on_inquired(TimePoint now) { inquired_at_ = now; }
+    /// Whether the flight recorder has it: strangers leave no trace there.
+    bool is_recorded() const { return is_recorded_; }
+    void set_recorded() { is_recorded_ = true; }
     int unanswered() const { return liveness_ ? liveness_->unanswered() : 0; }
     Duration rtt() const { return paths_ ? paths_->round_trip() : rtt_; }
 
@@ -86,7 +90,7 @@ public:
     }
     std::size_t unsent(StreamId stream) const override { return connection_->unsent(stream); }
     void consume(StreamId stream, std::size_t octets) override { connection_->consume(stream, octets); }
-    void let_in() override { connection_->let_in(); }
+    void let_in() override;
     bool send_datagram(Slice payload) override { return connection_->send_datagram(std::move(payload)); }
     std::size_t max_datagram() const override { return connection_->stats().max_datagram; }
     void close(std::uint64_t code, std::string_view reason) override { connection_->close(code, reason); }
@@ -114,7 +118,9 @@ private:
     std::optional<DialId> dial_;
     quic::PathId path_;
     TimePoint started_;
+    Duration handshake_took_{};
     bool refused_ = false;
+    bool is_recorded_ = false;
     quic::Connection* connection_ = nullptr;
     LinkHandler* handler_ = nullptr;
 

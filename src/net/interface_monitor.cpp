@@ -4,9 +4,9 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "os/interface_watch.h"
+#include "os/timer.h"
 
 namespace muster::net {
 
@@ -86,7 +86,7 @@ private:
     OnChange on_change_;
     InterfaceDebouncer debouncer_;
     asio::posix::stream_descriptor descriptor_;
-    asio::steady_timer timer_;
+    os::Timer timer_;
 };
 
 Result<std::unique_ptr<InterfaceMonitor>> InterfaceMonitor::open(const asio::any_io_executor& executor,

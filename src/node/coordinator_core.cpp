@@ -15,6 +15,15 @@ constexpr Duration kHolderPatience = std::chrono::seconds{1};
 // More members find us by their own probes: a megabyte at a time may leave when a cable comes back.
 constexpr std::size_t kMostGreetings = 1024;
 
+Timeline about_coordinator(const link::LinkOptions& link, Duration grace) {
+    Timeline about;
+    about.self = link.key.id();
+    about.is_coordinator = true;
+    about.profile = link.profile;
+    about.grace = grace;
+    return about;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CoordinatorCore>> CoordinatorCore::create(link::LinkOptions link,
@@ -23,15 +32,19 @@ Result<std::unique_ptr<CoordinatorCore>> CoordinatorCore::create(link::LinkOptio
                                                                  session::CoordinatorListener& listener) {
     const DeviceId self = link.key.id();
     link.accepts = true;
-    std::unique_ptr<CoordinatorCore> core{new CoordinatorCore(std::move(link), random, medium)};
+    std::unique_ptr<CoordinatorCore> core{
+        new CoordinatorCore(std::move(link), session.grace, random, medium)};
     auto engine = session::CoordinatorEngine::create(std::move(session), self, random, listener);
     if (!engine) return engine.error();
     core->session_ = std::move(*engine);
     return core;
 }
 
-CoordinatorCore::CoordinatorCore(link::LinkOptions link, Randomness& random, link::Medium& medium)
-    : port_(link.port), links_(std::move(link), random, medium, *this) {}
+CoordinatorCore::CoordinatorCore(link::LinkOptions link, Duration grace, Randomness& random,
+                                 link::Medium& medium)
+    : recorder_(about_coordinator(link, grace)),
+      port_(link.port),
+      links_(recorded(std::move(link), recorder_), random, medium, *this) {}
 
 const link::LinkPort* CoordinatorCore::link_of(const DeviceId& member) const {
     return session_->link_of(member);
@@ -56,6 +69,7 @@ void CoordinatorCore::on_findings(const link::Path& path, const PathFindings& fi
 void CoordinatorCore::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
     interfaces_.assign(interfaces.begin(), interfaces.end());
+    recorder_.on_interfaces(interfaces, now);
     links_.on_interfaces(interfaces, now);
     greet_interrupted();
     session_->set_addresses(own_endpoints());
@@ -183,6 +197,11 @@ void CoordinatorCore::greet_interrupted() {
 
 void CoordinatorCore::on_dial_failed(link::DialId dial, Error) {
     if (asking_ == dial) on_holder_answer({});
+}
+
+link::LinkOptions recorded(link::LinkOptions link, FlightRecorder& recorder) {
+    link.recorder = &recorder;
+    return link;
 }
 
 session::LinkEnd session_end(const link::LinkEnd& end) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/flight_recorder.h"
 #include "link/link_engine.h"
 #include "node/core.h"
 #include "node/name_dispute.h"
@@ -28,6 +29,8 @@ public:
 
     session::CoordinatorEngine& session() { return *session_; }
     const link::LinkEngine& links() const { return links_; }
+    /// What happens to this node is told to it, by the engines and by who runs them.
+    FlightRecorder& recorder() { return recorder_; }
     /// The link that carries a member's session now; null if it has none.
     const link::LinkPort* link_of(const DeviceId& member) const;
 
@@ -56,7 +59,7 @@ public:
     bool flush(TimePoint now) override;
 
 private:
-    CoordinatorCore(link::LinkOptions link, Randomness& random, link::Medium& medium);
+    CoordinatorCore(link::LinkOptions link, Duration grace, Randomness& random, link::Medium& medium);
 
     // link::LinkEvents
     bool on_admit(const DeviceId& peer, std::optional<link::DialId> dial) override;
@@ -74,6 +77,7 @@ private:
     void on_holder_answer(const std::optional<DeviceId>& proven);
     bool tell_verdict();
 
+    FlightRecorder recorder_;  // outlives the links
     const std::uint16_t port_;
     TimePoint now_{};
     std::vector<Interface> interfaces_;
@@ -89,6 +93,9 @@ private:
         ways_;  // where interrupted members were last, and some that are not any more
     std::unique_ptr<session::CoordinatorEngine> session_;
 };
+
+/// The same options, for an engine that tells this recorder.
+link::LinkOptions recorded(link::LinkOptions link, FlightRecorder& recorder);
 
 /// The link's end in the session's words.
 session::LinkEnd session_end(const link::LinkEnd& end);

@@ -34,17 +34,15 @@ Result<std::shared_ptr<CoordinatorNode>> CoordinatorNode::create(const asio::any
     if (options.name.empty()) options.name = asio::ip::host_name();
     auto identity = options.identity ? Result<Identity>{*options.identity} : Identity::load();
     if (!identity) return identity.error();
-    std::unique_ptr<node::JournalFile> journal;
-    if (!options.journal.empty()) {
-        auto opened = node::JournalFile::open(options.journal, {identity->id(), options.group});
-        if (!opened) return opened.error();
-        journal = std::move(*opened);
-    }
+    auto journal = node::JournalFile::open(
+        options.journal, {identity->id(), options.group, node::JournalFile::Role::coordinator});
+    if (!journal) return journal.error();
     const asio::any_io_executor strand = asio::make_strand(executor);
-    auto runner = open_port(strand, options, journal ? journal->port() : std::uint16_t{0});
+    auto runner = open_port(strand, options, *journal ? (*journal)->port() : std::uint16_t{0});
     if (!runner) return Error{runner.error()}.during("hosting '" + options.group + "'");
+    if (options.fast_ipv6) (*runner)->use_fast_ipv6();
     auto made = std::make_shared<CoordinatorNode>(strand, *identity, std::move(*runner), std::move(options),
-                                                  std::move(journal));
+                                                  std::move(*journal));
     if (auto core = made->make_core(); !core) return core.error();
     return made;
 }
@@ -52,9 +50,8 @@ Result<std::shared_ptr<CoordinatorNode>> CoordinatorNode::create(const asio::any
 CoordinatorNode::CoordinatorNode(asio::any_io_executor strand, Identity identity,
                                  std::shared_ptr<node::Runner> runner, HostOptions options,
                                  std::unique_ptr<node::JournalFile> journal)
-    : StreamForwarder(std::move(strand), std::move(identity), std::move(runner)),
-      options_(std::move(options)),
-      journal_(std::move(journal)) {}
+    : StreamForwarder(std::move(strand), std::move(identity), std::move(runner), std::move(journal)),
+      options_(std::move(options)) {}
 
 CoordinatorNode::~CoordinatorNode() { runner_->stop(); }
 
@@ -77,46 +74,9 @@ Result<void> CoordinatorNode::make_core() {
                                               runner_->medium(), *this);
     if (!core) return core.error();
     core_ = std::move(*core);
+    core_->recorder().set_wall_clock([](TimePoint) { return std::chrono::system_clock::now(); });
     set_roster(core_->session().roster());
-    return journal_ ? journal_->note_port(port_) : Result<void>{};
-}
-
-/// Takes up the sessions of the last process: their members are told to be there, and interrupted.
-void CoordinatorNode::start_journal() {
-    const std::weak_ptr self = weak_from_this();
-    journal_->start(strand_, {.on_written =
-                                  [this, self] {
-                                      const auto alive = self.lock();
-                                      if (!alive) return;
-                                      core_->session().on_journal_written(SteadyClock::now());
-                                      runner_->poke();
-                                  },
-                              .on_failed =
-                                  [this, self](const Error& why) {
-                                      if (const auto alive = self.lock()) on_journal_failed(why);
-                                  }});
-    auto saved = journal_->take_contents();
-    if (!saved.damage.empty()) log_line(LogLevel::warning, saved.damage);
-    const Error why{Errc::lost, "the process was started anew"};
-    has_journal_ = true;
-    is_restoring_ = true;
-    const auto restored = core_->session().start_journal(*journal_, saved.sessions, why, SteadyClock::now());
-    is_restoring_ = false;
-    if (!restored) {
-        journal_->remove();
-        return on_journal_failed(restored.error());
-    }
-    for (const std::string& session : restored->left_out)
-        log_line(LogLevel::warning, "lost from the journal: " + session);
-    set_roster(core_->session().roster());
-}
-
-void CoordinatorNode::on_journal_failed(const Error& why) {
-    if (!std::exchange(has_journal_, false)) return;
-    log_line(LogLevel::error, "sessions do not outlive this process any more: " + why.explain());
-    core_->session().on_journal_failed(SteadyClock::now());
-    push(JournalFailed{why});
-    runner_->poke();
+    return journal_file_ ? journal_file_->note_port(port_) : Result<void>{};
 }
 
 void CoordinatorNode::start() {
@@ -124,7 +84,12 @@ void CoordinatorNode::start() {
         const PeerInfo* peer = core_->session().roster().find(member);
         if (peer) push_path_changed(*peer, change);
     });
-    if (journal_) start_journal();
+    if (journal_file_) {
+        is_restoring_ = true;
+        start_journal();
+        is_restoring_ = false;
+        set_roster(core_->session().roster());
+    }
     core_->set_fault_handler([this](const DeviceId& member, const Error& why) {
         const PeerInfo* peer = core_->session().roster().find(member);
         if (peer) push_fault_found(*peer, why);

@@ -2,7 +2,6 @@
 
 #include "discovery/mdns_service.h"
 #include "node/coordinator_core.h"
-#include "node/journal_file.h"
 #include "node/session_node.h"
 
 #include "muster/coordinator.h"
@@ -31,8 +30,6 @@ public:
 
 private:
     Result<void> make_core();
-    void start_journal();
-    void on_journal_failed(const Error& why);
     void advertise();
     void on_name(const discovery::AdvertiseEvent& event);
     void on_name_verdict(const node::NameVerdict& verdict);
@@ -45,13 +42,11 @@ private:
     }
     const link::LinkEngine& links() const override { return core_->links(); }
     const link::LinkPort* link_to(const DeviceId& peer) const override;
+    FlightRecorder& recorder() override { return core_->recorder(); }
     session::StreamPort& streams() override { return core_->session(); }
     Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) override;
     void engine_consume(const DeviceId& from, std::size_t octets) override;
-    std::uint64_t accepted_mark() const override {
-        return has_journal_ ? core_->session().accepted_mark() : 0;
-    }
-    std::uint64_t safe_mark() const override { return core_->session().safe_mark(); }
+    session::Journaled& journaled() override { return core_->session(); }
     void engine_close(CloseCode code, std::string_view reason, Duration deadline) override;
     void engine_abort() override;
     std::optional<Error> engine_shortfall() const override { return core_->session().shortfall(); }
@@ -71,10 +66,8 @@ private:
     HostOptions options_;
     std::uint16_t port_ = 0;
     bool is_advertised_ = false;
-    std::optional<Departure> ending_;             // what will be said in SessionEnded
-    bool has_journal_ = false;                    // and it works
-    bool is_restoring_ = false;                   // members are told that the last process had
-    std::unique_ptr<node::JournalFile> journal_;  // outlives the core
+    std::optional<Departure> ending_;  // what will be said in SessionEnded
+    bool is_restoring_ = false;        // members are told that the last process had
     std::unique_ptr<node::CoordinatorCore> core_;
     std::unique_ptr<discovery::MdnsService> mdns_;
     discovery::Advertisement own_name_, shared_name_;

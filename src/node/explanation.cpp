@@ -4,10 +4,10 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
-#include <ranges>
 
 #include <boost/json.hpp>
+
+#include "base/timeline_words.h"
 
 #include "muster/text.h"
 
@@ -16,17 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-std::string clock_time(std::chrono::system_clock::time_point when) {
-    const auto ms = std::chrono::floor<std::chrono::milliseconds>(when);
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(when);
-    std::tm parts{};
-    localtime_r(&seconds, &parts);
-    std::array<char, 32> text{};
-    const std::size_t length = std::strftime(text.data(), text.size(), "%H:%M:%S", &parts);
-    std::snprintf(text.data() + length, text.size() - length, ".%03d",
-                  static_cast<int>((ms.time_since_epoch() % std::chrono::seconds{1}).count()));
-    return text.data();
-}
+constexpr std::size_t kMostShown = 20;  // entries of the timeline
 
 double in_ms(Duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
@@ -61,24 +51,6 @@ std::string table(const std::vector<std::array<std::string, 5>>& rows) {
 
 }  // namespace
 
-std::string_view to_string(Happening::Kind kind) {
-    switch (kind) {
-        case Happening::Kind::joined: return "joined";
-        case Happening::Kind::path_changed: return "path_changed";
-        case Happening::Kind::interrupted: return "interrupted";
-        case Happening::Kind::resumed: return "resumed";
-        case Happening::Kind::left: return "left";
-    }
-    return "unknown";
-}
-
-Fault Explanation::fault() const {
-    if (is_connected()) return Fault::none;
-    for (const Happening& each : happenings | std::views::reverse)
-        if (each.fault != Fault::none || each.kind == Happening::Kind::resumed) return each.fault;
-    return Fault::none;
-}
-
 std::string Explanation::to_text() const {
     std::string text = printable(name.empty() ? "unnamed" : name) + " (" + peer.short_string() +
                        "): " + (is_connected() ? "connected" : "not connected") + "\n";
@@ -89,16 +61,16 @@ std::string Explanation::to_text() const {
     if (is_connected()) text += table(rows);
     for (const Evidence& each : tried)
         text += "  tried: " + each.phase + " " + each.subject + ": " + printable(each.finding) + "\n";
-    for (const Happening& each : happenings)
-        text += "  " + clock_time(each.when) + "  " + std::string{to_string(each.kind)} +
-                (each.detail.empty() ? "" : ": " + printable(each.detail)) +
-                (each.fault == Fault::none ? "" : " (" + std::string{to_string(each.fault)} + ")") + "\n";
-    if (fault() != Fault::none) text += "  what to do: " + std::string{cure_of(fault())} + "\n";
+    if (!timeline.entries.empty()) text += "  what this end has seen:\n";
+    const std::string seen = timeline.to_text(kMostShown);
+    for (std::size_t at = 0; at < seen.size(); at = seen.find('\n', at) + 1)
+        text += "    " + seen.substr(at, seen.find('\n', at) + 1 - at);
+    if (fault != Fault::none) text += "  what to do: " + std::string{cure_of(fault)} + "\n";
     return text;
 }
 
 std::string Explanation::to_json() const {
-    json::array ways, attempts, history;
+    json::array ways;
     for (const PathState& path : paths)
         ways.push_back({{"remote", muster::to_text(path.remote)},
                         {"interface", to_valid_utf8(path.interface)},
@@ -107,22 +79,10 @@ std::string Explanation::to_json() const {
                         {"round_trip_ms", in_ms(path.round_trip)},
                         {"loss", path.loss},
                         {"finding", to_valid_utf8(path.finding)}});
-    for (const auto& [phase, subject, finding] : tried)
-        attempts.push_back({{"phase", to_valid_utf8(phase)},
-                            {"subject", to_valid_utf8(subject)},
-                            {"finding", to_valid_utf8(finding)}});
-    for (const Happening& each : happenings) {
-        json::object happening{
-            {"at_ms", std::chrono::floor<std::chrono::milliseconds>(each.when).time_since_epoch().count()},
-            {"kind", to_string(each.kind)},
-            {"detail", to_valid_utf8(each.detail)}};
-        if (each.fault != Fault::none) happening["fault"] = to_string(each.fault);
-        history.push_back(std::move(happening));
-    }
-    json::object whole{{"peer", peer.to_string()},     {"name", to_valid_utf8(name)},
-                       {"connected", is_connected()},  {"paths", std::move(ways)},
-                       {"tried", std::move(attempts)}, {"happenings", std::move(history)}};
-    if (fault() != Fault::none) whole["fault"] = to_string(fault());
+    json::object whole{{"peer", peer.to_string()},    {"name", to_valid_utf8(name)},
+                       {"connected", is_connected()}, {"paths", std::move(ways)},
+                       {"tried", json_of(tried)},     {"timeline", json_of(timeline)}};
+    if (fault != Fault::none) whole["fault"] = to_string(fault);
     return json::serialize(whole);
 }
 

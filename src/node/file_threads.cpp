@@ -83,6 +83,8 @@ void FileWork::submit(Call call, const asio::any_io_executor& back, Answer answe
     });
 }
 
+void FileWork::submit(Call call) { asio::post(disk_, std::move(call)); }
+
 void FileWork::close() { desk_->close(); }
 
 struct FileThreads::Shared {

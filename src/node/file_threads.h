@@ -27,6 +27,8 @@ public:
     /// Runs `call`, and then posts `answer` to `back`; or posts `gone` there, if there is one and close() came
     /// first: then `call` may still be running. None may throw. Any thread.
     void submit(Call call, const boost::asio::any_io_executor& back, Answer answer, Answer gone = nullptr);
+    /// Runs `call`, and tells nobody.
+    void submit(Call call);
     /// What was submitted still runs, but nothing is answered any more: `gone` is posted instead, and the
     /// executors are not known here any more when it returns.
     void close();

@@ -57,12 +57,20 @@ Result<bool> Identity::forget_pin(const std::string& group) const {
 }
 
 Result<std::string> Identity::journal_file(const std::string& group) const {
+    return journal_of(group, ".journal");
+}
+
+Result<std::string> Identity::member_journal_file(const std::string& group) const {
+    return journal_of(group, ".member.journal");
+}
+
+Result<std::string> Identity::journal_of(const std::string& group, const char* suffix) const {
     if (directory_.empty())
         return Error{Errc::bad_input, "an ephemeral identity has no journal: its key ends with the process"};
     const std::string folder = directory_ + kJournalFolder;
     if (auto made = os::make_private_directory(folder); !made) return made.error();
     const Sha256Digest digest = sha256(as_bytes(group));  // a group's name may hold anything
-    return folder + "/" + base32(std::as_bytes(std::span{digest}).first(10)) + ".journal";
+    return folder + "/" + base32(std::as_bytes(std::span{digest}).first(10)) + suffix;
 }
 
 const DeviceId& Identity::id() const { return key_->id(); }

@@ -1,15 +1,19 @@
 #include "node/journal_file.h"
 
+#include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <set>
 
 #include "base/crypto.h"
+#include "base/duration_text.h"
 #include "base/log.h"
 #include "base/writer.h"
 #include "node/sqlite.h"
 #include "os/files.h"
+#include "os/timer.h"
 
 namespace muster::node {
 
@@ -20,11 +24,19 @@ using session::JournalEntry;
 using session::JournalKey;
 using session::JournalPart;
 
+// Also of what stands in the entries.
+constexpr std::uint64_t kFormat = 1;
+
 constexpr char kSchema[] =
-    "CREATE TABLE IF NOT EXISTS owner (device BLOB NOT NULL, name TEXT NOT NULL, port INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS owner (device BLOB NOT NULL, name TEXT NOT NULL, role INTEGER NOT NULL,"
+    " port INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS entry (session INTEGER, part INTEGER, lane INTEGER, place INTEGER,"
     " number INTEGER NOT NULL, value BLOB NOT NULL, checksum INTEGER NOT NULL,"
-    " PRIMARY KEY (session, part, lane, place)) WITHOUT ROWID;";
+    " PRIMARY KEY (session, part, lane, place)) WITHOUT ROWID;"
+    "PRAGMA user_version = 1;";
+
+// So late no timer is that only had to wait for its turn.
+constexpr Duration kStopped = std::chrono::seconds{1};
 
 /// SQLite checks the log, not the pages of the file.
 std::uint64_t checksum_of(const JournalEntry& entry, Sha256& hash) {
@@ -43,6 +55,21 @@ std::uint64_t checksum_of(const JournalEntry& entry, Sha256& hash) {
     return sum;
 }
 
+std::string aside(const std::string& path) { return path + ".damaged"; }
+
+/// Error storage.
+Result<void> move_aside(const std::string& path) {
+    if (std::rename(path.c_str(), aside(path).c_str()) != 0)
+        return Error{Errc::storage, "the damaged journal " + path + " could not be renamed"};
+    (void)std::rename((path + "-wal").c_str(), (aside(path) + "-wal").c_str());  // there may be none
+    return {};
+}
+
+bool is_empty(const std::string& path) {
+    std::error_code unknown;
+    return std::filesystem::file_size(path, unknown) == 0;
+}
+
 /// A file of somebody else's is not to be put aside.
 bool is_database(const std::string& path) {
     std::string start(16, ' ');
@@ -56,7 +83,11 @@ bool is_database(const std::string& path) {
 class JournalFile::File {
 public:
     static Result<std::shared_ptr<File>> open(const std::string& path) {
-        if (auto made = os::write_file(path, "", os::IfPresent::keep); !made) return made.error();
+        const auto made = os::write_file(path, "", os::IfPresent::keep);
+        if (!made) return made.error();
+        if (!*made && !is_database(path) && !is_empty(path))
+            return Error{Errc::bad_input, path + " is no journal"};
+        if (auto ours = os::make_file_private(path); !ours) return ours.error();
         auto database = Database::open(path);
         if (!database) return database.error();
         auto file = std::make_shared<File>(path, std::move(*database));
@@ -80,21 +111,59 @@ public:
     const std::string& path() const { return path_; }
 
 private:
+    Result<std::uint64_t> read_format();
     Result<void> prepare();
     bool apply(const JournalBatch::Change& change);
 
     std::string path_;
     Sha256 hash_;
     Database database_;
-    std::optional<Statement> put_, erase_below_, erase_session_;
+    std::unique_ptr<Statement> put_, erase_below_, erase_session_;
 };
 
+/// What is known on the strand.
+/// Who is told, and waits. A write that was given up removes the file when it is done.
+struct JournalFile::Desk : std::enable_shared_from_this<Desk> {
+    enum class Write : std::uint8_t { under_way, done, given_up };
+    using WriteState = std::shared_ptr<std::atomic<Write>>;  // owners: the call, and who waits
+
+    Desk(const boost::asio::any_io_executor& where, Listener who, Duration how_long, std::string of)
+        : strand(where), listener(std::move(who)), patience(how_long), path(std::move(of)), timer(where) {}
+
+    void wait_for(const WriteState& write);
+    void fail(Error why) {
+        has_failed = true;
+        listener.on_failed(why.during("writing the journal " + path));
+    }
+
+    boost::asio::any_io_executor strand;
+    Listener listener;
+    Duration patience;
+    std::string path;
+    os::Timer timer;  // of the write under way
+    bool has_failed = false;
+};
+
+Result<std::uint64_t> JournalFile::File::read_format() {
+    auto version = database_.prepare("PRAGMA user_version");
+    if (!version) return version.error();
+    const std::uint64_t format = version->next() ? version->number(0) : 0;
+    if (!version->ok()) return database_.error("read the version");
+    return format;
+}
+
 Result<void> JournalFile::File::prepare() {
-    if (auto made = database_.run(kSchema); !made) return made;
-    const auto make = [this](std::optional<Statement>& place, const char* sql) -> Result<void> {
+    const auto format = read_format();
+    if (!format) return format.error();
+    if (*format != 0 && *format != kFormat)
+        return Error{Errc::refused, "it was made by another version of this program: format " +
+                                        std::to_string(*format) + ", not " + std::to_string(kFormat)};
+    if (*format == 0)
+        if (auto made = database_.run(kSchema); !made) return made;
+    const auto make = [this](std::unique_ptr<Statement>& place, const char* sql) -> Result<void> {
         auto made = database_.prepare(sql);
         if (!made) return made.error();
-        place.emplace(std::move(*made));
+        place = std::make_unique<Statement>(std::move(*made));
         return {};
     };
     Result<void> made = make(put_, "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)");
@@ -106,7 +175,7 @@ Result<void> JournalFile::File::prepare() {
 }
 
 Result<JournalFile::Owner> JournalFile::File::claim(const Owner& owner, std::uint16_t& port) {
-    auto known = database_.prepare("SELECT device, name, port FROM owner");
+    auto known = database_.prepare("SELECT device, name, role, port FROM owner");
     if (!known) return known.error();
     if (known->next()) {
         Owner told;
@@ -114,13 +183,18 @@ Result<JournalFile::Owner> JournalFile::File::claim(const Owner& owner, std::uin
             return Error{Errc::bad_input, "the owner's id has another length"};
         std::ranges::copy(known->octets(0), std::as_writable_bytes(std::span{told.device.bytes}).begin());
         told.group = as_text(known->octets(1));
-        port = static_cast<std::uint16_t>(known->number(2));
+        told.role = static_cast<Role>(known->number(2));
+        port = static_cast<std::uint16_t>(known->number(3));
         return told;
     }
-    auto insert = database_.prepare("INSERT INTO owner VALUES (?, ?, 0)");
+    auto insert = database_.prepare("INSERT INTO owner VALUES (?, ?, ?, 0)");
     if (!insert) return insert.error();
     const ByteView id = std::as_bytes(std::span{owner.device.bytes});
-    if (!insert->bind(id).bind(std::string_view{owner.group}).run()) return database_.error("claim");
+    const bool done = insert->bind(id)
+                          .bind(std::string_view{owner.group})
+                          .bind(static_cast<std::uint64_t>(owner.role))
+                          .run();
+    if (!done) return database_.error("claim");
     return owner;
 }
 
@@ -149,7 +223,7 @@ Result<void> JournalFile::File::read(Contents& contents) {
         contents.sessions.entries.push_back(std::move(entry));
     }
     if (!all->ok()) return database_.error("read");
-    if (damaged.contains(0)) return Error{Errc::bad_input, "what it says of the coordinator is damaged"};
+    if (damaged.contains(0)) return Error{Errc::bad_input, "what it says of this device is damaged"};
     std::erase_if(contents.sessions.entries,
                   [&damaged](const JournalEntry& entry) { return damaged.contains(entry.key.session); });
     contents.sessions.damaged.assign(damaged.begin(), damaged.end());
@@ -184,6 +258,7 @@ Result<void> JournalFile::File::apply(const JournalBatch& batch) {
 }
 
 Result<std::unique_ptr<JournalFile>> JournalFile::open(const std::string& path, const Owner& owner) {
+    if (path.empty()) return std::unique_ptr<JournalFile>{};
     Contents contents;
     const auto load = [&]() -> Result<std::shared_ptr<File>> {
         contents = {};
@@ -191,8 +266,10 @@ Result<std::unique_ptr<JournalFile>> JournalFile::open(const std::string& path, 
         if (!file) return file;
         auto known = (*file)->claim(owner, contents.port);
         if (!known) return known.error();
-        if (known->device != owner.device || known->group != owner.group)
-            return Error{Errc::refused, "it belongs to the group '" + known->group + "' of device " +
+        if (*known != owner)
+            return Error{Errc::refused, std::string{"it belongs to a "} +
+                                            (known->role == Role::member ? "member" : "coordinator") +
+                                            " of the group '" + known->group + "', device " +
                                             known->device.to_string()};
         if (auto read = (*file)->read(contents); !read) return read.error();
         return file;
@@ -204,15 +281,12 @@ Result<std::unique_ptr<JournalFile>> JournalFile::open(const std::string& path, 
             "give the journal a file of its own");
     if (!file && file.error().code() == Errc::bad_input) {
         put_aside = "the journal " + path + " was damaged (" + file.error().message() + ") and is now " +
-                    path + ".damaged; its sessions are lost";
-        if (std::rename(path.c_str(), (path + ".damaged").c_str()) == 0) {
-            std::rename((path + "-wal").c_str(), (path + ".damaged-wal").c_str());
-            file = load();
-        }
+                    aside(path) + "; its sessions are lost";
+        if (move_aside(path)) file = load();
     }
     if (!file && file.error().code() == Errc::refused)
         return Error{Errc::bad_input, "the journal " + path + " cannot be used: " + file.error().message()}
-            .cure("give each coordinator a journal of its own, or remove the file");
+            .cure("give each coordinator and each member a journal of its own, or remove the file");
     if (!file && file.error().code() == Errc::already_exists)
         return Error{Errc::already_exists, "another process uses the journal " + path}.cure(
             "end that process, or give this one another journal");
@@ -227,31 +301,54 @@ Result<std::unique_ptr<JournalFile>> JournalFile::open(const std::string& path, 
 JournalFile::JournalFile(std::shared_ptr<File> file, Contents contents, std::shared_ptr<FileThreads> threads)
     : file_(std::move(file)), contents_(std::move(contents)), threads_(std::move(threads)) {}
 
-JournalFile::~JournalFile() = default;
+// Closing writes what the log of writes still holds, and syncs: not here.
+JournalFile::~JournalFile() {
+    threads_->work()->submit([file = std::move(file_)] {});
+}
 
-void JournalFile::remove() { file_->remove(); }
+void JournalFile::put_aside() {
+    if (const auto moved = move_aside(file_->path()); !moved)
+        log_line(LogLevel::error, moved.error().explain());
+}
 
 Result<void> JournalFile::note_port(std::uint16_t port) { return file_->note_port(port); }
 
-void JournalFile::start(boost::asio::any_io_executor strand, Listener listener) {
-    strand_ = std::move(strand);
-    listener_ = std::make_shared<Listener>(std::move(listener));
+void JournalFile::start(const boost::asio::any_io_executor& strand, Listener listener, Duration patience) {
+    desk_ = std::make_shared<Desk>(strand, std::move(listener), patience, file_->path());
 }
 
 void JournalFile::write(JournalBatch batch) {
+    using Write = Desk::Write;
     const auto outcome = std::make_shared<Result<void>>();
+    const auto state = std::make_shared<std::atomic<Write>>(Write::under_way);
     threads_->work()->submit(
-        [file = file_, outcome, batch = std::move(batch)] {
+        [file = file_, outcome, state, batch = std::move(batch)] {
             *outcome = file->apply(batch);
-            if (!*outcome) file->remove();
+            const bool is_too_late = state->exchange(Write::done) == Write::given_up;
+            if (!*outcome || is_too_late) file->remove();
         },
-        strand_,
-        [listener = std::weak_ptr{listener_}, path = file_->path(), outcome] {
-            const auto told = listener.lock();
-            if (!told) return;
-            if (*outcome) return told->on_written();
-            told->on_failed(Error{outcome->error()}.during("writing the journal " + path));
+        desk_->strand,
+        [desk = std::weak_ptr{desk_}, outcome] {
+            const auto told = desk.lock();
+            if (!told || told->has_failed) return;
+            told->timer.cancel();
+            if (*outcome) return told->listener.on_written();
+            told->fail(outcome->error());
         });
+    desk_->wait_for(state);
+}
+
+void JournalFile::Desk::wait_for(const WriteState& write) {
+    timer.expires_after(patience);
+    timer.async_wait([self = weak_from_this(), write](boost::system::error_code cancelled) {
+        const auto desk = self.lock();
+        if (cancelled || !desk || desk->has_failed) return;
+        // The process stood still, and the disk with it, or the machine slept: no time has passed for them.
+        const bool was_stopped = SteadyClock::now() - desk->timer.expiry() > kStopped;
+        if (was_stopped) return desk->wait_for(write);
+        if (write->exchange(Write::given_up) == Write::done) return;  // the answer is on its way
+        desk->fail({Errc::timed_out, "the disk has not written for " + in_milliseconds(desk->patience)});
+    });
 }
 
 }  // namespace muster::node

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "node/sqlite.h"
 #include "os/files.h"
 
 namespace muster::node {
@@ -125,6 +126,28 @@ TEST_F(JournalFileTest, IsForNobodyElsesEyes) {
         EXPECT_EQ(file.status().permissions(), std::filesystem::perms{0600}) << file.path();
 }
 
+TEST_F(JournalFileTest, AFileThatWasThereIsForNobodyElsesEyesFromNowOn) {
+    journal.reset();
+    for (const bool has_sessions : {false, true}) {
+        if (!has_sessions) std::ofstream(path, std::ios::trunc).close();
+        std::filesystem::permissions(path, std::filesystem::perms{0666});
+        open();
+        EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms{0600});
+        written = 0;
+        write_two_sessions();
+        journal.reset();
+    }
+}
+
+TEST_F(JournalFileTest, ALinkIsNotFollowed) {
+    journal.reset();
+    const std::string link = directory + "/link";
+    std::filesystem::create_symlink(path, link);
+    const auto opened = JournalFile::open(link, owner);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), Errc::storage);
+}
+
 TEST_F(JournalFileTest, RemembersThePort) {
     ASSERT_TRUE(journal->note_port(4711));
     journal.reset();
@@ -149,6 +172,45 @@ TEST_F(JournalFileTest, IsNotMistakenForAnothers) {
     EXPECT_THAT(taken.error().explain(), HasSubstr("'stage'"));
     owner.group = "stage";
     EXPECT_THAT(reopen().sessions.entries, SizeIs(7)) << "and is left as it was";
+}
+
+TEST_F(JournalFileTest, AMembersIsNotMistakenForACoordinators) {
+    write_two_sessions();
+    journal.reset();
+    owner.role = JournalFile::Role::member;
+    const auto taken = JournalFile::open(path, owner);
+    ASSERT_FALSE(taken);
+    EXPECT_THAT(taken.error().explain(), HasSubstr("belongs to a coordinator"));
+    owner.role = JournalFile::Role::coordinator;
+    EXPECT_THAT(reopen().sessions.entries, SizeIs(7));
+}
+
+TEST_F(JournalFileTest, OneOfAnotherVersionIsLeftAloneAndSaysSo) {
+    write_two_sessions();
+    journal.reset();
+    ASSERT_TRUE(Database::open(path).value().run("PRAGMA user_version = 9"));
+    const auto opened = JournalFile::open(path, owner);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), Errc::bad_input);
+    EXPECT_THAT(opened.error().explain(), HasSubstr("another version"));
+    EXPECT_FALSE(std::filesystem::exists(path + ".damaged"));
+}
+
+TEST_F(JournalFileTest, ADiskThatHangsHasFailed) {
+    int told = 0;
+    journal->start(
+        context.get_executor(),
+        {.on_written = [this] { ++written; }, .on_failed = [&](const Error& why) { failure = why, ++told; }},
+        0ms);
+    JournalBatch batch;
+    for (std::uint64_t i = 0; i < 64; ++i) batch.put(key(1, i), 0, Slice::from(Bytes(std::size_t{1} << 20)));
+    write(std::move(batch));
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->code(), Errc::timed_out);
+    for (int i = 0; i < 1000 && std::filesystem::exists(path); ++i) context.run_one_for(5ms);
+    EXPECT_FALSE(std::filesystem::exists(path)) << "another process would take up what is not so any more";
+    EXPECT_EQ(told, 1);
+    EXPECT_EQ(written, 0);
 }
 
 TEST_F(JournalFileTest, AFileOfSomebodyElsesIsLeftAlone) {

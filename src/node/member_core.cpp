@@ -35,6 +35,14 @@ std::string lack_of(const Interface& interface) {
     return interface.addresses.empty() ? "no address" : "";
 }
 
+Timeline about_member(const link::LinkOptions& link, Duration grace) {
+    Timeline about;
+    about.self = link.key.id();
+    about.profile = link.profile;
+    about.grace = grace;
+    return about;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options, link::LinkOptions link,
@@ -51,14 +59,14 @@ Result<std::unique_ptr<MemberCore>> MemberCore::create(MemberCoreOptions options
     return core;
 }
 
-MemberCore::MemberCore(MemberCoreOptions options, const link::LinkOptions& link,
-                       session::MemberOptions session, const Surroundings& around,
-                       MemberCoreListener& listener)
+MemberCore::MemberCore(MemberCoreOptions options, link::LinkOptions link, session::MemberOptions session,
+                       const Surroundings& around, MemberCoreListener& listener)
     : options_(std::move(options)),
       session_options_(std::move(session)),
       self_(link.key.id()),
       listener_(listener),
-      links_(link, around.random, around.medium, *this),
+      recorder_(about_member(link, session_options_.grace)),
+      links_(recorded(link, recorder_), around.random, around.medium, *this),
       redial_(links_, interfaces_, around.random, link.profile) {}
 
 void MemberCore::start(TimePoint now) {
@@ -195,6 +203,7 @@ void MemberCore::on_findings(const link::Path& path, const PathFindings& finding
 void MemberCore::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
     now_ = now;
     interfaces_.assign(interfaces.begin(), interfaces.end());
+    recorder_.on_interfaces(interfaces, now);
     links_.on_interfaces(interfaces, now);
     redial_.on_interfaces(now);
     offer_paths();
@@ -229,6 +238,8 @@ bool MemberCore::flush(TimePoint now) {
     links_.flush(now);
     renew_session();
     session_->flush(now);  // what the links told while they wrote: streams became writable, links ended
+    look_after_join();
+
     redial_.tend(need(), now);
     return links_.flush(now);
 }
@@ -249,7 +260,7 @@ bool MemberCore::on_admit(const DeviceId& peer, std::optional<link::DialId>) {
 link::LinkHandler& MemberCore::on_link_up(link::LinkPort& link, const link::LinkFacts& facts,
                                           std::optional<link::DialId>) {
     const bool is_first = state_ != State::connected;
-    const bool asks_to_join = is_first || unanswered_;
+    const bool asks_to_join = !session_->is_joined();
     renew_session();
     port_ = &link;
     if (asks_to_join) joining_ = &link;
@@ -308,18 +319,66 @@ void MemberCore::on_link_end(link::LinkPort& link, const link::LinkEnd& end) {
     const bool is_open = asked && !session_->is_joined() && !session_->has_ended();
     session_->on_link_down(link, session_end(end), now_);
     const auto* lost = std::get_if<Error>(&end);
-    if (!is_open || lost == nullptr || now_ >= deadline_) return;
-    unanswered_ = *lost;
-    is_spent_ = true;
+    if (!is_open || lost == nullptr) return;
+    const bool goes_on = session_->wants_link();  // with the session of an earlier process
+    if (!goes_on && now_ >= deadline_) return;
+    is_spent_ = !goes_on;
+    search_again(*lost);
+}
+
+/// Before it is in: whatever became of the link, another one is waited for no longer than the first.
+void MemberCore::search_again(Error why) {
+    unanswered_ = std::move(why);
+    listener_.on_searching_again();
+}
+
+void MemberCore::look_after_join() {
+    const bool is_open = state_ == State::connected && !session_->is_joined() && !session_->has_ended();
+    if (is_open && !unanswered_ && session_->wants_link())
+        search_again({Errc::lost, "the coordinator does not go on with the saved session"});
 }
 
 // What has not begun cannot be resumed: another link brings the request again, in a session of its own. Not from inside
 // the engine's events.
 void MemberCore::renew_session() {
     if (!std::exchange(is_spent_, false)) return;
+    is_write_stale_ |= session_->journal().is_writing() && !next_batch_;
+    next_batch_.reset();
     session_ = session::MemberEngine::create(session_options_, self_, listener_).value();  // as at first
+    // Nothing is lost of the journal: an engine that has failed to join has put nothing there.
+    if (journal_) (void)session_->start_journal(*this, {}, Error{Errc::lost, ""}, now_);
     addresses_seen_ = 0;
-    listener_.on_searching_again();
+}
+
+Result<session::Journaled::Restored> MemberCore::start_journal(session::Journal& journal,
+                                                               const session::JournalContents& saved,
+                                                               const Error& why, TimePoint now) {
+    journal_ = &journal;
+    auto restored = session_->start_journal(*this, saved, why, now);
+    if (!restored) journal_ = nullptr;
+    // The pin may have been on its way to the disk when the last process was killed.
+    if (!options_.expected) options_.expected = session_->restored_with();
+    return restored;
+}
+
+void MemberCore::on_journal_written(TimePoint now) {
+    if (!std::exchange(is_write_stale_, false)) return session_->on_journal_written(now);
+    if (auto next = std::exchange(next_batch_, std::nullopt)) journal_->write(std::move(*next));
+}
+
+// One at a time, also when the engine was replaced meanwhile.
+void MemberCore::write(session::JournalBatch batch) {
+    if (is_write_stale_)
+        next_batch_ = std::move(batch);
+    else
+        journal_->write(std::move(batch));
+}
+
+void MemberCore::on_journal_failed(TimePoint now) {
+    journal_ = nullptr;
+    is_write_stale_ = false;
+    next_batch_.reset();
+    session_->on_journal_failed(now);
 }
 
 void MemberCore::give_up_again() {

@@ -6,12 +6,18 @@
 #include <span>
 #include <vector>
 
+#include "base/flight_recorder.h"
 #include "link/link_engine.h"
 #include "node/core.h"
 #include "node/redial.h"
 #include "session/member_engine.h"
 
 namespace muster::node {
+
+/// An interrupted member looks for its coordinator where it knows it, and by discovery after that time. A coordinator that
+/// was started anew is back sooner, and a hundred members that all ask at once, each hearing all questions and answers, are
+/// what keeps it busy.
+inline constexpr Duration kDiscoverAgainAfter = std::chrono::milliseconds{300};
 
 /// What a member's core tells beyond its session.
 class MemberCoreListener : public session::MemberListener {
@@ -28,8 +34,8 @@ public:
     virtual void on_fault_found(const Error& why) = 0;
     /// After the first one was lost, another link to the same coordinator stands; the session is about to move to it.
     virtual void on_reconnected(const link::LinkFacts&) {}
-    /// The link went before the coordinator had answered the request to join: it is looked for again, and asked again
-    /// over another link (on_connected), until the patience is over.
+    /// The link went before this device was in: the coordinator is looked for again, and asked again over another link
+    /// (on_connected), until the patience is over.
     virtual void on_searching_again() {}
 };
 
@@ -52,7 +58,10 @@ enum class FoundBy : std::uint8_t {
 /// A member without sockets: looks for its coordinator among what discovery tells, links, joins; and looks for it again
 /// when the link is lost and the session waits for another one.
 /// An engine; one strand.
-class MemberCore final : public Core, private link::LinkEvents {
+class MemberCore final : public Core,
+                         public session::Journaled,
+                         private session::Journal,
+                         private link::LinkEvents {
 public:
     /// The listener and what is around must outlive the core. Errors: those of session::MemberEngine::create.
     static Result<std::unique_ptr<MemberCore>> create(MemberCoreOptions options, link::LinkOptions link,
@@ -74,10 +83,19 @@ public:
     /// coordinator may still come.
     void on_all_found(TimePoint now, std::optional<Error> no_discovery = {});
 
+    // session::Journaled, for the session that there is
+    Result<Restored> start_journal(session::Journal& journal, const session::JournalContents& saved,
+                                   const Error& why, TimePoint now) override;
+    void on_journal_written(TimePoint now) override;
+    void on_journal_failed(TimePoint now) override;
+    const session::JournalWriter& journal() const override { return session_->journal(); }
+
     session::MemberEngine& session() { return *session_; }
     const link::LinkEngine& links() const { return links_; }
     /// The link that carries the session; null if none does.
     const link::LinkPort* current_link() const { return session_->link(); }
+    /// What happens to this node is told to it, by the engines and by who runs them.
+    FlightRecorder& recorder() { return recorder_; }
     /// While the session waits for a link: what was tried to make one, and what came of it.
     std::vector<Evidence> tried_again() const { return redial_.tried(); }
 
@@ -108,7 +126,7 @@ private:
         std::optional<Error> failure;
     };
 
-    MemberCore(MemberCoreOptions options, const link::LinkOptions& link, session::MemberOptions session,
+    MemberCore(MemberCoreOptions options, link::LinkOptions link, session::MemberOptions session,
                const Surroundings& around, MemberCoreListener& listener);
     using Targets = std::map<std::optional<DeviceId>, Target>;
 
@@ -123,6 +141,8 @@ private:
     void hear_addresses();
     void give_up();
     void settle_on(const DeviceId& coordinator);
+    void search_again(Error why);
+    void look_after_join();
     void renew_session();
     void give_up_again();
     Redial::Need need() const;
@@ -131,6 +151,9 @@ private:
     Error explain_no_interface() const;
     Error explain_nobody() const;
     Error explain_failure() const;
+
+    // session::Journal
+    void write(session::JournalBatch batch) override;
 
     // link::LinkEvents
     bool on_admit(const DeviceId& peer, std::optional<link::DialId> dial) override;
@@ -158,14 +181,18 @@ private:
         kNever;  // the verdict, unless an interface changes it; never if somebody may answer
     std::vector<Interface> interfaces_;
     Targets targets_;
+    FlightRecorder recorder_;           // outlives the links
     std::optional<DeviceId> impostor_;  // showed a key that is not the pinned one
     link::LinkEngine links_;
     link::LinkPort* port_ = nullptr;     // the latest
     link::LinkPort* joining_ = nullptr;  // carries the request to join
-    std::optional<Error> unanswered_;    // why the link went that carried it; until another one does
+    std::optional<Error> unanswered_;    // why it is not answered; until another link carries it
     bool is_spent_ = false;              // the session's engine has failed to join and is to be replaced
     Redial redial_;
     std::unique_ptr<session::MemberEngine> session_;
+    session::Journal* journal_ = nullptr;
+    bool is_write_stale_ = false;  // the batch on its way is of an engine that was replaced
+    std::optional<session::JournalBatch> next_batch_;  // waits for that one
 };
 
 }  // namespace muster::node

@@ -5,6 +5,7 @@
 #include <boost/asio/strand.hpp>
 
 #include "base/log.h"
+#include "base/wait.h"
 #include "node/caught.h"
 #include "node/completion.h"
 #include "node/group_names.h"
@@ -35,22 +36,36 @@ Result<std::shared_ptr<MemberNode>> MemberNode::create(const asio::any_io_execut
     if (options.name.empty()) options.name = asio::ip::host_name();
     auto identity = options.identity ? Result<Identity>{*options.identity} : Identity::load();
     if (!identity) return identity.error();
+    const bool may_meet_anybody = !options.coordinator && (!options.pin || identity->directory().empty());
+    if (!options.journal.empty() && may_meet_anybody)
+        return Error{Errc::bad_input,
+                     "a session with a journal goes on with the coordinator that it began with, "
+                     "but nothing says who that is"}
+            .cure(
+                "name it (JoinOptions::coordinator), or let its key be pinned (JoinOptions::pin, a stored "
+                "identity)");
+    auto journal = node::JournalFile::open(options.journal,
+                                           {identity->id(), options.group, node::JournalFile::Role::member});
+    if (!journal) return journal.error();
     const asio::any_io_executor strand = asio::make_strand(executor);
     auto runner = node::Runner::open(strand, 0, options.paths);
     if (!runner) return Error{runner.error()}.during("joining '" + options.group + "'");
+    if (options.fast_ipv6) (*runner)->use_fast_ipv6();
     auto made = std::make_shared<MemberNode>(strand, *identity, std::move(*runner), std::move(options),
-                                             std::move(*at));
+                                             std::move(*at), std::move(*journal));
     if (auto core = made->make_core(); !core) return core.error();
     return made;
 }
 
 MemberNode::MemberNode(asio::any_io_executor strand, Identity identity, std::shared_ptr<node::Runner> runner,
-                       JoinOptions options, std::vector<Endpoint> at)
-    : StreamForwarder(std::move(strand), std::move(identity), std::move(runner)),
+                       JoinOptions options, std::vector<Endpoint> at,
+                       std::unique_ptr<node::JournalFile> journal)
+    : StreamForwarder(std::move(strand), std::move(identity), std::move(runner), std::move(journal)),
       options_(std::move(options)),
       at_(std::move(at)),
       known_(options_.pin ? identity_.directory() : std::string{}),
-      joining_(strand_, "joining") {}
+      joining_(strand_, "joining"),
+      discovers_again_(strand_) {}
 
 MemberNode::~MemberNode() { runner_->stop(); }
 
@@ -63,7 +78,7 @@ Result<void> MemberNode::make_core() {
     core.expected = options_.coordinator;
     core.pinned = !options_.coordinator && pinned_;
     if (core.pinned) core.expected = pinned_->id;
-    core.patience = options_.patience;
+    core.patience = bounded_wait(options_.patience);
     link::LinkOptions links{identity_.key()};
     links.profile = options_.profile;
     session::MemberOptions session;
@@ -76,6 +91,7 @@ Result<void> MemberNode::make_core() {
                                          {random_, runner_->medium()}, *this);
     if (!made) return made.error();
     core_ = std::move(*made);
+    core_->recorder().set_wall_clock([](TimePoint) { return std::chrono::system_clock::now(); });
     return {};
 }
 
@@ -84,6 +100,7 @@ void MemberNode::start(node::WaitId id, Member::Handler handler) {
     (void)joining_.begin(id, std::move(handler));
     started_ = SteadyClock::now();
     core_->start(started_);
+    if (journal_file_) start_journal();
     runner_->start(*core_, [this] { after_flush(); });
     if (!at_.empty()) core_->on_found(options_.coordinator, at_, node::FoundBy::owner, started_);
     if (pinned_ && !options_.coordinator)
@@ -171,9 +188,19 @@ void MemberNode::on_fault_found(const Error& why) {
     if (!joining_.is_waiting()) push_fault_found(coordinator_, why);
 }
 
+void MemberNode::on_joined(const PeerInfo& coordinator) {
+    coordinator_ = coordinator;
+    is_restored_ = core_->session().is_restored();
+}
+
+void MemberNode::on_session_forgotten(const Error& why) {
+    log_line(LogLevel::warning, "joining anew, without the session of the last process: " + why.message());
+}
+
 void MemberNode::on_roster(const Roster& roster) {
     if (!joining_.is_waiting()) return set_roster_revision(roster.revision);
     set_roster(roster);
+    record(coordinator_.id, seen::Joined{coordinator_.name});
     joined_after_ = SteadyClock::now() - started_;
     auto self = std::exchange(keep_alive_, nullptr);
     joining_.deliver(Result<Member>{Member{std::move(self)}});
@@ -182,13 +209,18 @@ void MemberNode::on_roster(const Roster& roster) {
 
 // Before the application has its member it is told nothing: the join goes on where it stood.
 void MemberNode::on_interrupted(const Error& why) {
-    later(&MemberNode::discover_again);
+    discovers_again_.expires_after(node::kDiscoverAgainAfter);
+    discovers_again_.async_wait([weak = weak_from_this()](boost::system::error_code cancelled) {
+        const auto self = std::static_pointer_cast<MemberNode>(weak.lock());
+        if (!cancelled && self) self->discover_again();
+    });
     if (joining_.is_waiting()) return;
     push_interrupted(coordinator_, why);
     board().on_interrupted(std::nullopt);
 }
 
 void MemberNode::on_resumed() {
+    discovers_again_.cancel();
     later(&MemberNode::stop_discovery);
     if (!is_interrupted(coordinator_.id)) return;
     board().on_resumed(std::nullopt);
@@ -211,6 +243,7 @@ void MemberNode::on_closing() {
 }
 
 void MemberNode::on_ended(const Departure& how) {
+    discovers_again_.cancel();
     if (how.is_lost()) {
         Error cause = known_by_now(coordinator_.id, how.cause());
         for (Evidence& each : core_->tried_again()) cause.saw(std::move(each));

@@ -2,6 +2,7 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
+#include "base/wait.h"
 #include "node/completion.h"
 #include "node/coordinator_node.h"
 #include "node/member_node.h"
@@ -109,6 +110,18 @@ void Session::start_explain(const DeviceId& peer, ExplainHandler handler) {
     });
 }
 
+void Session::start_report(const ReportOptions& options, ReportHandler handler) {
+    on_strand(node_, [options, handler = std::move(handler)](auto& node) mutable {
+        node::complete(node.strand(), std::move(handler), node.report(options));
+    });
+}
+
+void Session::start_timeline(TimelineHandler handler) {
+    on_strand(node_, [handler = std::move(handler)](auto& node) mutable {
+        node::complete(node.strand(), std::move(handler), node.timeline());
+    });
+}
+
 void Session::start_set_path_preferences(PathPreferences preferences, DoneHandler handler) {
     on_strand(node_, [wanted = std::move(preferences), handler = std::move(handler)](auto& node) mutable {
         node::complete(node.strand(), std::move(handler), node.set_path_preferences(std::move(wanted)));
@@ -117,7 +130,7 @@ void Session::start_set_path_preferences(PathPreferences preferences, DoneHandle
 
 void Session::start_close(CloseCode code, std::string reason, Duration deadline, DoneHandler handler) {
     const auto id = on_cancel(node_, handler, [](auto& node, auto wait) { node.cancel_close(wait); });
-    detail::SessionNode::Goodbye goodbye{code, std::move(reason), deadline};
+    detail::SessionNode::Goodbye goodbye{code, std::move(reason), bounded_wait(deadline)};
     on_strand(node_, [goodbye = std::move(goodbye), id, handler = std::move(handler)](auto& node) mutable {
         node.close(goodbye, id, std::move(handler));
     });
@@ -148,6 +161,7 @@ const PeerInfo& Member::coordinator() const { return member_of(node_).coordinato
 Duration Member::found_after() const { return member_of(node_).found_after(); }
 Duration Member::connected_after() const { return member_of(node_).connected_after(); }
 Duration Member::joined_after() const { return member_of(node_).joined_after(); }
+bool Member::is_restored() const { return member_of(node_).is_restored(); }
 
 // --- ByteStream
 

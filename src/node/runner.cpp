@@ -89,10 +89,20 @@ Result<void> Runner::set_path_preferences(PathPreferences preferences) {
     return {};
 }
 
+void Runner::use_fast_ipv6() {
+    optimistic_.emplace();
+    optimistic_->follow(interfaces_);
+}
+
+std::vector<Evidence> Runner::preparations() const {
+    return optimistic_ ? optimistic_->findings() : std::vector<Evidence>{};
+}
+
 void Runner::look_at_interfaces() {
     if (!monitor_) return;  // stopped
     interfaces_ = monitor_->snapshot().interfaces;
     mark_interfaces(preferences_, interfaces_);
+    if (optimistic_) optimistic_->follow(interfaces_);
     media_->restrict_to(interfaces_);
 }
 
@@ -133,6 +143,7 @@ void Runner::stop() {
     media_->stop();
     timer_.cancel();
     monitor_.reset();
+    optimistic_.reset();
 }
 
 }  // namespace muster::node

@@ -3,14 +3,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "net/interface_monitor.h"
 #include "node/core.h"
 #include "node/udp_media.h"
+#include "os/optimistic_addresses.h"
+#include "os/timer.h"
 
 #include "muster/error.h"
 #include "muster/interface.h"
@@ -31,10 +33,17 @@ public:
 
     link::Medium& medium() { return *media_; }
     std::uint16_t port(os::IpFamily family) const { return media_->port(family); }
+    /// Datagrams that were not sent because a socket stayed full.
+    std::uint64_t dropped() const { return media_->dropped(); }
     /// As the kernel has them, and what the preferences say of them.
     const std::vector<Interface>& interfaces() const { return interfaces_; }
     /// Uses other interfaces from now on. Errors: bad_input, no_interface; then nothing has changed.
     Result<void> set_path_preferences(PathPreferences preferences);
+
+    /// Lets the kernel use new IPv6 addresses at once (os::OptimisticAddresses), where it may. Before start().
+    void use_fast_ipv6();
+    /// What was prepared on the interfaces, or why it could not be.
+    std::vector<Evidence> preparations() const;
 
     /// From here on `core` is turned; it must outlive stop(). `after_flush` runs after every turn.
     void start(Core& core, std::function<void()> after_flush);
@@ -57,7 +66,8 @@ private:
     std::unique_ptr<net::InterfaceMonitor> monitor_;
     PathPreferences preferences_;
     std::vector<Interface> interfaces_;
-    boost::asio::steady_timer timer_;
+    std::optional<os::OptimisticAddresses> optimistic_;
+    os::Timer timer_;
     TimePoint armed_ = kNever;
     bool poked_ = false;
     Core* core_ = nullptr;

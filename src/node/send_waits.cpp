@@ -71,6 +71,7 @@ void SendWaits::cancel(WaitId id) {
     fail(executor_, std::move(found->handler), Errc::cancelled, "the send was cancelled while it waited");
     octets_ -= found->payload.size();
     waits_.erase(found);
+    retry();  // others may have waited only behind it
 }
 
 }  // namespace muster::node

@@ -16,15 +16,22 @@ namespace muster::detail {
 namespace asio = boost::asio;
 using node::complete;
 
+namespace {
+
+constexpr std::size_t kMostExplained = 64;  // entries of the timeline about one peer
+
+}  // namespace
+
 SessionNode::SessionNode(asio::any_io_executor strand, Identity identity,
-                         std::shared_ptr<node::Runner> runner)
+                         std::shared_ptr<node::Runner> runner, std::unique_ptr<node::JournalFile> journal)
     : strand_(strand),
       identity_(std::move(identity)),
       runner_(std::move(runner)),
+      journal_file_(std::move(journal)),
       events_(strand,
               [this](const Message& message) {
                   in_hand_ = {message.from, message.payload.size()};
-                  if (accepted_mark() == 0) settle_message();
+                  if (!journaled().journal().is_open()) settle_message();
               }),
       waits_(
           strand,
@@ -74,7 +81,7 @@ void SessionNode::push_joined(const PeerInfo& peer, bool is_restored) {
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
         roster_.peers.push_back(peer);
     }
-    note(peer.id, Happening::Kind::joined, peer.name);
+    record(peer.id, seen::Joined{peer.name});
     push(PeerJoined{peer, is_restored});
 }
 
@@ -84,19 +91,20 @@ void SessionNode::push_left(const PeerInfo& peer, const Departure& how) {
         std::erase_if(roster_.peers, [&](const PeerInfo& other) { return other.id == peer.id; });
     }
     if (how.is_closed()) {
-        note(peer.id, Happening::Kind::left, "closed: " + how.closed().reason);
+        record(peer.id, seen::Left{how});
         push(PeerLeft{peer, how});
     } else {
         const Error cause = known_by_now(peer.id, how.cause());
-        note(peer.id, Happening::Kind::left, "lost: " + cause.message(), cause.fault());
+        record(peer.id, seen::Left{cause});
         push(PeerLeft{peer, cause});
     }
     interruptions_.erase(peer.id);
+    board_->on_left(peer.id, how);
 }
 
 void SessionNode::push_interrupted(const PeerInfo& peer, const Error& why) {
     interruptions_.insert_or_assign(peer.id, Interruption{SteadyClock::now(), std::nullopt});
-    note(peer.id, Happening::Kind::interrupted, why.message(), why.fault());
+    record(peer.id, seen::Interrupted{why});
     push(PeerInterrupted{peer, why});
 }
 
@@ -105,39 +113,47 @@ void SessionNode::push_resumed(const PeerInfo& peer) {
     if (interruption == interruptions_.end()) return;
     const Duration after = SteadyClock::now() - interruption->second.since;
     interruptions_.erase(interruption);
-    note(peer.id, Happening::Kind::resumed, "after " + in_milliseconds(after));
+    record(peer.id, seen::Resumed{after});
     push(PeerResumed{peer, after});
 }
 
 void SessionNode::push_path_changed(const PeerInfo& peer, const link::PathChange& change) {
-    note(peer.id, Happening::Kind::path_changed, to_text(change.to.remote) + ": " + change.why, change.fault);
     push(PathChanged{peer, change.from.remote, change.to.remote, change.why, change.fault});
 }
 
 void SessionNode::push_fault_found(const PeerInfo& peer, const Error& why) {
     if (const auto interruption = interruptions_.find(peer.id); interruption != interruptions_.end())
         interruption->second.found = why;
-    history_.found(peer.id, why.fault());
     push(FaultFound{peer, why});
 }
 
 Error SessionNode::known_by_now(const DeviceId& peer, Error cause) const {
     const auto interruption = interruptions_.find(peer);
-    if (cause.fault() != Fault::silent || interruption == interruptions_.end() || !interruption->second.found)
-        return cause;
-    const Error& found = *interruption->second.found;
-    for (const Evidence& each : found.evidence()) cause.saw(each);
-    return std::move(cause.fault(found.fault()).cure(found.cure()));
+    if (cause.fault() != Fault::silent || interruption == interruptions_.end()) return cause;
+    const std::optional<Error>& found = interruption->second.found;
+    if (!found) return cause;
+    for (const Evidence& each : found->evidence()) cause.saw(each);
+    return std::move(cause.fault(found->fault()).cure(found->cure()));
 }
 
 Explanation SessionNode::explain(const DeviceId& peer) {
+    const Timeline seen = timeline();
+    Explanation told = ways_to(peer, seen);
+    told.timeline = seen.of(peer, kMostExplained);
+    return told;
+}
+
+Explanation SessionNode::ways_to(const DeviceId& peer, const Timeline& seen) {
     Explanation told;
     told.peer = peer;
     if (const PeerInfo* info = roster_.find(peer)) told.name = info->name;  // written on this strand only
-    told.happenings = history_.of(peer);
     told.tried = tried(peer);
+    for (Evidence& each : runner_->preparations()) told.tried.push_back(std::move(each));
     const link::LinkPort* port = link_to(peer);
-    if (!port) return told;
+    if (!port) {
+        told.fault = seen.fault_of(peer);
+        return told;
+    }
     for (const link::PathFacts& facts : links().paths(*port))
         told.paths.push_back({facts.path.remote, interface_name(facts.path.remote.interface),
                               facts.is_current, facts.is_ready, facts.round_trip, facts.loss, facts.finding});
@@ -164,10 +180,9 @@ Result<void> SessionNode::try_send(const Recipients& to, ByteView payload, const
 /// The application is done with the message that it had. With a journal that is when it asks for the next event: until
 /// then another process would have to deliver it again.
 void SessionNode::settle_message() {
-    if (!in_hand_) return;
-    const TakenMessage message = *std::exchange(in_hand_, {});
-    if (has_ended_) return;
-    engine_consume(message.from, message.octets);
+    const auto message = std::exchange(in_hand_, {});
+    if (!message || has_ended_) return;
+    engine_consume(message->from, message->octets);
     runner_->poke();
 }
 
@@ -181,18 +196,51 @@ void SessionNode::cancel_send(node::WaitId id) {
 }
 
 void SessionNode::on_send_taken(const SendOptions& options, node::WaitId id, Session::DoneHandler handler) {
-    const std::uint64_t mark = accepted_mark();
-    if (mark == 0 || options.delivery == Delivery::unreliable)
+    const auto mark = journaled().journal().mark();
+    if (!mark || options.delivery == Delivery::unreliable)
         return complete(strand_, std::move(handler), Result<void>{});
-    unsafe_sends_.push_back({mark, id, std::move(handler)});
+    unsafe_sends_.push_back({*mark, id, std::move(handler)});
 }
 
 void SessionNode::tell_safe() {
-    const std::uint64_t safe = safe_mark();
-    while (!unsafe_sends_.empty() && unsafe_sends_.front().mark <= safe) {
+    const session::JournalWriter& journal = journaled().journal();
+    while (!unsafe_sends_.empty() && journal.is_safe(unsafe_sends_.front().mark)) {
         complete(strand_, std::move(unsafe_sends_.front().handler), Result<void>{});
         unsafe_sends_.pop_front();
     }
+}
+
+void SessionNode::start_journal() {
+    const std::weak_ptr self = weak_from_this();
+    journal_file_->start(strand_, {.on_written =
+                                       [this, self] {
+                                           const auto alive = self.lock();
+                                           if (!alive) return;
+                                           journaled().on_journal_written(SteadyClock::now());
+                                           runner_->poke();
+                                       },
+                                   .on_failed =
+                                       [this, self](const Error& why) {
+                                           if (const auto alive = self.lock()) on_journal_failed(why);
+                                       }});
+    auto saved = journal_file_->take_contents();
+    if (!saved.damage.empty()) log_line(LogLevel::warning, saved.damage);
+    const Error why{Errc::lost, "the process was started anew"};
+    const auto restored = journaled().start_journal(*journal_file_, saved.sessions, why, SteadyClock::now());
+    if (!restored) {
+        journal_file_->put_aside();
+        return on_journal_failed(restored.error());
+    }
+    for (const std::string& session : restored->left_out)
+        log_line(LogLevel::warning, "lost from the journal: " + session);
+}
+
+void SessionNode::on_journal_failed(const Error& why) {
+    log_line(LogLevel::error, "sessions do not outlive this process any more: " + why.explain());
+    journaled().on_journal_failed(SteadyClock::now());
+    record({}, seen::JournalFailed{why});
+    push(JournalFailed{why});
+    runner_->poke();
 }
 
 // The owner is the session: its transfers look whether the threads are still there.
@@ -242,6 +290,7 @@ void SessionNode::abandon() {
 
 void SessionNode::ended(const Departure& how) {
     if (std::exchange(has_ended_, true)) return;
+    record({}, seen::Ended{how});
     on_closing();
     board_->end(how);
     waits_.fail_all(node::error_of(how));

@@ -9,17 +9,20 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include "base/flight_recorder.h"
 #include "base/random.h"
 #include "link/link_engine.h"
 #include "node/event_queue.h"
 #include "node/file_threads.h"
-#include "node/history.h"
+#include "node/journal_file.h"
 #include "node/runner.h"
 #include "node/send_waits.h"
 #include "node/stream_board.h"
 #include "session/events.h"
+#include "session/journaled.h"
 
 #include "muster/identity.h"
+#include "muster/report.h"
 #include "muster/session.h"
 
 namespace muster::discovery {
@@ -72,17 +75,22 @@ public:
     void abandon();
     virtual std::optional<PeerPath> path_to(const DeviceId& peer) = 0;
     Explanation explain(const DeviceId& peer);
+    std::string report(const ReportOptions& options);
+    Timeline timeline() { return recorder().read(SteadyClock::now()); }
     Result<void> set_path_preferences(PathPreferences preferences);
 
 protected:
-    SessionNode(boost::asio::any_io_executor strand, Identity identity, std::shared_ptr<node::Runner> runner);
+    SessionNode(boost::asio::any_io_executor strand, Identity identity, std::shared_ptr<node::Runner> runner,
+                std::unique_ptr<node::JournalFile> journal);
 
     virtual session::StreamPort& streams() = 0;
+    virtual FlightRecorder& recorder() = 0;
     virtual Result<void> engine_send(const Recipients& to, const SendOptions& options, ByteView payload) = 0;
     virtual void engine_consume(const DeviceId& from, std::size_t octets) = 0;
-    /// With a journal: what was sent up to now outlives the process once safe_mark() is as high. 0: at once.
-    virtual std::uint64_t accepted_mark() const { return 0; }
-    virtual std::uint64_t safe_mark() const { return 0; }
+    virtual session::Journaled& journaled() = 0;
+    /// Takes up the sessions that the last process left in the file, and keeps them there from now on. Once, and only
+    /// with a file.
+    void start_journal();
     virtual void engine_close(CloseCode code, std::string_view reason, Duration deadline) = 0;
     virtual void engine_abort() = 0;
     /// After the end: what the engine's shortfall() says.
@@ -114,6 +122,9 @@ protected:
     bool is_interrupted(const DeviceId& peer) const { return interruptions_.contains(peer); }
     void push_path_changed(const PeerInfo& peer, const link::PathChange& change);
     void push_fault_found(const PeerInfo& peer, const Error& why);
+    void record(const std::optional<DeviceId>& peer, Seen what) {
+        recorder().record(peer, std::move(what), SteadyClock::now());
+    }
     /// The cause of a loss with what was found out about it later.
     Error known_by_now(const DeviceId& peer, Error cause) const;
     /// The session with this member is over.
@@ -141,6 +152,8 @@ protected:
     Identity identity_;
     SystemRandomness random_;
     std::shared_ptr<node::Runner> runner_;
+    std::unique_ptr<node::JournalFile>
+        journal_file_;  // outlives the engine; none: sessions end with the process
 
 private:
     struct Closer {
@@ -153,24 +166,23 @@ private:
         std::size_t octets = 0;
     };
     struct UnsafeSend {
-        std::uint64_t mark = 0;
+        session::JournalMark mark{};
         node::WaitId id{};
         Session::DoneHandler handler;
     };
 
+    void on_journal_failed(const Error& why);
     void settle_message();
     void on_send_taken(const SendOptions& options, node::WaitId id, Session::DoneHandler handler);
     void tell_safe();
     Result<void> close_outcome() const;
-    void note(const DeviceId& peer, Happening::Kind kind, std::string_view detail,
-              Fault fault = Fault::none) {
-        history_.note(peer, {std::chrono::system_clock::now(), kind, std::string{detail}, fault});
-    }
+    /// All of an explanation but its timeline. `seen`: timeline().
+    Explanation ways_to(const DeviceId& peer, const Timeline& seen);
 
     mutable std::mutex
         roster_mutex_;  // guards roster_ for roster() from other threads; no engine is behind it
     Roster roster_;
-    node::History history_;
+
     node::EventQueue events_;
     node::SendWaits waits_;
     std::shared_ptr<StreamBoard> board_;  // owners: this, and what is posted to it

@@ -10,7 +10,10 @@ namespace muster::detail {
 /// A stream port whose octets nobody reads.
 class SilentPort final : public session::StreamPort {
 public:
-    Result<StreamHandle> open_stream(const DeviceId&, ByteView) override { return StreamHandle{++opened}; }
+    Result<StreamHandle> open_stream(const DeviceId&, ByteView header) override {
+        headers.emplace_back(as_text(header));
+        return StreamHandle{++opened};
+    }
     Result<void> write(StreamHandle, Slice) override {
         if (full) return Error{Errc::queue_full, ""};
         ++writes;
@@ -24,7 +27,8 @@ public:
     bool full = false;
     int writes = 0;
     std::uint64_t opened = 0;
-    std::vector<std::string> resets;  // why
+    std::vector<std::string> headers;  // of those opened
+    std::vector<std::string> resets;   // why
 };
 
 }  // namespace muster::detail

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/random.h"
+#include "base/wait.h"
 #include "base/writer.h"
 #include "node/completion.h"
 #include "node/departure.h"
@@ -28,6 +29,10 @@ constexpr std::size_t kMaxStreamName = 255;
 constexpr std::byte kApplicationStream{'s'};
 constexpr std::byte kFileStream{'f'};
 
+// A coordinator is not started anew that often while one file is under way, nor are there that many; but a peer may say so.
+constexpr int kMostRenewals = 16;
+constexpr std::size_t kMostAwaiting = 64;
+
 Bytes header_of(std::byte kind, std::string_view name) {
     Bytes header{kind};
     Writer{header}.write(as_bytes(name));
@@ -39,7 +44,8 @@ Errc errc_of_reset(std::uint64_t code) {
     switch (static_cast<ResetCode>(code)) {
         case ResetCode::unknown_peer: return Errc::unknown_peer;
         case ResetCode::peer_gone:
-        case ResetCode::restarted: return Errc::lost;
+        case ResetCode::restarted:
+        case ResetCode::relay_restarted: return Errc::lost;
         case ResetCode::too_many: return Errc::queue_full;
         case ResetCode::peer_closed: return Errc::closed;
     }
@@ -76,7 +82,7 @@ void StreamBoard::open(const DeviceId& to, std::string name, Session::StreamHand
     if (!handle) return complete(wiring_.strand, std::move(handler), Result<ByteStream>{handle.error()});
     auto node =
         std::make_shared<StreamNode>(wiring_.strand, wiring_.port(), *handle, to, std::move(name), poker());
-    add(*handle, to, node);
+    add(*handle, {.sink = node, .peer = to, .file = nullptr, .is_ours = true, .first = *handle});
     wiring_.poke();
     complete(wiring_.strand, std::move(handler), Result<ByteStream>{ByteStream{std::move(node)}});
 }
@@ -91,6 +97,9 @@ std::shared_ptr<TransferNode> StreamBoard::send_file(const DeviceId& to, std::st
     about.name = options.name.empty() ? std::filesystem::path{path}.filename().string() : options.name;
     sender.path = std::move(path);
     sender.send = std::move(options);
+    sender.send.patience = bounded_wait(sender.send.patience);
+    sender.send.stall = bounded_wait(sender.send.stall);
+
     auto node = TransferNode::send(
         {.strand = wiring_.strand, .storage = storage_, .poke = poker(), .on_offer = nullptr},
         std::move(sender), std::move(about));
@@ -108,7 +117,7 @@ void StreamBoard::begin_file(const std::shared_ptr<TransferNode>& node, const De
         wiring_.port().reset(*handle, 0, files.error().message());
         return node->fail_at_once(files.error());
     }
-    add(*handle, to, node);
+    add(*handle, {.sink = node, .peer = to, .file = node, .is_ours = true, .first = *handle});
     node->attach(*files, wiring_.port(), *handle);
     wiring_.poke();
 }
@@ -125,17 +134,18 @@ void StreamBoard::add_file(StreamHandle stream, const DeviceId& from) {
     };
     auto node = TransferNode::receive(
         {.strand = wiring_.strand, .storage = storage_, .poke = poker(), .on_offer = on_offer}, receiver);
-    add(stream, from, node);
+    add(stream, {.sink = node, .peer = from, .file = node, .first = stream});
     node->attach(*files, wiring_.port(), stream);
 }
 
 void StreamBoard::on_stream_opened(StreamHandle stream, const DeviceId& from, ByteView header) {
-    if (!header.empty() && header[0] == kFileStream) return add_file(stream, from);
+    if (!header.empty() && header[0] == kFileStream)
+        return header.size() == 1 ? add_file(stream, from) : go_on_receiving(stream, from, header.subspan(1));
     if (header.empty() || header[0] != kApplicationStream || header.size() > kMaxStreamName + 1)
         return wiring_.port().reset(stream, 0, "this end knows no such kind of stream");
     auto node = std::make_shared<StreamNode>(wiring_.strand, wiring_.port(), stream, from,
                                              std::string{as_text(header.subspan(1))}, poker());
-    add(stream, from, node);
+    add(stream, {.sink = node, .peer = from, .file = nullptr, .first = stream});
     events_.push_opening(StreamOpened{ByteStream{std::move(node)}}, stream);
 }
 
@@ -148,7 +158,10 @@ void StreamBoard::on_stream_data(StreamHandle stream, ByteView data, bool fin) {
 }
 
 void StreamBoard::on_stream_reset(StreamHandle stream, std::uint64_t code, std::string_view reason) {
-    end_one(stream, {errc_of_reset(code), std::string{reason}});
+    Error why{errc_of_reset(code), std::string{reason}};
+    if (code == static_cast<std::uint64_t>(session::ResetCode::relay_restarted))
+        return carry_on(stream, std::move(why));
+    end_one(stream, std::move(why));
 }
 
 void StreamBoard::on_stream_ended(StreamHandle stream, const Departure& how) {
@@ -158,10 +171,57 @@ void StreamBoard::on_stream_ended(StreamHandle stream, const Departure& how) {
 void StreamBoard::end_one(StreamHandle stream, Error why) {
     const auto found = sinks_.find(stream);
     if (found == sinks_.end()) return;
-    const auto sink = std::move(found->second.sink);
+    const Stream ended = std::move(found->second);
     sinks_.erase(found);
-    sink->on_reset(std::move(why));
-    events_.on_stream_ended(stream);
+    ended.sink->on_reset(std::move(why));
+    events_.on_stream_ended(ended.first);
+}
+
+/// The stream went with a coordinator between both ends that was started anew. Files go on over another one.
+void StreamBoard::carry_on(StreamHandle handle, Error why) {
+    const auto found = sinks_.find(handle);
+    if (found == sinks_.end()) return;
+    Stream stream = std::move(found->second);
+    sinks_.erase(found);
+    const bool is_too_often = ++stream.renewals > kMostRenewals || awaiting_.size() >= kMostAwaiting;
+    if (is_too_often) stream.sink->on_reset(why);
+    if (is_too_often || !stream.sink->on_stream_lost(std::move(why)))
+        return events_.on_stream_ended(stream.first);
+    if (stream.is_ours) return go_on_sending(std::move(stream));
+    awaiting_.push_back(std::move(stream));
+}
+
+void StreamBoard::go_on_sending(Stream stream) {
+    const TransferId id = stream.file->offer().id;
+    const auto handle = wiring_.port().open_stream(
+        stream.peer, header_of(kFileStream, as_text(std::as_bytes(std::span{id}))));
+    if (!handle) return stream.sink->on_reset(handle.error());
+    const auto file = stream.file;
+    add(*handle, std::move(stream));
+    file->renew(wiring_.port(), *handle);
+    wiring_.poke();
+}
+
+void StreamBoard::go_on_receiving(StreamHandle handle, const DeviceId& from, ByteView id) {
+    const auto is_it = [&](const Stream& stream) {
+        return stream.file && !stream.is_ours && stream.peer == from &&
+               std::ranges::equal(std::as_bytes(std::span{stream.file->offer().id}), id);
+    };
+    // The end of the old stream may come after the new one: they travel apart.
+    const auto old = std::ranges::find_if(sinks_, [&](const auto& entry) { return is_it(entry.second); });
+    if (old != sinks_.end()) {
+        wiring_.port().reset(old->first, 0, "");
+        carry_on(old->first, Error{Errc::lost, "the sender began another stream"});
+    }
+    const auto found = std::ranges::find_if(awaiting_, is_it);
+    if (found == awaiting_.end())
+        return wiring_.port().reset(handle, static_cast<std::uint64_t>(session::ResetCode::restarted),
+                                    "the receiver does not know this transfer any more");
+    Stream stream = std::move(*found);
+    awaiting_.erase(found);
+    const auto file = stream.file;
+    add(handle, std::move(stream));
+    file->renew(wiring_.port(), handle);
 }
 
 void StreamBoard::on_stream_writable(StreamHandle stream) {
@@ -171,16 +231,19 @@ void StreamBoard::on_stream_writable(StreamHandle stream) {
     sink->on_writable();
 }
 
-void StreamBoard::add(StreamHandle stream, const DeviceId& peer, std::shared_ptr<node::StreamSink> sink) {
+void StreamBoard::add(StreamHandle handle, Stream stream) {
+    const DeviceId& peer = stream.peer;
     const bool waits =
         std::ranges::any_of(interrupted_, [&](const Whose& whose) { return whose.value_or(peer) == peer; });
-    if (waits) sink->on_interrupted();
-    sinks_.insert_or_assign(stream, Stream{std::move(sink), peer});
+    if (waits) stream.sink->on_interrupted();
+    sinks_.insert_or_assign(handle, std::move(stream));
 }
 
 std::vector<std::shared_ptr<node::StreamSink>> StreamBoard::sinks_of(const Whose& peer) const {
     std::vector<std::shared_ptr<node::StreamSink>> found;
     for (const auto& [handle, stream] : sinks_)
+        if (peer.value_or(stream.peer) == stream.peer) found.push_back(stream.sink);
+    for (const Stream& stream : awaiting_)
         if (peer.value_or(stream.peer) == stream.peer) found.push_back(stream.sink);
     return found;
 }
@@ -195,6 +258,17 @@ void StreamBoard::on_resumed(const Whose& peer) {
     for (const auto& sink : sinks_of(peer)) sink->on_resumed();
 }
 
+void StreamBoard::on_left(const DeviceId& peer, const Departure& how) {
+    const auto other =
+        std::ranges::partition(awaiting_, [&](const Stream& stream) { return stream.peer != peer; });
+    const std::vector<Stream> ended(std::move_iterator{other.begin()}, std::move_iterator{other.end()});
+    awaiting_.erase(other.begin(), other.end());
+    for (const Stream& stream : ended) {
+        stream.sink->on_reset(error_of(how));
+        events_.on_stream_ended(stream.first);
+    }
+}
+
 void StreamBoard::end(const Departure& how) { end_all(error_of(how)); }
 
 void StreamBoard::abandon() { end_all({Errc::closed, "the session is gone"}); }
@@ -202,6 +276,7 @@ void StreamBoard::abandon() { end_all({Errc::closed, "the session is gone"}); }
 void StreamBoard::end_all(const Error& why) {
     has_ended_ = true;
     for (auto& [handle, stream] : std::exchange(sinks_, {})) stream.sink->on_reset(why);
+    for (const Stream& stream : std::exchange(awaiting_, {})) stream.sink->on_reset(why);
 }
 
 void StreamBoard::sweep() {
@@ -211,9 +286,13 @@ void StreamBoard::sweep() {
             ++entry;
             continue;
         }
-        events_.on_stream_ended(entry->first);
+        events_.on_stream_ended(entry->second.first);
         entry = sinks_.erase(entry);
     }
+    std::erase_if(awaiting_, [this](const Stream& stream) {
+        if (stream.sink->is_done()) events_.on_stream_ended(stream.first);
+        return stream.sink->is_done();
+    });
 }
 
 }  // namespace muster::detail

@@ -48,6 +48,8 @@ public:
     /// The link to a peer is gone, or that over which all peers are reached (none): what runs with them waits.
     void on_interrupted(const std::optional<DeviceId>& peer);
     void on_resumed(const std::optional<DeviceId>& peer);
+    /// A peer is gone for good: it sends nothing over another stream.
+    void on_left(const DeviceId& peer, const Departure& how);
     /// Forgets the streams that are over.
     void sweep();
 
@@ -62,13 +64,20 @@ private:
     struct Stream {
         std::shared_ptr<node::StreamSink> sink;
         DeviceId peer;
+        std::shared_ptr<TransferNode> file;  // the sink, if it is one
+        bool is_ours = false;                // opened by this end
+        StreamHandle first{};                // the one that the application was told of
+        int renewals = 0;                    // streams that a file has lost
     };
     using Whose = std::optional<DeviceId>;  // none: everybody's
 
-    void add(StreamHandle stream, const DeviceId& peer, std::shared_ptr<node::StreamSink> sink);
+    void add(StreamHandle handle, Stream stream);
     std::vector<std::shared_ptr<node::StreamSink>> sinks_of(const Whose& peer) const;
     void begin_file(const std::shared_ptr<TransferNode>& node, const DeviceId& to);
     void add_file(StreamHandle stream, const DeviceId& from);
+    void carry_on(StreamHandle stream, Error why);
+    void go_on_sending(Stream stream);
+    void go_on_receiving(StreamHandle stream, const DeviceId& from, ByteView id);
     void end_one(StreamHandle stream, Error why);
     void end_all(const Error& why);
     std::function<void()> poker();
@@ -77,6 +86,7 @@ private:
     node::EventQueue& events_;
     std::shared_ptr<FileStorage> storage_;  // owners: the board and its transfers
     std::unordered_map<StreamHandle, Stream> sinks_;
+    std::vector<Stream> awaiting_;  // files that a peer may go on to send over another stream
     std::vector<Whose> interrupted_;
     bool has_ended_ = false;
     bool sweep_ = false;  // somebody may be done

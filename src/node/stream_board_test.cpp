@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include "files/frames.h"
 #include "node/silent_port_rig.h"
 
 namespace muster::detail {
@@ -10,7 +11,8 @@ namespace {
 
 using session::ResetCode;
 
-constexpr StreamHandle kTheirs{77};
+constexpr StreamHandle kTheirs{77}, kNext{78};
+constexpr auto kRelayRestarted = static_cast<std::uint64_t>(ResetCode::relay_restarted);
 
 class StreamBoardTest : public testing::Test {
 protected:
@@ -39,11 +41,23 @@ protected:
         return told ? std::move(*told) : Error{Errc::timed_out, "nobody was told"};
     }
     void peer_opens(std::string_view header) { board->on_stream_opened(kTheirs, peer, as_bytes(header)); }
+    void peer_offers_a_film(StreamHandle stream) {
+        const files::OfferFrame offer{.id = kFilm, .size = 5, .name = "film"};
+        board->on_stream_data(stream, files::encode(offer).view(), false);
+    }
+    static std::string film_header(TransferId id) {
+        return "f" + std::string{as_text(std::as_bytes(std::span{id}))};
+    }
+    bool was_offered() {
+        const auto event = events.try_pop();
+        return event && std::holds_alternative<FileOffered>(*event);
+    }
     void end(const Departure& how) {
         board->end(how);
         is_over = true;
     }
 
+    static constexpr TransferId kFilm{1, 2, 3};
     boost::asio::io_context strand, disk;
     DeviceId peer{};
     SilentPort port;
@@ -69,6 +83,8 @@ TEST_F(StreamBoardTest, AResetSaysWhatBecameOfTheStream) {
         {static_cast<std::uint64_t>(ResetCode::peer_gone), Errc::lost},
         {static_cast<std::uint64_t>(ResetCode::too_many), Errc::queue_full},
         {static_cast<std::uint64_t>(ResetCode::peer_closed), Errc::closed},
+        {static_cast<std::uint64_t>(ResetCode::restarted), Errc::lost},
+        {kRelayRestarted, Errc::lost},
         {0, Errc::cancelled_by_peer},
         {~std::uint64_t{0}, Errc::cancelled_by_peer},
     };
@@ -131,6 +147,65 @@ TEST_F(StreamBoardTest, NothingBeginsAfterTheEnd) {
     EXPECT_EQ(port.opened, 0u);
 }
 
+TEST_F(StreamBoardTest, AFileThatIsComingGoesOnOverAnotherStream) {
+    for (const bool new_one_comes_first : {false, true}) {
+        peer_opens("f");
+        peer_offers_a_film(kTheirs);
+        ASSERT_TRUE(was_offered());
+        if (!new_one_comes_first) board->on_stream_reset(kTheirs, kRelayRestarted, "why");
+        board->on_stream_opened(kNext, peer, as_bytes(film_header(kFilm)));
+        if (new_one_comes_first) board->on_stream_reset(kTheirs, kRelayRestarted, "why");
+        peer_offers_a_film(kNext);
+        EXPECT_FALSE(was_offered()) << "the application has it already";
+        EXPECT_EQ(port.resets.size(), new_one_comes_first ? 1u : 0u) << "only the old stream";
+        port.resets.clear();
+        board->on_stream_reset(kNext, 0, "enough");
+    }
+}
+
+TEST_F(StreamBoardTest, ATransferThatIsNotKnownDoesNotGoOn) {
+    peer_opens("f");
+    peer_offers_a_film(kTheirs);
+    ASSERT_TRUE(was_offered());
+    board->on_stream_reset(kTheirs, kRelayRestarted, "why");
+    DeviceId somebody_else;
+    somebody_else.bytes.fill(9);
+    board->on_stream_opened(kNext, somebody_else, as_bytes(film_header(kFilm)));
+    board->on_stream_opened(kNext, peer, as_bytes(film_header({4, 5, 6})));
+    board->on_stream_opened(kNext, peer, as_bytes("fshort"));
+    EXPECT_EQ(port.resets, std::vector<std::string>(3, "the receiver does not know this transfer any more"));
+    EXPECT_FALSE(events.try_pop());
+}
+
+TEST_F(StreamBoardTest, AFileThatIsSentGoesOnOverAnotherStream) {
+    OutgoingFile file{board->send_file(peer, "film", {})};
+    run();
+    ASSERT_EQ(port.headers, std::vector<std::string>{"f"});
+    board->on_stream_reset(StreamHandle{port.opened}, kRelayRestarted, "why");
+    ASSERT_EQ(port.headers.size(), 2u);
+    EXPECT_EQ(port.headers[1].size(), 1 + sizeof(TransferId));
+    board->on_stream_reset(StreamHandle{port.opened}, static_cast<std::uint64_t>(ResetCode::restarted),
+                           "why");
+    EXPECT_EQ(port.headers.size(), 2u) << "nobody is there to go on with";
+}
+
+TEST_F(StreamBoardTest, AFileWhoseSenderIsGoneIsNotWaitedFor) {
+    const DeviceId another{.bytes = {9}};
+    for (const bool is_sender : {false, true}) {
+        peer_opens("f");
+        peer_offers_a_film(kTheirs);
+        auto offered = events.try_pop();
+        ASSERT_TRUE(offered);
+        IncomingFile file = std::move(std::get<FileOffered>(*offered).file);
+        board->on_stream_reset(kTheirs, kRelayRestarted, "why");
+        std::optional<Errc> told;
+        file.finished([&](const Result<FileReceipt>& how) { told = how ? Errc{} : how.error().code(); });
+        board->on_left(is_sender ? peer : another, Error{Errc::lost, "gone"});
+        run();
+        EXPECT_EQ(told, is_sender ? std::optional{Errc::lost} : std::nullopt);
+    }
+}
+
 TEST_F(StreamBoardTest, WithoutAThreadForFilesOnlyFilesFail) {
     has_threads = false;
     peer_opens("f");
@@ -142,6 +217,31 @@ TEST_F(StreamBoardTest, WithoutAThreadForFilesOnlyFilesFail) {
     EXPECT_EQ(file.error().code(), Errc::system);
     EXPECT_EQ(port.resets.size(), 2u) << "the peer is told too";
     EXPECT_TRUE(open("log"));
+}
+
+TEST_F(StreamBoardTest, APeerThatLosesStreamsOnPurposeDoesNotGrowThisEnd) {
+    constexpr std::uint64_t kMany = 1000;
+    for (std::uint64_t i = 0; i < kMany; ++i) {
+        const StreamHandle stream{100 + i};
+        board->on_stream_opened(stream, peer, as_bytes("f"));
+        const files::OfferFrame offer{.id = {static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8)},
+                                      .size = 5,
+                                      .name = "film"};
+        board->on_stream_data(stream, files::encode(offer).view(), false);
+        board->on_stream_reset(stream, kRelayRestarted,
+                               "why");  // which frees the stream: it may open another one
+        board->sweep();
+    }
+    std::size_t offered = 0;
+    while (events.try_pop()) ++offered;
+    EXPECT_LT(offered, kMany / 2) << "each keeps a transfer for ten minutes";
+}
+
+TEST_F(StreamBoardTest, APeerThatLosesTheStreamAgainAndAgainIsGivenUp) {
+    OutgoingFile file{board->send_file(peer, "film", {})};
+    run();
+    for (int i = 0; i < 1000; ++i) board->on_stream_reset(StreamHandle{port.opened}, kRelayRestarted, "why");
+    EXPECT_LT(port.headers.size(), 100u) << "each reads the file again, and opens a stream";
 }
 
 }  // namespace

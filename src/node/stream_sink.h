@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "muster/bytes.h"
 #include "muster/error.h"
 
@@ -13,6 +15,11 @@ public:
     virtual void on_data(ByteView data, bool fin) = 0;
     virtual void on_reset(Error why) = 0;
     virtual void on_writable() = 0;
+    /// The stream is gone, and the peer is not. True: this goes on over another one.
+    virtual bool on_stream_lost(Error why) {
+        on_reset(std::move(why));
+        return false;
+    }
     /// The link to the peer is gone, and may come back: nobody is to blame for silence until on_resumed().
     virtual void on_interrupted() {}
     virtual void on_resumed() {}

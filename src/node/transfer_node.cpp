@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "os/timer.h"
+
 namespace muster::detail {
 
 namespace asio = boost::asio;
@@ -102,6 +104,21 @@ public:
         reset_ = std::move(why);
         turn();
     }
+    bool on_stream_lost(Error why) override {
+        port_ = nullptr;
+        unwritten_ = {};
+        held_.clear();
+        fin_ = told_end_ = finished_ = false;
+        const bool goes_on = engine_.on_stream_lost(why, SteadyClock::now());
+        turn();
+        return goes_on;
+    }
+    void renew(session::StreamPort& port, StreamHandle stream) override {
+        port_ = &port;
+        stream_ = stream;
+        engine_.on_stream_renewed(SteadyClock::now());
+        turn();
+    }
     void on_writable() override { turn(); }
     void on_interrupted() override {
         engine_.on_interrupted();
@@ -115,10 +132,7 @@ public:
 
     void accept(const ReceiveFileOptions& options) override {
         if constexpr (requires { engine_.accept(options, TimePoint{}); }) {
-            if (auto taken = engine_.accept(options, SteadyClock::now()); !taken) {
-                engine_.decline(taken.error().message(), SteadyClock::now());
-                tell_result(Result<FileReceipt>{taken.error()});
-            }
+            engine_.accept(options, SteadyClock::now());
             turn();
         }
     }
@@ -199,7 +213,7 @@ private:
     }
 
     void on_files_gone(TimePoint now) {
-        if (reset_) engine_.on_stream_reset(*std::exchange(reset_, std::nullopt), now);  // it says why
+        if (auto why = std::exchange(reset_, std::nullopt)) engine_.on_stream_reset(std::move(*why), now);
         engine_.on_storage_gone(now);
         worker_.reset();  // and the part with it, if no call holds it
     }
@@ -258,7 +272,7 @@ private:
 
     Engine engine_;
     std::shared_ptr<Worker> worker_;  // owners: this node and the request that runs; null: files_ are gone
-    asio::steady_timer timer_;
+    os::Timer timer_;
     TimePoint armed_{};
     Bytes held_;       // octets that the engine did not take yet; bounded by the stream's credit
     Slice unwritten_;  // what the stream had no room for

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "base/file_storage.h"
 #include "files/receiver.h"
@@ -52,6 +51,8 @@ public:
     void abandon();
     /// Begins: blocking calls go to `files` as long as it is there, octets go through `stream`.
     void attach(std::weak_ptr<node::FileWork> files, session::StreamPort& port, StreamHandle stream);
+    /// After on_stream_lost() was true: the transfer goes on over this one.
+    virtual void renew(session::StreamPort& port, StreamHandle stream) = 0;
     /// The transfer never came to be: told instead of attach().
     void fail_at_once(Error why);
 

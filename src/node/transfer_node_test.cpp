@@ -21,7 +21,7 @@ protected:
                                       .storage = storage,
                                       .poke = [] {},
                                       .on_offer = [this](auto offered) { offered->accept(receive); }},
-                                     std::move(options));
+                                     options);
         node->attach(files, port, StreamHandle{1});
         receive.directory = "in";
     }
@@ -93,6 +93,37 @@ TEST_F(TransferNodeTest, TheSendersReasonIsHeardThoughItLeavesAtOnce) {
     ASSERT_TRUE(told && !*told);
     EXPECT_EQ(told->error().code(), Errc::source_changed) << told->error().explain();
     EXPECT_TRUE(storage->files().empty()) << "nothing of it is kept";
+}
+
+TEST_F(TransferNodeTest, AcceptingAgainChangesNothing) {
+    begin_a_write();
+    node->accept(receive);
+    await_result();
+    run_all();
+    EXPECT_FALSE(told) << told->error().explain();
+    node->accept(receive);
+    feed(encode(FileFrame::cancel, files::reason_of(Error{Errc::cancelled, "enough"})));
+    run_all();
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->error().code(), Errc::cancelled_by_peer);
+    node->accept(receive);
+    told.reset();
+    await_result();
+    run_all();
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->error().code(), Errc::cancelled_by_peer) << "what became of it is not overwritten";
+}
+
+TEST_F(TransferNodeTest, ANameThatIsNotFitDeclinesTheOffer) {
+    receive.name = "../film";
+    files::OfferFrame offer;
+    offer.size = 5;
+    offer.name = "film";
+    feed(encode(offer));
+    await_result();
+    run_all();
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->error().code(), Errc::bad_name);
 }
 
 // A peer that sends ahead of the answer and goes: nothing will make room for what it sent.

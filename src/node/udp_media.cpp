@@ -1,6 +1,8 @@
 #include "node/udp_media.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 
 #include "os/path_inquiry.h"
 
@@ -12,8 +14,11 @@ namespace asio = boost::asio;
 
 namespace {
 
-// What waits for a full socket. QUIC repeats what is dropped beyond; more would only be delay (bufferbloat).
+// What waits for one interface. QUIC repeats what is dropped beyond; more would only be delay (bufferbloat).
 constexpr std::size_t kMaxPending = 128;
+// What waits for all of them: four that are stuck. More of those and the next one drops at once; one that is not stuck
+// needs no place.
+constexpr std::size_t kMaxPendingInAll = 4 * kMaxPending;
 // Batches read before others on the strand get their turn.
 constexpr int kMaxReadsInARow = 8;
 // ICMP errors heard between two reads. Whoever floods us with them is heard in parts.
@@ -33,7 +38,9 @@ struct UdpMedia::Socket {
     std::unique_ptr<os::UdpSocket> udp;
     asio::posix::stream_descriptor waiter;
     asio::steady_timer pause;
-    std::deque<Pending> pending;
+    /// By the interface that is named; never empty queues. Each device has a queue of its own in the kernel: one that is
+    /// stuck must not hold up what leaves by another, least of all the heartbeats there.
+    std::map<InterfaceIndex, Queue> pending;
     bool waiting_to_send = false;
     bool stopped = false;
 };
@@ -125,9 +132,7 @@ void UdpMedia::restrict_to(std::span<const Interface> interfaces) {
     for (const Interface& each : interfaces)
         if (!each.prohibited) allowed_->insert(each.index);
     for (const auto& socket : sockets_)
-        if (socket)
-            std::erase_if(socket->pending,
-                          [&](const Pending& each) { return !may_use(each.path.remote.interface); });
+        if (socket) std::erase_if(socket->pending, [&](const auto& each) { return !may_use(each.first); });
 }
 
 bool UdpMedia::hear_icmp(Socket& socket) {
@@ -156,7 +161,8 @@ void UdpMedia::deliver(const os::ReceivedDatagram& batch) {
 void UdpMedia::send(const link::Path& path, ByteView octets, std::size_t segment, std::uint8_t ecn) {
     Socket* socket = socket_for(path.remote.address);
     if (!socket || socket->stopped || !may_use(path.remote.interface)) return;
-    if (!socket->pending.empty()) return keep(*socket, {path, to_bytes(octets), segment, ecn});
+    if (socket->pending.contains(path.remote.interface))
+        return keep(*socket, {path, to_bytes(octets), segment, ecn});
     const auto outcome = socket->udp->send(
         {.remote = path.remote, .local = path.local, .octets = octets, .segment = segment, .ecn = ecn});
     if (outcome.status != os::SendStatus::would_block) return note(path, outcome);
@@ -174,11 +180,15 @@ void UdpMedia::note(const link::Path& path, const os::SendOutcome& outcome) {
 }
 
 void UdpMedia::keep(Socket& socket, Pending pending) {
-    if (socket.pending.size() >= kMaxPending) {
+    std::size_t in_all = 0;
+    for (const auto& [interface, queue] : socket.pending) in_all += queue.size();
+    const auto found = socket.pending.find(pending.path.remote.interface);
+    const bool is_full = found != socket.pending.end() && found->second.size() >= kMaxPending;
+    if (is_full || in_all >= kMaxPendingInAll) {
         ++dropped_;
         return;
     }
-    socket.pending.push_back(std::move(pending));
+    socket.pending[pending.path.remote.interface].push_back(std::move(pending));
 }
 
 /// Sends what is pending when `error`, which stood in the way, may be over.
@@ -196,10 +206,23 @@ void UdpMedia::wait_to_send(const std::shared_ptr<Socket>& socket, int error) {
     socket->pause.async_wait(std::move(again));
 }
 
-/// Returns the error that stopped it; 0: nothing is pending any more.
+/// Returns an error that stands in the way of what is still pending, EAGAIN before all others; 0: nothing is pending any
+/// more.
 int UdpMedia::drain(Socket& socket) {
-    while (!socket.pending.empty()) {
-        Pending& first = socket.pending.front();
+    int in_the_way = 0;
+    for (auto next = socket.pending.begin(); next != socket.pending.end();) {
+        const int error = drain(socket, next->second);
+        next = error == 0 ? socket.pending.erase(next) : std::next(next);
+        if (error != 0) in_the_way = error;
+        if (os::is_writable_news(error)) break;  // the socket, not the device: nobody gets through
+    }
+    return in_the_way;
+}
+
+/// Returns the error that stopped it; 0: the queue is empty.
+int UdpMedia::drain(Socket& socket, Queue& queue) {
+    while (!queue.empty()) {
+        Pending& first = queue.front();
         const auto outcome = socket.udp->send({.remote = first.path.remote,
                                                .local = first.path.local,
                                                .octets = first.octets,
@@ -211,7 +234,7 @@ int UdpMedia::drain(Socket& socket) {
             return outcome.error;
         }
         note(first.path, outcome);
-        socket.pending.pop_front();
+        queue.pop_front();
     }
     return 0;
 }

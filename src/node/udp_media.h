@@ -62,7 +62,7 @@ public:
     /// If one of these is prohibited, nothing is sent or taken by any but those that are here and not prohibited.
     void restrict_to(std::span<const Interface> interfaces);
 
-    /// Datagrams dropped because a socket stayed full.
+    /// Datagrams dropped because a socket, or the queue of an interface, stayed full.
     std::uint64_t dropped() const { return dropped_; }
 
 private:
@@ -73,6 +73,7 @@ private:
         std::size_t segment = 0;
         std::uint8_t ecn = 0;
     };
+    using Queue = std::deque<Pending>;
 
     explicit UdpMedia(boost::asio::any_io_executor executor);
     Result<void> add(os::IpFamily family, std::uint16_t port);
@@ -84,6 +85,7 @@ private:
     void keep(Socket& socket, Pending pending);
     void wait_to_send(const std::shared_ptr<Socket>& socket, int error);
     int drain(Socket& socket);
+    int drain(Socket& socket, Queue& queue);
     void note(const link::Path& path, const os::SendOutcome& outcome);
 
     boost::asio::any_io_executor executor_;

@@ -96,6 +96,17 @@ Result<bool> write_file(const std::string& path, std::string_view content, IfPre
     return true;
 }
 
+Result<void> make_file_private(const std::string& path) {
+    const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)};
+    if (!file.is_open()) return storage_error("open " + path, errno);
+    struct stat facts{};
+    if (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
+        return Error{Errc::storage, path + " is not a regular file"};
+    if (facts.st_uid != ::geteuid()) return Error{Errc::storage, path + " belongs to another user"};
+    if ((facts.st_mode & 0777) == 0600 || ::fchmod(file.get(), 0600) == 0) return {};
+    return storage_error("make private " + path, errno);
+}
+
 Result<bool> remove_file(const std::string& path) {
     if (::unlink(path.c_str()) == 0) return true;
     if (errno == ENOENT) return false;

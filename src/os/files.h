@@ -20,6 +20,10 @@ enum class IfPresent { replace, keep };
 /// the answer is false; two processes may try at once. Errors: storage.
 Result<bool> write_file(const std::string& path, std::string_view content, IfPresent if_present);
 
+/// Makes a file of this user's one that nobody else may read or write (mode 0600). Errors: storage (also: it belongs to
+/// somebody else, or is a link or no regular file).
+Result<void> make_file_private(const std::string& path);
+
 /// Removes a file; false if there was none. Errors: storage.
 Result<bool> remove_file(const std::string& path);
 

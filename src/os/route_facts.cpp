@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t kRequestSize = 256;
 constexpr std::size_t kAnswerSize = 32768;  // what the kernel fills per read of a dump
 constexpr std::size_t kMaxNeighbours = 256;
+constexpr std::size_t kMaxRoutes = 256;
 constexpr int kMostReads = 64;
 constexpr timeval kPatience{.tv_sec = 0, .tv_usec = 20'000};
 
@@ -127,6 +128,30 @@ RouteFacts KernelFacts::look_up(const Endpoint& remote) {
     });
     if (facts.route == PathFindings::Route::unknown) facts.route = route_of(error);
     return facts;
+}
+
+std::vector<Route> KernelFacts::routes() {
+    std::vector<Route> found;
+    for (const bool v6 : {false, true}) {
+        std::size_t taken = 0;
+        put_header<rtmsg>(begin(RTM_GETROUTE, NLM_F_DUMP), v6);
+        ask([&](const nlmsghdr& answer) {
+            const auto* told = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&answer));
+            const Attributes<RTA_PREF> attributes{answer, sizeof(rtmsg)};
+            const bool is_ours = told->rtm_type == RTN_UNICAST || told->rtm_type == RTN_UNREACHABLE ||
+                                 told->rtm_type == RTN_PROHIBIT || told->rtm_type == RTN_BLACKHOLE;
+            const bool is_cached = (told->rtm_flags & RTM_F_CLONED) != 0;
+            if (!is_ours || is_cached || taken++ >= kMaxRoutes) return;
+            found.push_back({.to = attributes.address(RTA_DST, told->rtm_family),
+                             .prefix_length = told->rtm_dst_len,
+                             .is_v6 = v6,
+                             .is_forbidden = told->rtm_type != RTN_UNICAST,
+                             .gateway = attributes.address(RTA_GATEWAY, told->rtm_family),
+                             .interface = InterfaceIndex{attributes.number(RTA_OIF).value_or(0)},
+                             .metric = attributes.number(RTA_PRIORITY).value_or(0)});
+        });
+    }
+    return found;
 }
 
 std::vector<Neighbour> KernelFacts::neighbours(InterfaceIndex interface, bool v6) {

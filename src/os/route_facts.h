@@ -35,6 +35,19 @@ struct RouteFacts {
     bool operator==(const RouteFacts&) const = default;
 };
 
+/// One line of the main routing tables.
+struct Route {
+    std::optional<IpAddress> to;  ///< None: everywhere.
+    std::uint8_t prefix_length = 0;
+    bool is_v6 = false;
+    bool is_forbidden = false;  ///< Leads nowhere: unreachable, prohibit, blackhole.
+    std::optional<IpAddress> gateway;
+    InterfaceIndex interface = InterfaceIndex::none;
+    std::uint32_t metric = 0;
+
+    bool operator==(const Route&) const = default;
+};
+
 /// Asks the kernel for facts about routes, neighbours and counters, by rtnetlink. Each call waits for the kernel, which
 /// answers in some ten microseconds, and 20 ms at most. A resource; one thread or strand.
 class KernelFacts {
@@ -45,6 +58,8 @@ public:
     /// The route that the routing tables have, over the endpoint's interface if it names one. If they have none there,
     /// what they say of the address by any interface: forbidden is worth more than gone.
     RouteFacts route_to(const Endpoint& remote);
+    /// All of both families, but those to the machine itself and to groups; at most 256 of each.
+    std::vector<Route> routes();
     /// Those on an interface of one family that are not known to be gone; at most 256.
     std::vector<Neighbour> neighbours(InterfaceIndex interface, bool v6);
     /// Makes the kernel ask for the link-layer address of a neighbour now. False: only root may, or it is none.

@@ -8,10 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Answers to strangers. 200/s let a coordinator that has restarted tell 1,000 members within 5 s (each asks
-// again with its heartbeats), and make a poor amplifier. A burst of as many as fit between two flushes.
-constexpr double kAnswersPerSecond = 200;
-constexpr double kAnswerBurst = 64;
+// Between two flushes.
 constexpr std::size_t kMaxAnswers = 256;
 
 constexpr std::size_t kSmallestInitialDatagram = 1200;  // RFC 9000 section 14.1
@@ -48,18 +45,8 @@ Bytes shortened(Bytes packet, ngtcp2_ssize size) {
 
 }  // namespace
 
-bool Gatekeeper::may_answer(TimePoint now) {
-    if (!started_) {
-        started_ = true;
-        tokens_ = kAnswerBurst;
-        tokens_at_ = now;
-    }
-    const std::chrono::duration<double> elapsed = now - tokens_at_;
-    tokens_at_ = now;
-    tokens_ = std::min(kAnswerBurst, tokens_ + std::max(0.0, elapsed.count()) * kAnswersPerSecond);
-    if (tokens_ < 1 || answers_.size() >= kMaxAnswers) return false;
-    tokens_ -= 1;
-    return true;
+bool Gatekeeper::may_answer(RateLimit& limit, TimePoint now) {
+    return answers_.size() < kMaxAnswers && limit.take(now);
 }
 
 std::optional<Incoming> Gatekeeper::admit(PathId path, ByteView packet, TimePoint now) {
@@ -116,7 +103,7 @@ void Gatekeeper::turn_away(PathId path, ByteView packet, TimePoint now) {
 
 void Gatekeeper::refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t code, std::string_view reason,
                         TimePoint now) {
-    if (!may_answer(now)) return;
+    if (!may_answer(answers_left_, now)) return;
     Bytes packet(256 + reason.size());
     const auto out = writable(packet);
     const ngtcp2_ssize size =
@@ -159,7 +146,8 @@ std::optional<Cid> Gatekeeper::verify_retry(const sockaddr_in6& address, const n
 
 void Gatekeeper::on_unknown_version(PathId path, ByteView packet, const ngtcp2_version_cid& header,
                                     TimePoint now) {
-    if (acceptor_ == nullptr || packet.size() < kSmallestInitialDatagram || !may_answer(now)) return;
+    if (acceptor_ == nullptr || packet.size() < kSmallestInitialDatagram || !may_answer(answers_left_, now))
+        return;
     constexpr std::array<std::uint32_t, 1> kVersions{NGTCP2_PROTO_VER_V1};
     Bytes answer_packet(128);
     const auto out = writable(answer_packet);
@@ -170,7 +158,7 @@ void Gatekeeper::on_unknown_version(PathId path, ByteView packet, const ngtcp2_v
 }
 
 void Gatekeeper::on_unknown_short(PathId path, ByteView packet, const Cid& cid, TimePoint now) {
-    if (packet.size() <= kSmallestReset || !may_answer(now)) return;
+    if (packet.size() <= kSmallestReset || !may_answer(resets_left_, now)) return;
     const std::size_t size = std::min(kResetSize, packet.size() - 1);
     std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> token;
     shared_.reset_token(cid, token.data());
@@ -187,7 +175,7 @@ void Gatekeeper::on_unknown_short(PathId path, ByteView packet, const Cid& cid, 
 void Gatekeeper::on_late_packet(PathId path, Tombstone& tombstone, TimePoint now) {
     ++tombstone.heard;
     const bool power_of_two = (tombstone.heard & (tombstone.heard - 1)) == 0;
-    if (tombstone.close_packet.empty() || !power_of_two || !may_answer(now)) return;
+    if (tombstone.close_packet.empty() || !power_of_two || !may_answer(answers_left_, now)) return;
     answer(path, tombstone.close_packet);
 }
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/rate_limit.h"
 #include "quic/connection_impl.h"
 
 namespace muster::quic {
@@ -32,7 +33,7 @@ private:
         Bytes packet;
     };
 
-    bool may_answer(TimePoint now);
+    bool may_answer(RateLimit& limit, TimePoint now);
     bool wants_proof(const Source& source) const;
     void answer(PathId path, Bytes packet) { answers_.push_back({path, std::move(packet)}); }
     void refuse(PathId path, const ngtcp2_pkt_hd& header, std::uint64_t code, std::string_view reason,
@@ -45,9 +46,11 @@ private:
     Shared& shared_;
     const Acceptor* const acceptor_;
     std::vector<Answer> answers_;
-    double tokens_ = 0;
-    TimePoint tokens_at_{};
-    bool started_ = false;
+    // 200/s make a poor amplifier of packets up to 1200 octets. A burst of as many as fit between two flushes.
+    RateLimit answers_left_{64, 200};
+    // A reset is smaller than what it answers, and the members of a coordinator that was started anew, a thousand perhaps,
+    // wait for it: whoever gets none finds out by silence.
+    RateLimit resets_left_{1024, 1024};
 };
 
 }  // namespace muster::quic

@@ -12,9 +12,6 @@ using namespace std::chrono_literals;
 // enough that strangers cannot grow us.
 constexpr std::size_t kMaxStrangers = 4096;
 
-// After the last word, the other end closes the link; if it does not, this end does.
-constexpr Duration kLinger = 2s;
-
 }  // namespace
 
 link::LinkHandler& CoordinatorEngine::Impl::on_link_up(link::LinkPort& port, TimePoint now) {
@@ -52,7 +49,7 @@ void CoordinatorEngine::Impl::on_link_down(link::LinkPort& port, const LinkEnd& 
     door->binding->forget_port();
     if (door->stage == Door::Stage::inside && door->member->session.binding() == door->binding.get())
         end_link(door->member->session, how, now);
-    forget_unsaid(*door);
+    lose_newcomer(*door);
     graves_.push_back(std::move(door));
 }
 
@@ -69,14 +66,14 @@ Door* CoordinatorEngine::Impl::door_with(std::uint64_t ticket) {
 }
 
 /// A link that is gone before its member could be welcomed.
-void CoordinatorEngine::Impl::forget_unsaid(Door& door) {
-    if (door.stage != Door::Stage::inside || !door.member->unsaid) return;
-    door.member->unsaid.reset();
+void CoordinatorEngine::Impl::lose_newcomer(Door& door) {
+    if (door.stage != Door::Stage::saving || door.member == nullptr) return;
+    door.member->saving = nullptr;
     door.member->session.fail({Errc::lost, "its link went while it joined"}, LinkCode::done);
 }
 
 void CoordinatorEngine::Impl::leave(Door& door, LinkCode code, std::string_view reason) {
-    forget_unsaid(door);
+    lose_newcomer(door);
     door.stage = Door::Stage::leaving;
     door_deadlines_.set(door, kNever);
     std::erase(accepted_, &door);
@@ -115,6 +112,7 @@ void CoordinatorEngine::Impl::on_control_frame(LinkBinding& binding, FrameType t
         if (!binding.is_congested()) binding.send_nonce(FrameType::pong, nonce);
         return binding.flush();
     }
+    if (door->stage == Door::Stage::saving) return;  // it is to wait for the welcome
     if (door->stage != Door::Stage::inside) return on_first_frames(*door, type, body);
     if (door->member->session.binding() != &binding) return;
     if (type == FrameType::pong) return on_pong(*door);
@@ -187,6 +185,11 @@ void CoordinatorEngine::Impl::consider(Door& door) {
             turn_away(*other, Errc::name_in_use, "the same device has asked again");
     }
     CoordinatorMember* const twin = find(door.request.id);
+    // Its welcome never arrived, or its answer did not: nobody lives there yet.
+    if (twin != nullptr && twin->session.outbox().control_acknowledged() == 0)
+        twin->session.fail(
+            {Errc::lost, "its link went before it heard that it was in, and its device asked again"},
+            LinkCode::superseded);
     if (twin != nullptr && twin->session.binding() != nullptr && !twin->session.end()) {
         // The same key twice: a device that lost its session and starts afresh, or a copy of the key. If the
         // old link still answers, it is the latter.
@@ -225,6 +228,7 @@ void CoordinatorEngine::Impl::on_door_deadline(Door& door) {
             return consider(door);
         case Door::Stage::leaving: return leave(door, LinkCode::done, "");
         case Door::Stage::accepted:
+        case Door::Stage::saving:
         case Door::Stage::inside: return;
     }
 }
@@ -263,22 +267,15 @@ void CoordinatorEngine::Impl::admit(Door& door) {
     random_.fill(std::as_writable_bytes(std::span{member.session_id}));
     random_.fill(std::as_writable_bytes(std::span{member.secret}));
     add_member(std::move(made));
-    Welcome welcome;
-    welcome.session = member.session_id;
-    welcome.secret = member.secret;
-    welcome.grace_ms = grace_in_ms(options_.grace);
-    welcome.name = options_.name;
-    welcome.info = options_.info;
-    welcome.limits = receive_limits(options_.limits);
     door.request = {};
-    door.stage = Door::Stage::inside;
     door.member = &member;
     --strangers_;
-    if (journal_ == nullptr) {
-        let_in(member, door, welcome);
-    } else {
-        member.unsaid = {std::move(welcome), &door};
+    if (journal_.is_open()) {
+        door.stage = Door::Stage::saving;
+        member.saving = &door;
         note_unsaved(member);
+    } else {
+        let_in(member, door);
     }
     listener_.on_member_joined(member.info);
 }
@@ -287,7 +284,7 @@ std::unique_ptr<CoordinatorMember> CoordinatorEngine::Impl::make_member(PeerInfo
                                                                         PeerSession::Config config) {
     config.end = LinkBinding::End::coordinator;
     config.patience = options_.patience;
-    config.journaled = journal_ != nullptr;
+    config.journaled = journal_.is_open();
     return std::make_unique<CoordinatorMember>(*this, std::move(info), serial, config);
 }
 
@@ -300,9 +297,18 @@ void CoordinatorEngine::Impl::add_member(std::unique_ptr<CoordinatorMember> made
     roster_.add(member.info);
 }
 
-void CoordinatorEngine::Impl::let_in(CoordinatorMember& member, Door& door, const Welcome& words) {
+void CoordinatorEngine::Impl::let_in(CoordinatorMember& member, Door& door) {
+    Welcome welcome;
+    welcome.session = member.session_id;
+    welcome.secret = member.secret;
+    welcome.grace_ms = grace_in_ms(options_.grace);
+    welcome.name = options_.name;
+    welcome.info = options_.info;
+    welcome.limits = receive_limits(options_.limits);
+    door.stage = Door::Stage::inside;
     door.binding->port().let_in();
-    door.binding->send(words);
+    door.binding->send(welcome);
+    wipe_secret(welcome.secret);
     member.session.attach(*door.binding, nullptr);
 }
 
@@ -337,6 +343,10 @@ void CoordinatorEngine::Impl::on_resume(Door& door, ByteView body) {
     door.binding->port().let_in();
     door.binding->send(resumed);
     member->session.attach(*door.binding, &resume->state);
+    if (resume->starts_anew) {
+        member->knows_roster = false;
+        member->addresses_sent = 0;
+    }
     if (std::exchange(member->interruption_told, false)) listener_.on_resumed(member->info);
 }
 

@@ -10,15 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// After the session's end the link lives that long, so that the last word gets out; then this end closes it.
-constexpr Duration kLinger = 2s;
-
-// The last batch of a journal may take that long after the end of everything else.
-constexpr Duration kDiskPatience = 1s;
-
-// Rounds of events that cause events in one flush(); the rest waits for the next one.
-constexpr int kFlushRounds = 16;
-
 // Roster updates waiting for a member from which on it gets no more of them, but a full roster once it has
 // read what it has.
 constexpr std::size_t kRosterWaiting = 256 * 1024;
@@ -76,12 +67,12 @@ CoordinatorEngine::Impl::~Impl() {
 }
 
 void CoordinatorEngine::Impl::on_busy(CoordinatorMember& member) {
-    member.session.is_listed = true;
+    if (std::exchange(member.session.is_listed, true)) return;
     busy_.push_back(&member);
 }
 
 TimePoint CoordinatorEngine::Impl::next_wakeup() const {
-    const bool saves = journal_ != nullptr && !writing_ && !(unsaved_.empty() && unsaved_ends_.empty());
+    const bool saves = journal_.is_idle() && !(unsaved_.empty() && unsaved_ends_.empty());
     if (!busy_.empty() || !accepted_.empty() || again_ || saves) return now_;
     const bool ends = life_ == Life::closing && members_.empty();
     return std::min(
@@ -94,8 +85,7 @@ void CoordinatorEngine::Impl::flush(TimePoint now) {
     now_ = now;
     std::erase_if(graves_, [](const auto& door) { return !door->binding->is_running(); });
     while (Door* const door = door_deadlines_.take_due(now)) on_door_deadline(*door);
-    while (CoordinatorMember* const member = member_deadlines_.take_due(now))
-        if (!member->session.is_listed) on_busy(*member);
+    while (CoordinatorMember* const member = member_deadlines_.take_due(now)) on_busy(*member);
     for (int round = 0; round < kFlushRounds; ++round) {
         again_ = false;
         for (CoordinatorMember* const member : std::exchange(busy_, {})) {
@@ -108,7 +98,7 @@ void CoordinatorEngine::Impl::flush(TimePoint now) {
         for (const Undelivered& what : std::exchange(undelivered_, {})) listener_.on_undelivered(what);
         if (busy_.empty() && accepted_.empty() && !again_) break;
     }
-    if (journal_ != nullptr && !writing_) save();
+    if (journal_.is_idle()) save();
     finish_closing();
     flushing_ = false;
 }
@@ -116,16 +106,17 @@ void CoordinatorEngine::Impl::flush(TimePoint now) {
 void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     if (find(member.info.id) != &member) return;  // removed in this round
     PeerSession& session = member.session;
-    if (member.unsaid && !session.is_closing() && !session.end()) return;
+    if (member.saving != nullptr && !session.is_closing() && !session.end()) return;
     const bool stalled = is_stalled(member);
-    if (journal_ != nullptr) tell_kept(member);
+    if (journal_.is_open()) tell_kept(member);
     session.flush(now_);
-    if (journal_ != nullptr) note_unsaved(member);
+    if (journal_.is_open()) note_unsaved(member);
     count_control(member, session.binding() != nullptr ? session.outbox().control_queued() : 0);
     if (const auto& how = session.end()) return remove(member, Departure{*how});
     settle_passed(member, stalled);
     if (member.held_messages > 0) return_credit(member, 0, 0);
-    const bool behind = member.roster_sent > 0 && !roster_.covers(member.roster_sent);
+    const bool behind =
+        member.roster_sent > 0 && (!member.knows_roster || !roster_.covers(member.roster_sent));
     if (behind && session.outbox().control_queued() == 0) send_roster(member);
     if (member.addresses_sent != addresses_revision_) send_addresses(member);
     if (const auto& why = session.interruption(); why && !member.interruption_told) {
@@ -133,7 +124,15 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
         listener_.on_interrupted(member.info, Error{*why});
     }
     TimePoint next = session.next_wakeup();
-    if (!member.passed.empty()) next = std::min(next, session.progress_at() + options_.stall_limit);
+    if (session.outbox().is_owed()) {
+        if (!member.passed.empty()) next = std::min(next, session.progress_at() + options_.stall_limit);
+        const bool was_slow = std::exchange(member.is_slow, is_slow(member));
+        if (member.is_slow && !was_slow)
+            listener_.on_writable(member.info.id);  // nobody waits for it any more
+        if (!member.is_slow && session.full_since() != kNever)
+            next = std::min(next, session.full_since() + options_.stall_limit);
+    }
+
     member_deadlines_.set(member, next);
 }
 
@@ -157,7 +156,7 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
         if (door != nullptr) door_deadlines_.set(*door, now_ + kLinger);
     }
     for (const auto& [port, door] : doors_)
-        if (door->member == &member && door->stage == Door::Stage::inside) leave(*door, LinkCode::done, "");
+        if (door->member == &member && door->stage != Door::Stage::leaving) leave(*door, LinkCode::done, "");
     end_streams(member, how);
     const DeviceId id = member.info.id;
     everyone_.back()->place = member.place;
@@ -165,28 +164,35 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
     everyone_.pop_back();
     by_serial_.erase(member.serial);
     const auto found = members_.find(id);
-    if (journal_ != nullptr && member.has_identity_saved) unsaved_ends_.push_back(member.serial);
+    if (journal_.is_open() && member.has_identity_saved) unsaved_ends_.push_back(member.serial);
     if (member.is_unsaved) std::erase(unsaved_, &member);
     gone_.push_back(std::move(found->second));
     members_.erase(found);
     roster_.remove(id, how);
     listener_.on_member_left(gone_.back()->info, how);
+    listener_.on_writable(
+        id);  // who waits for it waits for others too, or hears that there is no such member
 }
 
 /// Makes a new revision of what changed: newcomers get it at once, everyone else in batches.
 void CoordinatorEngine::Impl::change_roster() {
     newcomers_wait_ |= roster_.commit();
-    if (life_ != Life::open) return roster_.told(now_, 0);  // everyone leaves: nobody needs to know who else
+    if (life_ != Life::open)
+        return roster_.told(now_, 0, 0);  // everyone leaves: nobody needs to know who else
     if (newcomers_wait_) welcome_newcomers();
     if (now_ < roster_.due()) return;
+    std::size_t octets = 0;
     for (CoordinatorMember* const member : everyone_) {
         const bool current = member->roster_sent == roster_.revision();
         const bool busy = member->session.outbox().control_queued() >= kRosterWaiting;
         if (current || busy || !roster_.covers(member->roster_sent)) continue;
-        for (const Bytes& frame : roster_.delta(member->roster_sent)) member->session.send_frame(frame);
+        for (const Bytes& frame : roster_.delta(member->roster_sent)) {
+            octets += frame.size();
+            member->session.send_frame(frame);
+        }
         member->roster_sent = roster_.revision();
     }
-    roster_.told(now_, everyone_.size());
+    roster_.told(now_, everyone_.size(), octets);
 }
 
 /// Sends newcomers the roster, as long as not too much of it waits for others.
@@ -222,6 +228,7 @@ void CoordinatorEngine::Impl::send_addresses(CoordinatorMember& member) {
 
 void CoordinatorEngine::Impl::send_roster(CoordinatorMember& member) {
     for (const Bytes& frame : roster_.full()) member.session.send_frame(frame);
+    member.knows_roster = true;
     member.roster_sent = roster_.revision();
 }
 
@@ -241,7 +248,7 @@ void CoordinatorEngine::Impl::close(CloseCode code, std::string_view reason, Tim
     end_deadline_ = std::max(deadline, now_) + kDiskPatience;
     accepted_.clear();
     for (const auto& [port, door] : doors_) {
-        if (door->stage == Door::Stage::inside || door->stage == Door::Stage::leaving) continue;
+        if (door->member != nullptr || door->stage == Door::Stage::leaving) continue;
         if (door->stage == Door::Stage::hello)
             leave(*door, LinkCode::done, "the coordinator is closing");
         else
@@ -324,8 +331,7 @@ Result<CoordinatorEngine::Restored> CoordinatorEngine::start_journal(Journal& jo
 }
 void CoordinatorEngine::on_journal_written(TimePoint now) { impl_->on_journal_written(now); }
 void CoordinatorEngine::on_journal_failed(TimePoint now) { impl_->on_journal_failed(now); }
-std::uint64_t CoordinatorEngine::accepted_mark() const { return impl_->accepted_mark(); }
-std::uint64_t CoordinatorEngine::safe_mark() const { return impl_->safe_mark(); }
+const JournalWriter& CoordinatorEngine::journal() const { return impl_->journal(); }
 void CoordinatorEngine::on_timer(TimePoint now) { impl_->flush(now); }
 void CoordinatorEngine::flush(TimePoint now) { impl_->flush(now); }
 void CoordinatorEngine::accept(std::uint64_t ticket) { impl_->accept(ticket); }

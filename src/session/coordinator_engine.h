@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "link/link_port.h"
 #include "session/events.h"
-#include "session/journal.h"
+#include "session/journaled.h"
 #include "session/stream_port.h"
 
 #include "muster/endpoint.h"
@@ -22,12 +22,12 @@ namespace muster::session {
 /// engine may be called from inside, but the engine must not be destroyed there.
 class CoordinatorListener : public StreamListener {
 public:
-    /// Only with Admission::ask: answer with decide(), now or before the decision deadline.
+    /// Only with Admission::ask: answer with accept() or refuse(), now or before the decision deadline.
     virtual void on_join_request(const JoinRequest& request) = 0;
     virtual void on_member_joined(const PeerInfo& member) = 0;
     /// The last event about a member; its streams have been reset before.
     virtual void on_member_left(const PeerInfo& member, const Departure& how) = 0;
-    /// Owes consume(from, payload.size()) unless unreliable.
+    /// Owes consume_messages(from, payload.size()) unless unreliable.
     virtual void on_message(const MessageView& message) = 0;
     /// One of several recipients did not get a message.
     virtual void on_undelivered(const Undelivered& what) = 0;
@@ -71,7 +71,7 @@ struct CoordinatorOptions {
 /// The coordinator's end of all its sessions: admission, roster, routing. An engine: no I/O, no clock.
 /// One strand. Call flush() after every batch of inputs and verbs: only there octets are handed to the links,
 /// timers are set and members that are gone are freed.
-class CoordinatorEngine : public StreamPort {
+class CoordinatorEngine : public StreamPort, public Journaled {
 public:
     /// `random` and `listener` must outlive the engine. Errors: bad_name, too_large (own name or info),
     /// bad_input (limits that cannot work).
@@ -85,25 +85,14 @@ public:
     /// A member's link is up. The handler takes the link's events; it and the port are
     /// used until on_link_down.
     link::LinkHandler& on_link_up(link::LinkPort& port, TimePoint now);
-    struct Restored {
-        std::size_t sessions = 0;
-        std::vector<std::string> left_out;  ///< which sessions and why, for people
-    };
-    /// Takes up the sessions that another process left in the journal: their members are there, and
-    /// interrupted, and the listener is told all of that and what waits for the application. `why`: what it
-    /// hears of the interruption. Before the first link. From now on all is journaled; `journal` must outlive
-    /// the engine. Sessions whose entries make no sense, and those of devices that are not allowed any more,
-    /// are left out; their members hear that they are lost. Error bad_input: `saved` is no journal, and
-    /// nothing was taken up.
+    /// Members that were there are there, and interrupted, and the listener is told all of that and what waits for the
+    /// application. Sessions of devices that are not allowed any more are left out; their members hear that they are
+    /// lost.
     Result<Restored> start_journal(Journal& journal, const JournalContents& saved, const Error& why,
-                                   TimePoint now);
-    /// The batch given to the journal is safe.
-    void on_journal_written(TimePoint now);
-    /// It is not, and no later one will be: the engine goes on without a journal.
-    void on_journal_failed(TimePoint now);
-    /// What send() takes now outlives the process as soon as safe_mark(), after a flush(), is no less than this.
-    std::uint64_t accepted_mark() const;
-    std::uint64_t safe_mark() const;
+                                   TimePoint now) override;
+    void on_journal_written(TimePoint now) override;
+    void on_journal_failed(TimePoint now) override;
+    const JournalWriter& journal() const override;
 
     /// A link is gone, also after the engine itself closed it. The port is not used any more. Not from inside
     /// LinkPort::close.

@@ -13,7 +13,9 @@
 #include "session/coordinator_engine.h"
 #include "session/coordinator_roster.h"
 #include "session/deadline_queue.h"
+#include "session/engine_bounds.h"
 #include "session/handover.h"
+#include "session/journal_writer.h"
 #include "session/peer_session.h"
 
 // The inside of CoordinatorEngine: links and their doors (coordinator_admission.cpp), messages
@@ -21,6 +23,9 @@
 // (coordinator_engine.cpp), the journal (coordinator_journal.cpp).
 
 namespace muster::session {
+
+/// Notices and roster updates waiting for a member from which on it gets no more credit, and no more streams.
+inline constexpr std::size_t kNoticesWaiting = 256 * 1024;
 
 class CoordinatorMember;
 
@@ -31,6 +36,7 @@ struct Door {
         asked,     ///< waits for the application's decision
         probing,   ///< its device is a member already: waits for that one's sign of life
         accepted,  ///< is let in by the next flush
+        saving,    ///< is a member; its welcome waits for the journal
         inside,    ///< carries a member's session
         leaving,   ///< of no more use; waits for link down
     };
@@ -41,7 +47,7 @@ struct Door {
     JoinRequest request;
     ReceiveLimits limits;
     std::uint64_t grace_ms = 0;           // the device's
-    CoordinatorMember* member = nullptr;  // the one whose session it carries, if inside
+    CoordinatorMember* member = nullptr;  // once there is one
     TimePoint listed_at = kNever;         // DeadlineQueue
 };
 
@@ -77,23 +83,23 @@ public:
     std::uint64_t last_attempt = 0;
     std::uint64_t roster_sent = 0;  // the revision that it has been sent
     std::uint64_t addresses_sent = 0;
+    bool knows_roster = true;  // false: another process than the one that was sent it
+    bool is_slow = false;      // as the application was told: sends to several do not wait for it
+
     std::size_t place = 0;            // in the list for everyone
     std::size_t control_counted = 0;  // its part of control_total_
     bool interruption_told = false;
     bool is_unsaved = false;  // listed in unsaved_
     bool has_identity_saved = false;
     std::uint64_t roster_saved = 0;  // roster_sent as the journal has it
-    /// Its welcome waits for the journal; `door` is where.
-    struct Unsaid {
-        Welcome words;
-        Door* door = nullptr;
-    };
-    std::optional<Unsaid> unsaid;
+    Door* saving = nullptr;          // where its welcome waits for the journal
 
     // What it sent to others: see pass_on() in coordinator_routing.cpp.
     std::deque<Passed> passed;           // to it, by others
     std::size_t passed_outstanding = 0;  // from it, in the queues of others
-    std::size_t last_recipients = 1;
+    double fan_out = 0;  // recipients of its messages, weighted by octets; 0: it has sent none
+    std::vector<std::uint32_t> channel_openers;  // serials: who made the channels towards it
+
     RateLimit copies{kCopiesAtOnce, kCopiesPerSecond};  // octets of unreliable messages, once per recipient
     bool was_rationed = false;                          // some were not copied, and the log was told
     std::size_t held_octets = 0, held_messages = 0;     // credit that it gets back later
@@ -136,8 +142,7 @@ public:
                                    TimePoint now);
     void on_journal_written(TimePoint now);
     void on_journal_failed(TimePoint now);
-    std::uint64_t accepted_mark() const { return batches_ + 1; }
-    std::uint64_t safe_mark() const { return writing_ ? batches_ - 1 : ~std::uint64_t{0}; }
+    const JournalWriter& journal() const { return journal_; }
 
     // time and ends
     TimePoint next_wakeup() const;
@@ -201,13 +206,15 @@ private:
     void on_pong(Door& door);
     void on_door_deadline(Door& door);
     void admit(Door& door);
-    static void forget_unsaid(Door& door);
+    static void lose_newcomer(Door& door);
     std::unique_ptr<CoordinatorMember> make_member(PeerInfo info, std::uint32_t serial,
                                                    PeerSession::Config config);
     void add_member(std::unique_ptr<CoordinatorMember> made);
-    static void let_in(CoordinatorMember& member, Door& door, const Welcome& words);
+    void let_in(CoordinatorMember& member, Door& door);
 
-    bool is_saving_end() const { return journal_ != nullptr && (writing_ || !unsaved_ends_.empty()); }
+    bool is_saving_end() const {
+        return journal_.is_writing() || (journal_.is_open() && !unsaved_ends_.empty());
+    }
     bool is_trusted(const DeviceId& id) const {
         return options_.trust.kind != TrustPolicy::Kind::allow || allowed_.contains(id);
     }
@@ -218,7 +225,7 @@ private:
     void save();
     void save_member(CoordinatorMember& member, JournalBatch& batch);
     void note_unsaved(CoordinatorMember& member);
-    void say_welcome(CoordinatorMember& member);
+    void let_in_saved(CoordinatorMember& member);
     void tell_kept(CoordinatorMember& member);
     void keep_or_tell(CoordinatorMember& from, const SendOptions& how, ByteView payload);
 
@@ -229,6 +236,9 @@ private:
     bool is_slow(const CoordinatorMember& member) const;
     bool is_stalled(const CoordinatorMember& member) const;
     bool may_copy(CoordinatorMember& from, const Address& address, std::size_t payload);
+    static void note_fan_out(CoordinatorMember& from, std::size_t recipients, std::size_t cost);
+    static bool may_make_channel(const CoordinatorMember& from, const CoordinatorMember& to,
+                                 ChannelId channel);
     Errc pass_on(CoordinatorMember& from, CoordinatorMember& to, const SendOptions& how, ByteView payload,
                  const Slice* shared);
     void notify_undelivered(CoordinatorMember& sender, const DeviceId& to, const SendOptions& how, Errc why);
@@ -292,9 +302,7 @@ private:
     std::optional<Error> shortfall_;   // of all members together, from close() or abort() on
     bool flushing_ = false, again_ = false;
 
-    Journal* journal_ = nullptr;
-    bool writing_ = false;                     // a batch is on its way
-    std::uint64_t batches_ = 0;                // handed over so far
+    JournalWriter journal_;
     std::vector<CoordinatorMember*> unsaved_;  // have news for the journal, perhaps
     std::vector<std::uint32_t> saving_;        // are in the batch on its way
     std::vector<std::uint32_t> unsaved_ends_;  // sessions that are over

@@ -46,7 +46,7 @@ Result<CoordinatorEngine::Restored> CoordinatorEngine::Impl::start_journal(Journ
     }
     if (!owner)
         return Error{Errc::bad_input, "the journal does not say whose it is, or is of another version"};
-    journal_ = &journal;
+    journal_.open(journal);
     next_serial_ = static_cast<std::uint32_t>(owner->next_serial);
     Restored told;
     const auto leave_out = [&](std::uint32_t serial, const std::string& why_not) {
@@ -121,10 +121,7 @@ void CoordinatorEngine::Impl::save() {
         serial_saved_ = next_serial_;
         batch.put({0, JournalPart::owner}, 0, Slice::from(Owner{serial_saved_, roster_saved_}.encoded()));
     }
-    if (batch.empty()) return;
-    writing_ = true;
-    ++batches_;
-    journal_->write(std::move(batch));
+    journal_.write(std::move(batch));
 }
 
 void CoordinatorEngine::Impl::save_member(CoordinatorMember& member, JournalBatch& batch) {
@@ -146,48 +143,50 @@ void CoordinatorEngine::Impl::save_member(CoordinatorMember& member, JournalBatc
 
 void CoordinatorEngine::Impl::on_journal_written(TimePoint now) {
     now_ = now;
-    writing_ = false;
+    journal_.on_written();
     for (const std::uint32_t serial : std::exchange(saving_, {})) {
         const auto found = by_serial_.find(serial);
         if (found == by_serial_.end()) continue;
         found->second->session.on_written(now);
-        say_welcome(*found->second);
+        let_in_saved(*found->second);
     }
 }
 
 void CoordinatorEngine::Impl::on_journal_failed(TimePoint now) {
     now_ = now;
-    journal_ = nullptr;
-    writing_ = false;
+    journal_.on_failed();
     saving_.clear();
     unsaved_ends_.clear();
     for (CoordinatorMember* const member : std::exchange(unsaved_, {})) member->is_unsaved = false;
     const auto all = everyone_;
     for (CoordinatorMember* const member : all) {
         member->session.stop_journaling();
-        say_welcome(*member);
+        let_in_saved(*member);
         tell_kept(*member);
     }
 }
 
-void CoordinatorEngine::Impl::say_welcome(CoordinatorMember& member) {
-    if (!member.unsaid) return;
-    const auto said = *std::exchange(member.unsaid, {});
-    if (!member.session.end()) let_in(member, *said.door, said.words);
+void CoordinatorEngine::Impl::let_in_saved(CoordinatorMember& member) {
+    Door* const door = std::exchange(member.saving, nullptr);
+    if (door == nullptr) return;
+    door->stage = Door::Stage::inside;
+    if (!member.session.end()) let_in(member, *door);
 }
 
 /// What is for the application: at once, or when the journal has it.
 void CoordinatorEngine::Impl::keep_or_tell(CoordinatorMember& from, const SendOptions& how,
                                            ByteView payload) {
-    if (journal_ == nullptr || how.delivery == Delivery::unreliable)
+    if (!journal_.is_open() || how.delivery == Delivery::unreliable)
         return listener_.on_message({from.info.id, how.channel, how.delivery, payload});
-    from.session.kept().add(how.channel, how.delivery, payload);
+    Address origin;
+    origin.channel = how.channel;
+    from.session.kept().add(std::move(origin), how.delivery, payload);
     note_unsaved(from);
 }
 
 void CoordinatorEngine::Impl::tell_kept(CoordinatorMember& member) {
-    for (const KeptMessages::Kept& kept : member.session.kept().take_allowed())
-        listener_.on_message({member.info.id, kept.channel, kept.delivery, kept.payload.view(), kept.number,
+    for (const KeptMessages::Kept& kept : member.session.kept().take_safe())
+        listener_.on_message({member.info.id, kept.from.channel, kept.delivery, kept.payload(), kept.number,
                               kept.redelivered});
 }
 

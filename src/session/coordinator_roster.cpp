@@ -11,6 +11,9 @@ namespace {
 // that are together, a thousand wait 0.1 s.
 constexpr Duration kPacePerMember = std::chrono::microseconds{100};
 
+// To all members together: a device that comes and goes has no right to more of everybody's network.
+constexpr std::int64_t kOctetsPerSecond = 8 << 20;
+
 // Updates are cut into frames of about this size.
 constexpr std::size_t kPiece = 32 * 1024;
 
@@ -125,11 +128,13 @@ std::vector<Bytes> CoordinatorRoster::full() const {
     return PieceWriter{update}.finish();
 }
 
-void CoordinatorRoster::told(TimePoint now, std::size_t audience) {
+void CoordinatorRoster::told(TimePoint now, std::size_t audience, std::size_t octets) {
     told_ = roster_.revision;
     changes_.clear();
     deltas_.clear();
-    due_ = now + static_cast<Duration::rep>(audience) * kPacePerMember;
+    const auto members = static_cast<Duration::rep>(audience);
+    const Duration sending = std::chrono::seconds{octets} / kOctetsPerSecond;
+    due_ = now + std::max(members * kPacePerMember, sending);
 }
 
 }  // namespace muster::session

@@ -38,7 +38,7 @@ public:
     /// Frames of the whole roster.
     std::vector<Bytes> full() const;
     /// Everyone whom it is any use to tell has been told; `audience` is how many those are.
-    void told(TimePoint now, std::size_t audience);
+    void told(TimePoint now, std::size_t audience, std::size_t octets);
 
 private:
     struct Change {

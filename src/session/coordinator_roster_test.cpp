@@ -55,11 +55,21 @@ TEST(CoordinatorRoster, ChangesInAStormAreToldInBatches) {
     CoordinatorRoster roster{peer(0)};
     roster.add(peer(1));
     roster.commit();
-    roster.told(TimePoint{1s}, 1000);
+    roster.told(TimePoint{1s}, 1000, 0);
     roster.add(peer(2));
     roster.commit();
     EXPECT_GT(roster.due(), TimePoint{1s + 50ms});
     EXPECT_LT(roster.due(), TimePoint{1s + 200ms});
+}
+
+TEST(CoordinatorRoster, LargeNewsAreToldLessOften) {
+    CoordinatorRoster roster{peer(0)};
+    roster.add(peer(1));
+    roster.commit();
+    roster.told(TimePoint{1s}, 10, 16 << 20);
+    roster.add(peer(2));
+    roster.commit();
+    EXPECT_GE(roster.due(), TimePoint{3s}) << "8 MiB a second, for all members together";
 }
 
 TEST(CoordinatorRoster, WhoCameAndWentInBetweenIsNotMentioned) {
@@ -101,7 +111,7 @@ TEST(CoordinatorRoster, EveryCopyEndsTheSame) {
                 ASSERT_THAT(copy.roster.roster().peers,
                             testing::UnorderedElementsAreArray(roster.roster().peers));
             }
-            roster.told(TimePoint{}, copies.size());
+            roster.told(TimePoint{}, copies.size(), 0);
         }
     }
 }
@@ -111,7 +121,7 @@ TEST(CoordinatorRoster, ACopyFromBeforeTheLastBatchIsNotCovered) {
     const std::uint64_t before = roster.revision();
     roster.add(peer(1));
     roster.commit();
-    roster.told(TimePoint{}, 1);
+    roster.told(TimePoint{}, 1, 0);
     EXPECT_FALSE(roster.covers(before));
     EXPECT_TRUE(roster.covers(roster.revision()));
 }

@@ -12,11 +12,14 @@ namespace {
 // messages being refused.
 constexpr std::size_t kPassedPerRecipient = 1 << 20;
 
+// Over so many octets of messages the number of their recipients is averaged.
+constexpr std::size_t kFanOutMemory = 64 * 1024;
+
+// One member may make this part of the channels towards another: nobody can keep all others from it.
+constexpr std::size_t kChannelShares = 4;
+
 // Adjacent messages of one sender are accounted for together up to this size.
 constexpr std::size_t kPassedPiece = 16 * 1024;
-
-// Notices and roster updates waiting for a member from which on it gets no more credit.
-constexpr std::size_t kNoticesWaiting = 256 * 1024;
 
 // Notices waiting for a member that sends on without hearing them: more than its credit allows an honest one.
 constexpr std::size_t kMaxNoticesWaiting = 16 << 20;
@@ -111,7 +114,7 @@ void CoordinatorEngine::Impl::consume_messages(const DeviceId& from, std::size_t
     CoordinatorMember* const member = find(from);
     if (member == nullptr) return;
     member->session.consume_messages(octets, messages);
-    if (journal_ == nullptr) return;
+    if (!journal_.is_open()) return;
     member->session.kept().on_consumed(messages);
     note_unsaved(*member);
 }
@@ -127,8 +130,8 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
     const Slice* const once = shared.empty() ? nullptr : &shared;
     std::size_t recipients = 0;
     const auto pass = [&](CoordinatorMember* to, const DeviceId& id) {
-        ++recipients;
         const Errc why = to == nullptr ? Errc::unknown_peer : pass_on(from, *to, how, payload, once);
+        if (why == Errc{}) ++recipients;
         if (why != Errc{} && reliable) notify_undelivered(from, id, how, why);
     };
     const bool passes = reliable || may_copy(from, address, payload.size());
@@ -144,12 +147,20 @@ void CoordinatorEngine::Impl::on_message(CoordinatorMember& from, const Address&
             if (passes && id != self_) pass(id == from.info.id ? nullptr : find(id), id);
         }
     }
-    if (reliable)
-        from.last_recipients = std::max<std::size_t>(1, recipients);  // what returned credit stands for
+    if (reliable) note_fan_out(from, recipients, payload.size() + kMessageOverhead);
+
     const std::size_t units = message_units(address.ids.size());
     if (reliable && !ours) return return_credit(from, payload.size(), units);
     if (reliable && units > 1) return_credit(from, 0, units - 1);  // the application gives back the last one
     if (ours) keep_or_tell(from, how, payload);
+}
+
+/// What returned credit stands for. One small message to many does not excuse what waits for one.
+void CoordinatorEngine::Impl::note_fan_out(CoordinatorMember& from, std::size_t recipients,
+                                           std::size_t cost) {
+    const auto count = static_cast<double>(recipients);
+    const double weight = static_cast<double>(std::min(cost, kFanOutMemory)) / kFanOutMemory;
+    from.fan_out = from.fan_out == 0 ? count : from.fan_out + (count - from.fan_out) * weight;
 }
 
 /// False for an unreliable message to several when its sender has had enough of them copied for now.
@@ -167,10 +178,24 @@ bool CoordinatorEngine::Impl::may_copy(CoordinatorMember& from, const Address& a
     return false;
 }
 
+/// Channels towards a member are there for as long as it is. Main is for everybody.
+bool CoordinatorEngine::Impl::may_make_channel(const CoordinatorMember& from, const CoordinatorMember& to,
+                                               ChannelId channel) {
+    if (channel == ChannelId::main) return true;
+    const Outbox& outbox = to.session.outbox();
+    const std::size_t for_main = outbox.has_channel(ChannelId::main) ? 0 : 1;
+    const auto made = std::ranges::count(to.channel_openers, from.serial);
+    return outbox.channels_left() > for_main &&
+           std::cmp_less(made, std::max<std::size_t>(1, outbox.channels() / kChannelShares));
+}
+
 /// Queues a message of one member for another. Errc{}: done.
 Errc CoordinatorEngine::Impl::pass_on(CoordinatorMember& from, CoordinatorMember& to, const SendOptions& how,
                                       ByteView payload, const Slice* shared) {
     if (!to.session.is_accepting()) return Errc::unknown_peer;
+    const bool makes_channel =
+        how.delivery == Delivery::ordered && !to.session.outbox().has_channel(how.channel);
+    if (makes_channel && !may_make_channel(from, to, how.channel)) return Errc::bad_input;
     origin_.channel = how.channel;
     origin_.kind = Address::Kind::listed;
     origin_.ids.assign(1, from.info.id);
@@ -178,6 +203,7 @@ Errc CoordinatorEngine::Impl::pass_on(CoordinatorMember& from, CoordinatorMember
     plain.cookie = 0;
     const auto sent = to.session.send(origin_, plain, payload, shared);
     if (!sent) return sent.error().code();
+    if (makes_channel) to.channel_openers.push_back(from.serial);
     if (how.delivery == Delivery::unreliable || is_stalled(to)) return Errc{};
     const std::size_t cost = payload.size() + kMessageOverhead;
     const std::uint64_t mark = to.session.outbox().accepted();
@@ -211,11 +237,12 @@ void CoordinatorEngine::Impl::return_credit(CoordinatorMember& member, std::size
     member.held_octets += octets;
     member.held_messages += messages;
     if (member.held_messages == 0) return;
-    const bool too_much = member.passed_outstanding > kPassedPerRecipient * member.last_recipients;
+    const double allowed = static_cast<double>(kPassedPerRecipient) * std::max(1.0, member.fan_out);
+    const bool too_much = static_cast<double>(member.passed_outstanding) > allowed;
     if (too_much || member.session.outbox().control_queued() > kNoticesWaiting) return;
     member.session.consume_messages(std::exchange(member.held_octets, 0),
                                     std::exchange(member.held_messages, 0));
-    if (journal_ != nullptr)
+    if (journal_.is_open())
         note_unsaved(member);  // nothing else may happen to it until it hears of its credit
 }
 

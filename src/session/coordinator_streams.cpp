@@ -48,6 +48,10 @@ void CoordinatorEngine::Impl::on_stream_opened(CoordinatorMember& from, StreamNu
     if (to == nullptr) return refuse(ResetCode::unknown_peer, "no other member has this id");
     if (relayed(from, *to) >= std::max<std::size_t>(1, options_.limits.streams / kShares))
         return refuse(ResetCode::too_many, "as many streams to this recipient as one member may have");
+    // Each that is opened and reset leaves a word for it, also while it is interrupted.
+    if (to->session.outbox().control_queued() > kNoticesWaiting)
+        return refuse(ResetCode::too_many, "the recipient has not heard yet of those that were there before");
+
     Address origin;
     origin.kind = Address::Kind::listed;
     origin.ids.push_back(from.info.id);
@@ -111,6 +115,9 @@ void CoordinatorEngine::Impl::on_stream_delivered(CoordinatorMember& from, Strea
 
 void CoordinatorEngine::Impl::on_stream_reset(CoordinatorMember& from, StreamNumber stream,
                                               std::uint64_t code, std::string_view reason) {
+    // Only a coordinator can know that; whoever hears it waits for another stream.
+    if (code == static_cast<std::uint64_t>(ResetCode::relay_restarted))
+        code = static_cast<std::uint64_t>(ResetCode::restarted);
     const StreamHandle handle = handle_of(from, stream);
     const auto relay = relays_.find(handle);
     if (relay == relays_.end()) return listener_.on_stream_reset(handle, code, reason);

@@ -206,16 +206,18 @@ std::optional<Ack> Ack::parse(ByteView body) {
 }
 
 void Resume::write(Writer& out) const {
-    out.write(session).write_varint(attempt).write(proof);
+    out.write(session).write_varint(attempt).write(static_cast<std::uint8_t>(starts_anew)).write(proof);
     state.write(out);
 }
 
 std::optional<Resume> Resume::parse(ByteView body) {
     Reader in{body};
     Resume frame;
-    if (!in.read(frame.session) || !in.read_varint(frame.attempt) || !in.read(frame.proof) ||
-        !frame.state.read(in))
+    std::uint8_t anew = 0;
+    if (!in.read(frame.session) || !in.read_varint(frame.attempt) || !in.read(anew) || anew > 1 ||
+        !in.read(frame.proof) || !frame.state.read(in))
         return std::nullopt;
+    frame.starts_anew = anew != 0;
     return whole(in, std::move(frame));
 }
 

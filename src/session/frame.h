@@ -133,6 +133,7 @@ struct Resume {
     static constexpr FrameType kType = FrameType::resume;
     SessionId session{};
     std::uint64_t attempt = 0;
+    bool starts_anew = false;  ///< another process than before: it knows no roster
     Sha256Digest proof{};
     Ack state;
 
@@ -236,7 +237,7 @@ class FrameSplitter {
 public:
     enum class Outcome { need_more, frame, too_large };
 
-    /// Takes octets from `data` until a frame is complete. `frame` then holds until the next call.
+    /// Takes octets from `data` until a frame is complete: type() and body() hold until the next call.
     Outcome next(ByteView& data);
     FrameType type() const { return FrameType{type_}; }
     ByteView body() const { return body_; }

@@ -9,11 +9,10 @@ struct Inbox::Lane {
 
     LaneId id;
     std::uint64_t received = 0;
-    std::uint64_t saved = 0;  // up to the end of a record
-    std::uint64_t told = 0;   // what the peer may know of; all of it without a journal
-    bool changed = false;     // the peer is to be told
-    bool fresh = false;       // the journal is to be told
-    std::size_t begun = 0;    // cost of the message that is not complete
+    SafeCount taken;        // up to the end of a record; all of it without a journal
+    bool changed = false;   // the peer is to be told
+    bool fresh = false;     // the journal is to be told
+    std::size_t begun = 0;  // cost of the message that is not complete
     MessageParser parser;
 };
 
@@ -45,11 +44,7 @@ private:
 };
 
 Inbox::Inbox(const Config& config, InboxEvents& events)
-    : config_(config),
-      events_(events),
-      granted_(config.queue),
-      promised_(config.queue),
-      saved_grant_(config.queue) {
+    : config_(config), events_(events), granted_(config.queue), grant_(config.queue) {
     lanes_.push_back(std::make_unique<Lane>(kControlLane));
 }
 Inbox::~Inbox() = default;
@@ -80,11 +75,17 @@ Violation Inbox::on_lane_data(LaneId id, std::uint64_t position, ByteView data) 
     if (config_.journaled) {
         lane->fresh = news_ = true;
     } else {
-        lane->told = lane->received;
-        lane->changed = true;
-        unacknowledged_ += data.size();
+        lane->taken.set(lane->received);
+        note_taken(*lane, data.size());
     }
     return id == kControlLane ? on_control(data) : on_messages(*lane, data);
+}
+
+void Inbox::note_taken(Lane& lane, std::size_t octets) {
+    // The first word of the session: the peer learns that somebody is there.
+    if (lane.id == kControlLane && lane.taken.safe() == octets) urgent_ = true;
+    unacknowledged_ += octets;
+    lane.changed = true;
 }
 
 Violation Inbox::on_control(ByteView data) {
@@ -116,25 +117,25 @@ void Inbox::consume(std::size_t octets, std::size_t messages) {
 }
 
 void Inbox::promise() {
-    promised_ = granted_;
+    grant_.set(granted_);
     urgent_ = true;
 }
 
 void Inbox::take_changed(std::vector<Position>& out) {
     for (const auto& lane : lanes_)
-        if (std::exchange(lane->changed, false)) out.push_back({lane->id, lane->told, 0});
+        if (std::exchange(lane->changed, false)) out.push_back({lane->id, lane->taken.safe(), 0});
     unacknowledged_ = 0;
     urgent_ = false;
 }
 
 void Inbox::add_all(std::vector<Position>& out) const {
     for (const auto& lane : lanes_)
-        if (lane->told > 0) out.push_back({lane->id, lane->told, 0});
+        if (lane->taken.safe() > 0) out.push_back({lane->id, lane->taken.safe(), 0});
 }
 
 bool Inbox::has_received(LaneId id, std::uint64_t end) const {
     const auto found = std::ranges::find(lanes_, id, [](const auto& lane) { return lane->id; });
-    return found == lanes_.end() ? end == 0 : (*found)->told >= end;
+    return found == lanes_.end() ? end == 0 : (*found)->taken.safe() >= end;
 }
 
 // The journal
@@ -142,39 +143,38 @@ bool Inbox::has_received(LaneId id, std::uint64_t end) const {
 Inbox::Counters Inbox::save(JournalBatch& batch, std::uint32_t session) {
     Counters counters{used_, consumed_, granted_};
     news_ = false;
-    saved_grant_ = granted_;
+    grant_.save(granted_);
     for (const auto& lane : lanes_) {
         counters.used -= lane->begun;
         if (!std::exchange(lane->fresh, false)) continue;
         const bool control = lane->id == kControlLane;
         const std::size_t pending = control ? control_.pending() : lane->parser.pending();
-        if (lane->received - pending == lane->saved) continue;
-        lane->saved = lane->received - pending;
+        if (lane->received - pending == lane->taken.saved()) continue;
+        lane->taken.save(lane->received - pending);
         Bytes address;
         Writer writer{address};
         if (!control) lane->parser.address().write(writer);
-        batch.put({session, JournalPart::in_lane, static_cast<std::uint64_t>(lane->id), 0}, lane->saved,
-                  Slice::from(std::move(address)));
+        batch.put({session, JournalPart::in_lane, static_cast<std::uint64_t>(lane->id), 0},
+                  lane->taken.saved(), Slice::from(std::move(address)));
     }
     return counters;
 }
 
 void Inbox::on_written() {
     for (const auto& lane : lanes_) {
-        if (lane->told == lane->saved) continue;
-        unacknowledged_ += static_cast<std::size_t>(lane->saved - lane->told);
-        lane->told = lane->saved;
-        lane->changed = true;
+        const std::uint64_t before = lane->taken.safe();
+        lane->taken.on_written();
+        if (lane->taken.safe() != before)
+            note_taken(*lane, static_cast<std::size_t>(lane->taken.safe() - before));
     }
-    if (promised_ == saved_grant_) return;
-    promised_ = saved_grant_;
-    urgent_ = true;
+    urgent_ |= grant_.safe() != grant_.saved();
+    grant_.on_written();
 }
 
 void Inbox::stop_journaling() {
     config_.journaled = news_ = false;
-    for (const auto& lane : lanes_) lane->saved = lane->received;
-    saved_grant_ = granted_;
+    for (const auto& lane : lanes_) lane->taken.save(lane->received);
+    grant_.save(granted_);
     on_written();
 }
 
@@ -182,12 +182,14 @@ bool Inbox::restore(std::vector<SavedInLane> lanes, const Counters& counters) {
     for (SavedInLane& saved : lanes) {
         Lane* const lane = saved.id == kControlLane ? lanes_.front().get() : find(saved.id);
         if (lane == nullptr) return false;
-        lane->received = lane->saved = lane->told = saved.received;
+        lane->received = saved.received;
+        lane->taken.set(saved.received);
         lane->parser.restore(std::move(saved.last));
     }
     used_ = counters.used;
     consumed_ = counters.consumed;
-    granted_ = promised_ = saved_grant_ = counters.granted;
+    granted_ = counters.granted;
+    grant_.set(granted_);
     return consumed_ <= used_ && used_ <= granted_;
 }
 

@@ -8,6 +8,7 @@
 #include "session/frame.h"
 #include "session/journal.h"
 #include "session/message_lane.h"
+#include "session/safe_count.h"
 #include "session/violation.h"
 
 namespace muster::session {
@@ -51,7 +52,7 @@ public:
     /// The application has dealt with messages of so many octets in all.
     void consume(std::size_t octets, std::size_t messages);
 
-    std::uint64_t message_credit() const { return promised_; }
+    std::uint64_t message_credit() const { return grant_.safe(); }
     std::size_t unacknowledged() const { return unacknowledged_; }
     bool is_urgent() const { return urgent_; }
     /// Takes the positions that changed since the last time.
@@ -81,6 +82,7 @@ private:
 
     Lane* find(LaneId id);
     void promise();
+    void note_taken(Lane& lane, std::size_t octets);
     Violation on_control(ByteView data);
     Violation on_messages(Lane& lane, ByteView data);
 
@@ -90,8 +92,7 @@ private:
     std::vector<std::unique_ptr<Lane>> lanes_;  // the first is the control lane
     std::size_t last_ = 0;
     std::uint64_t used_ = 0, consumed_ = 0, granted_ = 0;  // as message costs
-    std::uint64_t promised_ = 0;                           // what the peer may know of granted_
-    std::uint64_t saved_grant_ = 0;
+    SafeCount grant_;                                      // granted_; what is safe of it is promised
     std::size_t unacknowledged_ = 0;
     bool urgent_ = false, muted_ = false, news_ = false;
 };

@@ -11,7 +11,7 @@ namespace muster::session {
 
 /// What a row of the journal is about.
 enum class JournalPart : std::uint8_t {
-    owner = 0,     ///< the coordinator itself; of session 0
+    owner = 0,     ///< the coordinator or member itself; of session 0
     identity = 1,  ///< who the peer is, and what was agreed with it
     counters = 2,  ///< credit, and how many messages there were
     out_lane = 3,  ///< one for each lane: where it ends, and the last address on it

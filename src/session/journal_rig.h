@@ -6,69 +6,14 @@
 #include <utility>
 #include <vector>
 
-#include "session/journal.h"
+#include "session/memory_journal.h"
 #include "session/session_rig.h"
 
-// A journal in memory, and a coordinator that is killed and started anew, in virtual time: for tests.
+// Coordinators and members that are killed and started anew, in virtual time: for tests.
 
 namespace muster::session {
 
-/// Outlives the engines that write to it, as a disk does.
-class MemoryJournal final : public Journal {
-public:
-    explicit MemoryJournal(Timeline& timeline) : timeline_(timeline) {}
-
-    /// Who is told; it may be gone by then.
-    std::function<void()> on_written, on_failed;
-    Duration delay = 500us;
-    bool is_broken = false;
-    std::size_t writes = 0;
-
-    void write(JournalBatch batch) override {
-        ++writes;
-        if (is_broken) return timeline_.in(delay, on_failed);
-        // Safe half way to being told, so that a crash in between is one of the cases.
-        timeline_.in(delay / 2, [this, life = life_, batch = std::move(batch)] {
-            if (life == life_) apply(batch);
-        });
-        timeline_.in(delay, [this, life = life_] {
-            if (life == life_) on_written();
-        });
-    }
-    /// The process dies: what was not safe is gone.
-    void crash() { ++life_; }
-    JournalContents contents() const {
-        JournalContents all;
-        for (const auto& [key, entry] : entries_) all.entries.push_back(entry);
-        return all;
-    }
-    std::map<JournalKey, JournalEntry>& disk() { return entries_; }
-
-private:
-    void apply(const JournalBatch& batch) {
-        for (const auto& [kind, entry] : batch.changes()) {
-            JournalEntry kept = entry;
-            kept.value = Slice::copy_of(entry.value.view());
-            if (kind == JournalBatch::Kind::put) {
-                entries_.insert_or_assign(entry.key, std::move(kept));
-                continue;
-            }
-            const bool whole = kind == JournalBatch::Kind::erase_session;
-            std::erase_if(entries_, [&key = entry.key, whole](const auto& other) {
-                const JournalKey& k = other.first;
-                if (whole) return k.session == key.session;
-                return k.session == key.session && k.part == key.part && k.lane == key.lane &&
-                       k.offset < key.offset;
-            });
-        }
-    }
-
-    Timeline& timeline_;
-    std::uint64_t life_ = 0;
-    std::map<JournalKey, JournalEntry> entries_;
-};
-
-/// A Rig whose coordinator has a journal.
+/// A Rig whose coordinator has a journal, and those members that shall.
 class DurableRig : public Rig {
 public:
     explicit DurableRig(const CoordinatorOptions& how = patient()) : Rig(how), options(how) { begin(); }
@@ -105,18 +50,69 @@ public:
         for (const auto& member : members) connect(*member);
     }
 
+    struct DurableMember {
+        explicit DurableMember(MemoryJournal::Later later) : journal(std::move(later)) {}
+        MemoryJournal journal;
+        MemberOptions options;
+        CoordinatorEngine::Restored restored;
+    };
+
+    /// A member with a journal; connect() it.
+    MemberNode& add_durable(std::string name, MemberOptions how = patient_member()) {
+        MemberNode& node = add(name, how);
+        auto& durable = *durable_.try_emplace(&node, std::make_unique<DurableMember>(later())).first->second;
+        durable.options = std::move(how);
+        durable.options.name = std::move(name);
+        begin(node);
+        return node;
+    }
+    MemberNode& join_durable(std::string name) {
+        MemberNode& node = add_durable(std::move(name));
+        connect(node);
+        run(20ms);
+        return node;
+    }
+    /// Null if it has no journal.
+    DurableMember* durable(MemberNode& node) {
+        const auto found = durable_.find(&node);
+        return found == durable_.end() ? nullptr : found->second.get();
+    }
+    /// SIGKILL, and another process at once. connect() it.
+    void restart(MemberNode& node) {
+        DurableMember& member = *durable(node);
+        member.journal.crash();
+        if (node.link != nullptr && node.link->is_up()) node.link->cut(24h, 1ms);
+        node.engine = MemberEngine::create(member.options, node.id, node.log).value();
+        node.log.engine = node.engine.get();
+        begin(node);
+    }
+
     CoordinatorOptions options;
-    MemoryJournal journal{timeline};
+    MemoryJournal journal{later()};
     CoordinatorEngine::Restored restored;
 
 private:
+    MemoryJournal::Later later() {
+        return [this](Duration delay, std::function<void()> what) { timeline.in(delay, std::move(what)); };
+    }
     void begin() {
         journal.on_written = [this] { coordinator->on_journal_written(timeline.now()); };
         journal.on_failed = [this] { coordinator->on_journal_failed(timeline.now()); };
-        const Error why{Errc::lost, "the process was started anew"};
-        restored = coordinator->start_journal(journal, journal.contents(), why, timeline.now()).value();
+        restored = coordinator->start_journal(journal, journal.contents(), why_, timeline.now()).value();
         flush();
     }
+    void begin(MemberNode& node) {
+        DurableMember& member = *durable(node);
+        member.journal.on_written = [this, &node] { node.engine->on_journal_written(timeline.now()); };
+        member.journal.on_failed = [this, &node] { node.engine->on_journal_failed(timeline.now()); };
+        member.restored =
+            node.engine->start_journal(member.journal, member.journal.contents(), why_, timeline.now())
+                .value();
+        flush();
+    }
+
+    const Error why_{Errc::lost, "the process was started anew"};
+    std::map<MemberNode*, std::unique_ptr<DurableMember>> durable_;
 };
 
 }  // namespace muster::session

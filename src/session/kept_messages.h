@@ -4,8 +4,9 @@
 #include <deque>
 #include <vector>
 
-#include "session/events.h"
+#include "session/frame.h"
 #include "session/journal.h"
+#include "session/safe_count.h"
 
 namespace muster::session {
 
@@ -17,22 +18,25 @@ public:
     struct Kept {
         std::uint64_t number =
             0;  ///< counts the session's messages for the application, from 0; the same after a restart
-        ChannelId channel{};
+        Address from;  ///< direct: the session's peer itself
         Delivery delivery{};
-        Slice payload;
+        Slice record;  ///< of the journal: the address, then the payload
+        std::size_t payload_at = 0;
         bool redelivered = false;  ///< the application may have had it before the restart
+
+        ByteView payload() const { return record.view().subspan(payload_at); }
     };
 
-    void add(ChannelId channel, Delivery delivery, ByteView payload);
+    void add(Address from, Delivery delivery, ByteView payload);
     /// The application is done with that many more, the oldest that it had.
     void on_consumed(std::size_t messages);
 
-    bool has_news() const { return saved_ < next_ || erased_ < done_; }
+    bool has_news() const { return numbers_.saved() < next_ || erased_ < done_; }
     void save(JournalBatch& batch, std::uint32_t session);
-    void on_written() { allowed_ = saved_; }
-    void stop_journaling() { allowed_ = ~std::uint64_t{0}; }
+    void on_written() { numbers_.on_written(); }
+    void stop_journaling() { numbers_.set(~std::uint64_t{0}); }
     /// Those that the application may have now, each once.
-    std::vector<Kept> take_allowed();
+    std::vector<Kept> take_safe();
 
     std::uint64_t next_number() const { return next_; }
     /// False: it cannot be. In the order of their numbers.
@@ -41,8 +45,7 @@ public:
 private:
     std::deque<Kept> waiting_;  // for the journal
     std::uint64_t next_ = 0;    // number of the next one
-    std::uint64_t saved_ = 0;   // all below are in a batch
-    std::uint64_t allowed_ = 0;
+    SafeCount numbers_;
     std::uint64_t done_ = 0, erased_ = 0;
 };
 

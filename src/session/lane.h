@@ -13,7 +13,7 @@ namespace muster::session {
 /// A lane is a numbered sequence of octets in one direction of a session. It outlives links: on each link it
 /// rides on one unidirectional stream, from the offset that the receiver asked for.
 enum class LaneKind : std::uint8_t {
-    control = 0,    ///< frames of the session: roster, undelivered, stream resets; number 0 only
+    control = 0,    ///< frames of the session: roster, undelivered, addresses, stream resets; number 0 only
     ordered = 1,    ///< messages of one channel; number = ChannelId
     unordered = 2,  ///< messages of any channel; number = place in the pool
     stream = 3,     ///< octets of one byte stream; number = stream number

@@ -6,18 +6,6 @@
 #include "session/member_impl.h"
 
 namespace muster::session {
-namespace {
-
-using namespace std::chrono_literals;
-
-// After the session's end the link lives that long, so that the last word gets out; then this end closes it.
-constexpr Duration kLinger = 2s;
-
-// Rounds of events that cause events in one flush(); the rest waits for the next one.
-constexpr int kFlushRounds = 16;
-
-}  // namespace
-
 // What the session brings
 
 void MemberEngine::Impl::on_message(PeerSession& peer, const Address& address, const SendOptions& how,
@@ -27,8 +15,12 @@ void MemberEngine::Impl::on_message(PeerSession& peer, const Address& address, c
         return peer.fail({Errc::protocol_violation, "the coordinator sent a message from nobody"},
                          LinkCode::protocol_violation);
     }
-    const DeviceId from = origin(address);
-    listener_.on_message({from, how.channel, how.delivery, payload});
+    if (how.delivery == Delivery::unreliable && !has_joined_) return;
+    if ((!journal_.is_open() && has_joined_) || how.delivery == Delivery::unreliable)
+        return listener_.on_message({origin(address), how.channel, how.delivery, payload});
+    Address sender = address;
+    sender.channel = how.channel;
+    session_->kept().add(std::move(sender), how.delivery, payload);
 }
 
 Violation MemberEngine::Impl::on_frame(PeerSession&, FrameType type, ByteView body) {
@@ -36,7 +28,11 @@ Violation MemberEngine::Impl::on_frame(PeerSession&, FrameType type, ByteView bo
         auto update = RosterUpdate::parse(body);
         if (!update) return "a roster that cannot be read";
         const auto applied = roster_.apply(std::move(*update), *this);
-        if (applied == MemberRoster::Applied::whole) listener_.on_roster(roster_.roster());
+        if (applied == MemberRoster::Applied::whole) {
+            announce();
+            roster_deadline_ = kNever;
+            listener_.on_roster(roster_.roster());
+        }
         if (applied == MemberRoster::Applied::refused) return "a roster that does not fit the last one";
         return {};
     }
@@ -102,6 +98,14 @@ Result<void> MemberEngine::Impl::send(const Recipients& to, const SendOptions& o
     return session_->send(address_, options, payload, nullptr);
 }
 
+void MemberEngine::Impl::consume_messages(std::size_t octets, std::size_t messages) {
+    if (!is_joined()) return;
+    session_->consume_messages(octets, messages);
+    if (!journal_.is_open()) return;
+    session_->kept().on_consumed(messages);
+    busy_ = true;
+}
+
 Result<StreamHandle> MemberEngine::Impl::open_stream(const DeviceId& to, ByteView header) {
     if (!is_joined()) return Error{Errc::not_connected, "this device is not a member"};
     Address address;
@@ -119,27 +123,33 @@ Result<StreamHandle> MemberEngine::Impl::open_stream(const DeviceId& to, ByteVie
 void MemberEngine::Impl::close(CloseCode code, std::string_view reason, TimePoint deadline) {
     if (ended_ || early_end_) return;
     busy_ = true;
+    const Closed how{Closed::By::this_end, code, cleaned(reason, kMaxReasonSize)};
+    if (!has_joined_) drop_session(how);
     if (session_ != nullptr) return session_->close(code, reason, deadline);
     for (Attempt& attempt : attempts_) {
         attempt.stage = Stage::leaving;
         attempt.binding->close(code, reason);
     }
-    finish_with(Closed{Closed::By::this_end, code, cleaned(reason, kMaxReasonSize)});
+    finish_with(how);
 }
 
 void MemberEngine::Impl::abort() {
     if (ended_ || early_end_) return;
     const Error cause{Errc::cancelled, "this end gave up"};
+    if (!has_joined_) drop_session(cause);
     if (session_ != nullptr) session_->fail(cause, LinkCode::aborted);
     for (Attempt& attempt : attempts_) leave(attempt, LinkCode::aborted, "");
     finish_with(cause);
 }
 
 bool MemberEngine::Impl::is_interrupted() const {
-    return is_joined() && !session_->end() && session_->binding() == nullptr;
+    return session_ != nullptr && !ended_ && !session_->end() && session_->binding() == nullptr;
 }
 
-bool MemberEngine::Impl::wants_link() const { return is_interrupted() && !has_stage(Stage::resuming); }
+bool MemberEngine::Impl::wants_link() const {
+    if (joins_anew_ && !early_end_) return !has_stage(Stage::joining);
+    return is_interrupted() && !has_stage(Stage::resuming);
+}
 
 const link::LinkPort* MemberEngine::Impl::link() const {
     return is_joined() && session_->binding() != nullptr ? &session_->binding()->port() : nullptr;
@@ -154,7 +164,9 @@ void MemberEngine::Impl::finish_with(Departure how) {
 
 TimePoint MemberEngine::Impl::next_wakeup() const {
     if (busy_) return now_;
-    TimePoint next = session_ != nullptr ? session_->next_wakeup() : kNever;
+    TimePoint next = end_deadline_;
+    if (session_ != nullptr) next = std::min({next, session_->next_wakeup(), roster_deadline_});
+
     for (const Attempt& attempt : attempts_) next = std::min(next, attempt.deadline);
     return next;
 }
@@ -164,14 +176,18 @@ void MemberEngine::Impl::flush(TimePoint now) {
     flushing_ = true;
     now_ = now;
     std::erase_if(graves_, [](const auto& binding) { return !binding->is_running(); });
+    dropped_session_.reset();
     for (int round = 0; round < kFlushRounds; ++round) {
         busy_ = false;
         check_attempts(now);
+        check_roster(now);
+        if (has_joined_) tell_kept();
         if (session_ != nullptr) session_->flush(now);
         for (const Attempt& attempt : attempts_) attempt.binding->flush();
         report(now);
         if (!busy_) break;
     }
+    if (journal_.is_idle()) save();
     flushing_ = false;
 }
 
@@ -188,17 +204,35 @@ void MemberEngine::Impl::check_attempts(TimePoint now) {
     }
 }
 
+// A coordinator that lives, lets us in and says no more would keep a join waiting for ever.
+void MemberEngine::Impl::check_roster(TimePoint now) {
+    if (now < roster_deadline_) return;
+    roster_deadline_ = kNever;
+    if (session_ == nullptr || session_->end()) return;
+    session_->fail(
+        {Errc::timed_out, "the coordinator let this device in, and did not say who is there in time"},
+        LinkCode::timed_out);
+}
+
 void MemberEngine::Impl::report(TimePoint now) {
-    if (ended_) return;
-    if (session_ != nullptr && !session_->end() && !interruption_told_) {
+    if (ended_) return tell_end(now);
+    if (has_joined_ && !session_->end() && !interruption_told_) {
         if (const auto& why = session_->interruption()) {
             interruption_told_ = true;
             listener_.on_interrupted(Error{*why});
         }
     }
+    const auto over = session_ != nullptr ? session_->end() : std::nullopt;
+    if (over && !has_joined_) {
+        const Departure& how = *over;
+        forget_session(how.is_lost()
+                           ? how.cause()
+                           : Error{Errc::closed, "the coordinator closed it: " + how.closed().reason});
+    }
     if (session_ != nullptr && session_->end()) early_end_ = session_->end();
     if (!early_end_) return;
     ended_ = true;
+    end_deadline_ = now + kDiskPatience;
     for (Attempt& attempt : attempts_) {
         if (attempt.stage == Stage::joining || attempt.stage == Stage::resuming)
             leave(attempt, LinkCode::done, "");
@@ -207,12 +241,27 @@ void MemberEngine::Impl::report(TimePoint now) {
         attempt.deadline = now + kLinger;
         attempt.binding->go_deaf();
     }
+    if (has_joined_) {
+        is_session_over_ = true;
+        if (!session_->is_closing()) {
+            session_->kept().stop_journaling();  // nobody delivers it again
+            tell_kept();
+        }
+    }
     if (session_ != nullptr) {
         session_->detach();
         for (const StreamNumber stream : session_->streams().numbers())
             listener_.on_stream_ended(StreamHandle{static_cast<std::uint64_t>(stream)}, *early_end_);
     }
     wipe_secret(secret_);
+    tell_end(now);
+}
+
+/// Another process would go on with it; but no disk holds up the end for ever.
+void MemberEngine::Impl::tell_end(TimePoint now) {
+    const bool is_saving = journal_.is_writing() || (journal_.is_open() && is_session_over_);
+    if (!early_end_ || end_deadline_ == kNever || (is_saving && now < end_deadline_)) return;
+    end_deadline_ = kNever;
     listener_.on_ended(*early_end_);
 }
 
@@ -240,6 +289,13 @@ link::LinkHandler& MemberEngine::on_link_up(link::LinkPort& port, TimePoint now)
 void MemberEngine::on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now) {
     impl_->on_link_down(port, how, now);
 }
+Result<MemberEngine::Restored> MemberEngine::start_journal(Journal& journal, const JournalContents& saved,
+                                                           const Error& why, TimePoint now) {
+    return impl_->start_journal(journal, saved, why, now);
+}
+void MemberEngine::on_journal_written(TimePoint now) { impl_->on_journal_written(now); }
+void MemberEngine::on_journal_failed(TimePoint now) { impl_->on_journal_failed(now); }
+const JournalWriter& MemberEngine::journal() const { return impl_->journal(); }
 TimePoint MemberEngine::next_wakeup() const { return impl_->next_wakeup(); }
 void MemberEngine::on_timer(TimePoint now) { impl_->flush(now); }
 void MemberEngine::flush(TimePoint now) { impl_->flush(now); }
@@ -247,12 +303,14 @@ bool MemberEngine::is_interrupted() const { return impl_->is_interrupted(); }
 bool MemberEngine::wants_link() const { return impl_->wants_link(); }
 const link::LinkPort* MemberEngine::link() const { return impl_->link(); }
 bool MemberEngine::is_joined() const { return impl_->is_joined(); }
+bool MemberEngine::is_restored() const { return impl_->is_restored(); }
+std::optional<DeviceId> MemberEngine::restored_with() const { return impl_->restored_with(); }
 bool MemberEngine::has_ended() const { return impl_->has_ended(); }
 Result<void> MemberEngine::send(const Recipients& to, const SendOptions& options, ByteView payload) {
     return impl_->send(to, options, payload);
 }
 void MemberEngine::consume_messages(std::size_t octets, std::size_t messages) {
-    if (auto* session = impl_->session()) session->consume_messages(octets, messages);
+    impl_->consume_messages(octets, messages);
 }
 void MemberEngine::close(CloseCode code, std::string_view reason, Duration deadline, TimePoint now) {
     impl_->close(code, reason, now + deadline);

@@ -8,6 +8,7 @@
 
 #include "link/link_port.h"
 #include "session/events.h"
+#include "session/journaled.h"
 #include "session/stream_port.h"
 
 #include "muster/endpoint.h"
@@ -20,7 +21,7 @@ namespace muster::session {
 /// the engine may be called from inside, but the engine must not be destroyed there.
 class MemberListener : public StreamListener {
 public:
-    /// We are in; the roster is on its way.
+    /// We are in, by a new session or by one that a journal had; the roster is on its way.
     virtual void on_joined(const PeerInfo& coordinator) = 0;
     /// Every change of the roster, the first one included; peers that came or went were reported before.
     virtual void on_roster(const Roster& roster) = 0;
@@ -35,6 +36,9 @@ public:
     /// The link went; the session waits for a fresh one until the grace is over.
     virtual void on_interrupted(const Error& why) = 0;
     virtual void on_resumed() = 0;
+    /// The session that the journal had cannot go on: the coordinator does not know it any more, another one answered, or the
+    /// grace was over. The coordinator is asked to let this device in anew, over another link.
+    virtual void on_session_forgotten(const Error& why) = 0;
     /// The last event: refused before on_joined (lost with the refusal as cause), closed or lost.
     virtual void on_ended(const Departure& how) = 0;
 };
@@ -57,7 +61,7 @@ struct MemberOptions {
 
 /// A member's end of its session. An engine: no I/O, no clock. One strand. Call flush() after every batch of
 /// inputs and verbs: only there octets are handed to the link and timers are set.
-class MemberEngine : public StreamPort {
+class MemberEngine : public StreamPort, public Journaled {
 public:
     /// `listener` must outlive the engine. Errors: bad_name, too_large (name, info, context),
     /// bad_input (limits that cannot work).
@@ -74,18 +78,31 @@ public:
     /// LinkPort::close.
     void on_link_down(link::LinkPort& port, const LinkEnd& how, TimePoint now);
 
+    /// Nothing is told before the first link: if it leads to the session's coordinator the session is resumed there, and
+    /// on_joined and what waits for the application follow; otherwise it is joined anew. A session that is not resumed
+    /// before the end stays in the journal, for the next process.
+    Result<Restored> start_journal(Journal& journal, const JournalContents& saved, const Error& why,
+                                   TimePoint now) override;
+    void on_journal_written(TimePoint now) override;
+    void on_journal_failed(TimePoint now) override;
+    const JournalWriter& journal() const override;
+
     TimePoint next_wakeup() const;
     void on_timer(TimePoint now);
     void flush(TimePoint now);
 
-    /// True from on_joined to on_ended, also while interrupted.
-    /// Joined, without a link that carries the session: it waits for one until the grace is over.
+    /// There is a session, without a link that carries it: it waits for one until the grace is over.
     bool is_interrupted() const;
-    /// is_interrupted(), and no link is about to take over: bring one up.
+    /// is_interrupted(), or to join anew after on_session_forgotten; and no link is about to do: bring one up.
     bool wants_link() const;
     /// The link that carries the session; null if none does.
     const link::LinkPort* link() const;
+    /// True from on_joined to on_ended, also while interrupted.
     bool is_joined() const;
+    /// The session was taken up from the journal.
+    bool is_restored() const;
+    /// Whose session the journal had; none if it had none, or that came to nothing.
+    std::optional<DeviceId> restored_with() const;
     /// True after on_ended.
     bool has_ended() const;
 

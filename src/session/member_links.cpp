@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "session/member_impl.h"
 
@@ -9,6 +10,8 @@ link::LinkHandler& MemberEngine::Impl::on_link_up(link::LinkPort& port, TimePoin
     Attempt& attempt = attempts_.emplace_back();
     attempt.binding = std::make_unique<LinkBinding>(port, *this, LinkBinding::End::member);
     busy_ = true;
+    if (session_ != nullptr && !has_joined_ && port.peer() != coordinator_.id)
+        forget_session({Errc::lost, "the session that the journal had is with another coordinator"});
     const bool over = ended_ || early_end_ || (session_ != nullptr && session_->end());
     if (over || has_stage(Stage::joining)) {
         leave(attempt, LinkCode::superseded,
@@ -39,10 +42,15 @@ void MemberEngine::Impl::start_resume(Attempt& attempt, TimePoint now) {
         if (other.stage == Stage::resuming) leave(other, LinkCode::superseded, "a newer link resumes");
     attempt.stage = Stage::resuming;
     attempt.deadline = now + options_.resume_deadline;
+    ask_if_safe();
+}
+
+void MemberEngine::Impl::ask_to_resume(Attempt& attempt) {
     attempt.number = ++last_attempt_;
     Resume resume;
     resume.session = session_id_;
     resume.attempt = attempt.number;
+    resume.starts_anew = roster_.awaits_full();
     resume.proof =
         resume_proof(LinkBinding::End::member, attempt.binding->port(), secret_, session_id_, attempt.number);
     resume.state = session_->state();
@@ -77,6 +85,36 @@ void MemberEngine::Impl::on_link_down(link::LinkPort& port, const LinkEnd& how, 
     } else if (was == Stage::joining || was == Stage::resuming) {
         lose_attempt(was, cause);
     }
+}
+
+/// The session of an earlier process goes on, and all that it was told before is known again.
+void MemberEngine::Impl::announce() {
+    if (!std::exchange(has_joined_, true)) listener_.on_joined(coordinator_);
+}
+
+/// Nobody was told of it but who stands at the ends of its streams. It stays in the journal.
+void MemberEngine::Impl::drop_session(const Departure& how) {
+    if (session_ == nullptr) return;
+    session_->detach();
+    dropped_session_ = std::move(session_);  // its methods may be running
+    for (const StreamNumber stream : dropped_session_->streams().numbers())
+        listener_.on_stream_ended(StreamHandle{static_cast<std::uint64_t>(stream)}, how);
+
+    link_lost_.reset();
+    roster_deadline_ = kNever;
+    is_restored_ = false;
+    for (Attempt& attempt : attempts_)
+        if (attempt.stage == Stage::resuming || attempt.stage == Stage::carrying)
+            leave(attempt, LinkCode::superseded, "the session is not resumed");
+}
+
+/// What the journal had is of no use.
+void MemberEngine::Impl::forget_session(const Error& why) {
+    drop_session(why);
+    wipe_secret(secret_);
+    is_session_over_ = true;
+    joins_anew_ = true;
+    listener_.on_session_forgotten(why);
 }
 
 /// An attempt came to nothing. Joining: that was all. Resuming: the session waits for the next link.
@@ -139,9 +177,12 @@ void MemberEngine::Impl::on_welcome(Attempt& attempt, ByteView body) {
     config.limits = options_.limits;
     config.peer = welcome->limits;
     config.grace = shorter_grace(options_.grace, welcome->grace_ms);
+    config.journaled = journal_.is_open();
     session_ = std::make_unique<PeerSession>(config, *this);
     attempt.stage = Stage::carrying;
-    attempt.deadline = kNever;
+    roster_deadline_ = std::exchange(attempt.deadline, kNever);
+    has_joined_ = true;
+    joins_anew_ = false;
     LinkBinding& binding = *attempt.binding;  // the listener may bring up links: `attempt` may move
     listener_.on_joined(coordinator_);
     session_->attach(binding, nullptr);
@@ -162,6 +203,7 @@ void MemberEngine::Impl::on_resumed(Attempt& attempt, ByteView body) {
         if (other.stage == Stage::carrying && &other != &attempt)
             leave(other, LinkCode::superseded, "the session moved to a fresh link");
     session_->attach(binding, &resumed->state);
+    if (!has_joined_) roster_deadline_ = now_ + options_.join_deadline;
     if (std::exchange(interruption_told_, false)) listener_.on_resumed();
 }
 
@@ -174,6 +216,7 @@ void MemberEngine::Impl::on_refused(Attempt& attempt, ByteView body) {
                 : Error{Errc::protocol_violation, "the coordinator sent a refusal that cannot be read"};
     leave(attempt, LinkCode::done, "");
     if (was == Stage::joining) return finish_with(std::move(cause));
+    if (!has_joined_) return forget_session(cause);
     // The coordinator does not know the session any more: no link can save it. After our goodbye it means
     // that it was heard.
     if (session_->is_closing()) {

@@ -8,6 +8,10 @@
 namespace muster::session {
 
 MemberRoster::Applied MemberRoster::apply(RosterUpdate update, RosterEvents& events) {
+    const bool begins_full = update.kind == RosterUpdate::Kind::full && !update.joined.empty() &&
+                             update.joined.front().is_coordinator;
+    if (awaits_full_ && !begins_full) return Applied::partly;
+    awaits_full_ = false;
     if (!has_pending_) {
         pending_ = std::move(update);
         has_pending_ = true;
@@ -21,7 +25,9 @@ MemberRoster::Applied MemberRoster::apply(RosterUpdate update, RosterEvents& eve
     if (pending_.more) return Applied::partly;
     has_pending_ = false;
     RosterUpdate whole = std::exchange(pending_, {});
-    if (whole.to <= roster_.revision) return Applied::refused;
+    const bool is_newer = whole.to > roster_.revision;
+    const bool is_repeated = whole.kind == RosterUpdate::Kind::full && whole.to == roster_.revision;
+    if (!is_newer && !is_repeated) return Applied::refused;
     const bool fits =
         whole.kind == RosterUpdate::Kind::full ? apply_full(whole, events) : apply_delta(whole, events);
     return fits ? Applied::whole : Applied::refused;

@@ -27,6 +27,9 @@ public:
     /// Applies an update; tells of members that came and went, not of this one and not of the coordinator.
     /// `partly`: the rest follows. `refused`: it does not fit what is known, or is too large.
     Applied apply(RosterUpdate update, RosterEvents& events);
+    /// Another process has had what the next updates build on: nothing counts before a full one begins.
+    void await_full() { awaits_full_ = true; }
+    bool awaits_full() const { return awaits_full_; }
 
 private:
     bool apply_delta(RosterUpdate& update, RosterEvents& events);
@@ -39,6 +42,7 @@ private:
     std::unordered_set<DeviceId> ids_;
     RosterUpdate pending_;  // pieces of an update that is not complete
     bool has_pending_ = false;
+    bool awaits_full_ = false;
 };
 
 }  // namespace muster::session

@@ -63,7 +63,7 @@ std::uint64_t MessageOutLane::save(JournalBatch& batch, std::uint32_t session) {
     Bytes address;
     Writer writer{address};
     last_.write(writer);
-    batch.put({session, JournalPart::out_lane, static_cast<std::uint64_t>(lane_.id()), 0}, lane_.saved(),
+    batch.put({session, JournalPart::out_lane, static_cast<std::uint64_t>(lane_.id()), 0}, lane_.end(),
               Slice::from(std::move(address)));
     return cost;
 }

@@ -79,7 +79,7 @@ bool OutLane::rewind(std::uint64_t offset) {
 }
 
 std::size_t OutLane::sendable(const Segment& segment, std::size_t from) const {
-    const std::uint64_t limit = std::min(limit_, allowed_);
+    const std::uint64_t limit = std::min(limit_, octets_.safe());
     const std::uint64_t room = limit > sent_ ? limit - sent_ : 0;
     return static_cast<std::size_t>(std::min<std::uint64_t>(segment.octets.size() - from, room));
 }
@@ -87,6 +87,7 @@ std::size_t OutLane::sendable(const Segment& segment, std::size_t from) const {
 OutLane::Stop OutLane::pump(link::LinkPort& port, Credit* credit) {
     seal();
     if (!has_unsent()) return Stop::drained;
+    if (is_held()) return Stop::journal;  // that there is such a lane is news, too
     if (!has_stream()) return Stop::no_stream;
     while (has_pieces()) {
         if (port.unsent(stream_) >= kLinkAhead) return Stop::link;
@@ -108,14 +109,14 @@ OutLane::Stop OutLane::pump(link::LinkPort& port, Credit* credit) {
         port.write(stream_, std::move(octets));
     }
     if (!finished_ || end_sent_) return Stop::drained;
-    end_sent_ = true;
+    end_sent_ = end_told_ = true;
     port.finish(stream_);
     return Stop::drained;
 }
 
 bool OutLane::on_acked(std::uint64_t offset) {
-    if (finished_ && end_sent_ && (offset == end_ + 1 || offset == kAllReceived)) {
-        end_acked_ = true;
+    if (end_told_ && (offset == end_ + 1 || offset == kAllReceived)) {
+        end_sent_ = end_acked_ = true;
         offset = end_;
     }
     if (offset == kAllReceived) return true;  // the peer has given up a stream: its reset is on the way
@@ -125,7 +126,7 @@ bool OutLane::on_acked(std::uint64_t offset) {
     if (sent_ < acked_) {
         // The peer got on its old link what we were about to repeat: jump, which takes a new stream.
         sent_ = acked_;
-        abandoned_ = stream_;
+        if (stream_ >= 0) abandoned_ = stream_;
         stream_ = -1;
     }
     drop_acked();
@@ -153,7 +154,7 @@ std::uint64_t OutLane::save(JournalBatch& batch, std::uint32_t session) {
         return segment.begin < offset;
     };
     const auto unsaved = std::lower_bound(segments_.begin() + static_cast<std::ptrdiff_t>(first_),
-                                          segments_.end(), saved_, begins_before);
+                                          segments_.end(), octets_.saved(), begins_before);
     std::uint64_t cost = 0;
     for (const Segment& segment : std::span{unsaved, segments_.end()}) {
         JournalKey at = key;
@@ -161,7 +162,7 @@ std::uint64_t OutLane::save(JournalBatch& batch, std::uint32_t session) {
         batch.put(at, segment.cost, segment.octets);
         cost += segment.cost;
     }
-    saved_ = end_;
+    octets_.save(end_);
     const std::uint64_t needed = first_ < segments_.size() ? segments_[first_].begin : end_;
     if (needed == erased_) return cost;
     erased_ = needed;
@@ -181,7 +182,8 @@ bool OutLane::restore(std::uint64_t end, std::vector<SavedPiece> pieces) {
     }
     // The other process may have handed down all of it.
     sent_ = acked_;
-    highest_ = allowed_ = saved_ = end_;
+    highest_ = end_;
+    octets_.set(end_);
     return end_ == end;
 }
 

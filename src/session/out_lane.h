@@ -9,6 +9,7 @@
 #include "link/link_port.h"
 #include "session/journal.h"
 #include "session/lane.h"
+#include "session/safe_count.h"
 
 namespace muster::session {
 
@@ -61,16 +62,17 @@ public:
     void set_limit(std::uint64_t offset) { limit_ = offset; }
 
     // For sessions with a journal. Nothing is handed down that it does not hold.
-    /// Hands down nothing until allow(). Before the first octet.
-    void hold() { allowed_ = 0; }
-    void allow(std::uint64_t offset) { allowed_ = std::max(allowed_, offset); }
-    bool has_news() const { return saved_ < end_; }
+    /// Hands down nothing but what is safe. Before the first octet.
+    void hold() { octets_.set(0); }
+    /// No journal holds this lane back.
+    void release() { octets_.set(kVarintMax); }
+    bool has_news() const { return octets_.saved() < end_; }
     /// Adds what was queued since the last time, and what is not needed any more. Returns the cost of the former.
     std::uint64_t save(JournalBatch& batch, std::uint32_t session);
-    std::uint64_t saved() const { return saved_; }  ///< all below is in a batch
-    bool is_held() const { return sent_ < end_ && sent_ >= allowed_; }
+    void on_written() { octets_.on_written(); }
+    bool is_held() const { return sent_ < end_ && sent_ >= octets_.safe(); }
     /// Octets that the peer could have acknowledged.
-    std::size_t owed() const { return static_cast<std::size_t>(std::min(allowed_, end_) - acked_); }
+    std::size_t owed() const { return static_cast<std::size_t>(std::min(octets_.safe(), end_) - acked_); }
     /// Takes up a lane that another process left: its end, and the pieces before it that the peer has not acknowledged.
     /// False if they do not belong together.
     bool restore(std::uint64_t end, std::vector<SavedPiece> pieces);
@@ -119,11 +121,12 @@ private:
     LaneId id_;
     link::StreamId stream_ = -1, abandoned_ = -1;
     bool finished_ = false, end_sent_ = false, end_acked_ = false;
+    bool end_told_ = false;  // on any link
     std::uint64_t acked_ = 0, sent_ = 0, end_ = 0;
     std::uint64_t highest_ = 0;  // handed down at least once, on any link
     std::uint64_t limit_ = kVarintMax;
-    std::uint64_t allowed_ = kVarintMax;
-    std::uint64_t saved_ = 0, erased_ = 0;
+    SafeCount octets_{kVarintMax};
+    std::uint64_t erased_ = 0;
     std::size_t uncharged_ = 0;
     std::size_t first_ = 0;  // segments_[first_] is the oldest that is not acknowledged
     std::size_t next_ = 0;   // segments_[next_] holds sent_

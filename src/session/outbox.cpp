@@ -15,6 +15,11 @@ MessageOutLane& Outbox::add_lane(std::vector<std::unique_ptr<MessageOutLane>>& l
     return made;
 }
 
+bool Outbox::has_channel(ChannelId channel) const {
+    const LaneId id = lane_id(LaneKind::ordered, static_cast<std::uint64_t>(channel));
+    return std::ranges::any_of(ordered_, [id](const auto& lane) { return lane->lane().id() == id; });
+}
+
 MessageOutLane* Outbox::ordered_lane(ChannelId channel) {
     const LaneId id = lane_id(LaneKind::ordered, static_cast<std::uint64_t>(channel));
     if (last_ordered_ < ordered_.size() && ordered_[last_ordered_]->lane().id() == id)
@@ -145,19 +150,19 @@ void Outbox::save(JournalBatch& batch, std::uint32_t session) {
     if (control_.has_news()) {
         control_.save(batch, session);
         batch.put({session, JournalPart::out_lane, static_cast<std::uint64_t>(control_.id()), 0},
-                  control_.saved());
+                  control_.end());
     }
     for (const auto& lane : ordered_) saved_cost_ += lane->save(batch, session);
     for (const auto& lane : unordered_) saved_cost_ += lane->save(batch, session);
 }
 
 void Outbox::on_written() {
-    for_each_lane([](OutLane& lane) { lane.allow(lane.saved()); });
+    for_each_lane([](OutLane& lane) { lane.on_written(); });
 }
 
 void Outbox::stop_journaling() {
     config_.journaled = news_ = false;
-    for_each_lane([](OutLane& lane) { lane.allow(kVarintMax); });
+    for_each_lane([](OutLane& lane) { lane.release(); });
 }
 
 bool Outbox::is_owed() const {

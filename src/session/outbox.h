@@ -42,6 +42,11 @@ public:
     /// True if send() would answer queue_full for this payload.
     bool is_full_for(std::size_t payload) const { return queued_ + payload > config_.buffer && queued_ > 0; }
     std::size_t queued() const { return queued_; }
+    /// Of ordered messages: how many the peer takes, how many more, and whether this one is there.
+    std::size_t channels() const { return static_cast<std::size_t>(config_.channels); }
+    std::size_t channels_left() const { return channels() - std::min(channels(), ordered_.size()); }
+    bool has_channel(ChannelId channel) const;
+
     std::uint64_t message_limit() const { return config_.message_limit; }
     void send_frame(ByteView frame) {
         control_.append_copy(frame);

@@ -122,7 +122,7 @@ public:
     void on_link_ready() override { busy(); }
 
     // the journal
-    /// Messages for the application; with a journal, the owner puts them here and takes them out again.
+    /// Messages for the application: with a journal, the owner puts them here and takes them out again.
     KeptMessages& kept() { return kept_; }
     bool has_news() const;
     /// Adds all that is new. `owed`: credit that the owner gives back later, and not if the process dies.
@@ -175,7 +175,7 @@ private:
     Violation on_ack(const Ack& ack);
     void send_datagram(const Address& address, ByteView payload);
     Result<void> check_datagram(const Address& address, ByteView payload) const;
-    bool has_received_all(const Goodbye& goodbye) const;
+    bool has_received_all(Goodbye& goodbye) const;
     void finish_with(Departure how, std::optional<Error> missed);
     bool has_outstanding() const { return outbox_.queued() > 0 || streams_.outstanding() > 0; }
     Evidence outstanding() const;
@@ -184,6 +184,7 @@ private:
     void answer_goodbye();
     void say_goodbye();
     void acknowledge(TimePoint now);
+    void note_full(TimePoint now);
     void watch_queue(TimePoint now);
     void watch_control(TimePoint now);
 
@@ -207,7 +208,10 @@ private:
     TimePoint full_since_ = kNever;
     TimePoint progress_at_{};
     bool fresh_link_ = false;  // what was under way on the old one is no measure for the peer's pace
-    std::uint64_t progress_seen_ = 0;
+    int fresh_links_ = 0;      // in a row, without progress
+    std::uint64_t progress_seen_ = 0,
+                  progress_due_ = 1;  // acknowledged at progress_at_; and what waited then
+
     TimePoint control_progress_at_{};
     std::uint64_t control_seen_ = 0;
 };

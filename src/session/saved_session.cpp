@@ -53,7 +53,7 @@ std::optional<SessionIdentity> SessionIdentity::parse(ByteView value) {
         return std::nullopt;
     for (std::size_t* const field : fields_of(told.limits)) {
         std::uint64_t number = 0;
-        if (!in.read_varint(number)) return std::nullopt;
+        if (!in.read_varint(number) || number > kMostCounted) return std::nullopt;
         *field = static_cast<std::size_t>(number);
     }
     if (!told.peer_limits.read(in) || !in.read_varint(grace) || !in.empty()) return std::nullopt;

@@ -545,6 +545,20 @@ TEST_P(ByCoordinator, EndsTheSessionWithTheCause) {
 
 INSTANTIATE_TEST_SUITE_P(Session, ByCoordinator, testing::ValuesIn(kByCoordinators), name_of);
 
+TEST(ByCoordinatorToo, WhoNeverSaysWhoIsThereIsGivenUp) {
+    Rig rig;
+    auto& ann = rig.add("ann");
+    HandMadeCoordinator coordinator{rig, ann, 7};
+    rig.run(10ms);
+    coordinator.send(HandMadeCoordinator::greeting());
+    rig.run(MemberOptions{}.join_deadline - 20ms);
+    EXPECT_THAT(ann.log.ended, IsEmpty());
+    rig.run(20ms);
+    EXPECT_EQ(coordinator.closed_with(), LinkCode::timed_out);
+    ASSERT_THAT(ann.log.ended, SizeIs(1));
+    EXPECT_EQ(ann.log.ended[0].cause().code(), Errc::timed_out);
+}
+
 TEST(ByCoordinatorToo, LanesWithoutWelcomeAreBounded) {
     Rig rig;
     auto& ann = rig.add("ann");

@@ -190,6 +190,24 @@ TEST(Join, LimitsThatCannotWorkAreRefused) {
     EXPECT_EQ(MemberEngine::create(options, device(1), log).error().code(), Errc::bad_input);
 }
 
+TEST(Join, DeviceWhoseLinkGoesWithItsWelcomeIsLetInAtOnce) {
+    Rig rig;
+    auto& ann = rig.add("ann");
+    rig.connect(ann, [&](MemoryLink& link) {
+        link.before_delivery = [&rig] { return rig.log.joined.empty(); };  // nothing arrives once it is in
+    });
+    rig.run(20ms);
+    ASSERT_EQ(rig.log.joined.size(), 1u);
+    ASSERT_FALSE(ann.engine->is_joined());
+    MemberOptions how;
+    how.name = "ann";
+    ann.engine = MemberEngine::create(how, ann.id, ann.log).value();
+    ann.log.engine = ann.engine.get();
+    rig.connect(ann);
+    rig.run(20ms);
+    EXPECT_TRUE(ann.engine->is_joined()) << "nobody lives behind the link that hangs";
+}
+
 TEST(Join, DeviceThatIsAliveKeepsItsPlaceAgainstASecondOne) {
     Rig rig;
     auto& ann = rig.join("ann");

@@ -293,7 +293,11 @@ struct MemberLog : MemberListener {
     using StreamSeen = CoordinatorLog::StreamSeen;
 
     void on_joined(const PeerInfo& peer) override { coordinator.push_back(peer); }
-    void on_roster(const Roster& roster) override { revisions.push_back(roster.revision); }
+    void on_session_forgotten(const Error& why) override { forgotten.push_back(why); }
+    void on_roster(const Roster& roster) override {
+        too_early += engine->is_joined() ? 0 : 1;
+        revisions.push_back(roster.revision);
+    }
     void on_peer_joined(const PeerInfo& peer) override { joined.push_back(peer); }
     void on_peer_left(const PeerInfo& peer, const Departure& how) override { left.emplace_back(peer, how); }
     void on_message(const MessageView& message) override {
@@ -333,9 +337,10 @@ struct MemberLog : MemberListener {
     std::vector<std::uint64_t> revisions;
     std::vector<Message> messages;
     std::vector<Undelivered> undelivered;
-    std::vector<Error> interrupted;
+    std::vector<Error> interrupted, forgotten;
     std::vector<Departure> ended;
     int writable = 0, resumed = 0;
+    int too_early = 0;  // rosters of which it heard before it was in
     std::map<StreamHandle, StreamSeen> streams;
 };
 
@@ -450,6 +455,7 @@ inline Result<void> say(CoordinatorEngine& engine, const Recipients& to, std::st
 
 inline std::vector<std::string> texts(const std::vector<Message>& messages) {
     std::vector<std::string> out;
+    out.reserve(messages.size());
     for (const Message& message : messages) out.emplace_back(as_text(message.payload));
     return out;
 }

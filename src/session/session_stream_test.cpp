@@ -261,5 +261,23 @@ TEST(Streams, OpenedAndResetInBurstsDoNotLookLikeAnAttack) {
     EXPECT_THAT(rig.log.left, IsEmpty());
 }
 
+TEST(Streams, OnlyACoordinatorSaysThatItWasStartedAnew) {
+    Rig rig;
+    auto& ann = rig.join("ann");
+    auto& bob = rig.join("bob");
+    for (const DeviceId& to : {bob.id, rig.id}) {
+        const auto stream = ann.engine->open_stream(to, as_bytes("h"));
+        ASSERT_TRUE(stream);
+        rig.run(20ms);
+        ann.engine->reset(*stream, static_cast<std::uint64_t>(ResetCode::relay_restarted), "trust me");
+        rig.run(20ms);
+    }
+    const auto restarted = static_cast<std::uint64_t>(ResetCode::restarted);
+    ASSERT_EQ(bob.log.streams.size(), 1u);
+    EXPECT_EQ(bob.log.streams.begin()->second.reset_code, restarted);
+    ASSERT_EQ(rig.log.streams.size(), 1u);
+    EXPECT_EQ(rig.log.streams.begin()->second.reset_code, restarted);
+}
+
 }  // namespace
 }  // namespace muster::session

@@ -35,7 +35,8 @@ enum class ResetCode : std::uint64_t {
     peer_gone,                              ///< the peer's session was lost
     too_many,                               ///< the receiver has as many streams open as it allows
     peer_closed,                            ///< the peer's session was closed
-    restarted,  ///< the process at one end, or of the coordinator, was started anew
+    restarted,                              ///< the process at the other end was started anew
+    relay_restarted,  ///< the coordinator between both ends was; both are there, and may open another stream
 };
 
 /// Byte streams of one end, in both directions, over any number of links: coordinator and

@@ -37,6 +37,8 @@ struct StreamTable::Stream {
     StreamNumber number;
     OutLane out;
     bool ours = false;
+    bool is_relayed = false;  // to or from another member
+
     bool wants_writable = false, delivered = false, gone = false;
     bool header_taken = false, fin_received = false, changed = false;
     bool saved = false,
@@ -69,10 +71,12 @@ Result<StreamNumber> StreamTable::open(const Address& address, ByteView header) 
     if (ours_open_ >= config_.outgoing)
         return Error{Errc::queue_full,
                      "all " + std::to_string(config_.outgoing) + " streams are open already"};
+    if (next_ours_ >= kMostNumbers) return Error{Errc::queue_full, "this session has no more streams"};
     const std::uint64_t bit = config_.end == LinkBinding::End::coordinator ? 1 : 0;
     const std::uint64_t number = next_ours_++ << 1 | bit;
     auto stream = std::make_unique<Stream>(number);
     stream->ours = stream->header_taken = true;
+    stream->is_relayed = address.kind == Address::Kind::listed;
     if (config_.journaled) {
         stream->known = false;
         stream->out.hold();
@@ -269,6 +273,8 @@ bool StreamTable::take_header(Stream& stream, ByteView& data, Violation& violati
         return false;
     }
     stream.header_taken = true;
+    stream.is_relayed = address.kind == Address::Kind::listed;
+    note_news();
     stream.consumed += taken;
     const Bytes keep = std::exchange(stream.header, {});
     events_.on_opened(stream.number, address, reader.rest());
@@ -391,7 +397,7 @@ bool StreamTable::has_received(std::uint64_t number, std::uint64_t end) const {
 // The journal
 
 bool StreamTable::may_be_told(std::uint64_t number) const {
-    return !config_.journaled || is_ours(number) || number >> 1 < told_theirs_;
+    return !config_.journaled || is_ours(number) || number >> 1 < theirs_.safe();
 }
 
 void StreamTable::save(JournalBatch& batch, std::uint32_t session) {
@@ -402,19 +408,20 @@ void StreamTable::save(JournalBatch& batch, std::uint32_t session) {
     for (const std::uint64_t index : unseen_) writer.write_varint(index);
     for (const auto& [number, stream] : streams_) {
         stream->saved = true;
-        if (!stream->gone) writer.write_varint(static_cast<std::uint64_t>(number));
+        if (!stream->gone)
+            writer.write_varint(static_cast<std::uint64_t>(number) << 1 | (stream->is_relayed ? 1 : 0));
     }
-    saved_theirs_ = next_theirs_;
+    theirs_.save(next_theirs_);
     batch.put({session, JournalPart::streams}, 0, Slice::from(std::move(saved)));
 }
 
 void StreamTable::on_written() {
-    told_theirs_ = saved_theirs_;
+    theirs_.on_written();
     urgent_ |= !forgotten_.empty();
     for (const auto& [number, stream] : streams_) {
         if (stream->known || !stream->saved) continue;
         stream->known = true;
-        stream->out.allow(kVarintMax);
+        stream->out.release();
         urgent_ |= stream->changed;
     }
 }
@@ -425,7 +432,7 @@ void StreamTable::stop_journaling() {
     on_written();
 }
 
-bool StreamTable::restore(ByteView saved, std::vector<std::uint64_t>& open) {
+bool StreamTable::restore(ByteView saved, std::vector<SavedStream>& open) {
     Reader in{saved};
     std::uint64_t unseen = 0;
     if (!in.read_varint(next_ours_) || !in.read_varint(next_theirs_) || !in.read_varint(unseen)) return false;
@@ -435,10 +442,12 @@ bool StreamTable::restore(ByteView saved, std::vector<std::uint64_t>& open) {
     for (std::uint64_t& index : unseen_)
         if (!in.read_varint(index) || index >= next_theirs_) return false;
     while (!in.empty()) {
-        if (!in.read_varint(open.emplace_back())) return false;
-        if (open.back() >> 1 >= (is_ours(open.back()) ? next_ours_ : next_theirs_)) return false;
+        std::uint64_t value = 0;
+        if (!in.read_varint(value)) return false;
+        const auto& [number, is_relayed] = open.emplace_back(value >> 1, (value & 1) != 0);
+        if (number >> 1 >= (is_ours(number) ? next_ours_ : next_theirs_)) return false;
     }
-    saved_theirs_ = told_theirs_ = next_theirs_;
+    theirs_.set(next_theirs_);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "session/journal.h"
 #include "session/link_binding.h"
 #include "session/out_lane.h"
+#include "session/safe_count.h"
 #include "session/violation.h"
 
 namespace muster::session {
@@ -75,7 +76,7 @@ public:
     bool has_unsent() const;
     /// Octets queued or sent that the peer has not acknowledged.
     std::size_t outstanding() const;
-    /// Octets received since the last collect(); what has to be told at once is told first.
+    /// Octets received since the last take_changed(); what has to be told at once is told first.
     std::size_t unacknowledged() const { return unacknowledged_; }
     bool is_urgent() const { return urgent_; }
     /// Takes the positions that changed since the last time.
@@ -91,9 +92,13 @@ public:
     void save(JournalBatch& batch, std::uint32_t session);
     void on_written();
     void stop_journaling();
+    struct SavedStream {
+        std::uint64_t number = 0;
+        bool is_relayed = false;  ///< to or from another member
+    };
     /// Before anything was opened. The streams that were open are over, and counted as used; they are in `open`.
     /// False: it cannot be.
-    bool restore(ByteView saved, std::vector<std::uint64_t>& open);
+    bool restore(ByteView saved, std::vector<SavedStream>& open);
 
     void detach();
     /// On a fresh link: continue where the peer is.
@@ -126,8 +131,7 @@ private:
     std::size_t unacknowledged_ = 0;
     bool urgent_ = false;
     bool news_ = false;  // for the journal
-    std::uint64_t saved_theirs_ = 0,
-                  told_theirs_ = 0;  // next_theirs_ as in the last batch, and in the journal
+    SafeCount theirs_;   // next_theirs_
 };
 
 }  // namespace muster::session

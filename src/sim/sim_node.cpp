@@ -1,6 +1,7 @@
 #include "sim/sim_node.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace muster::sim {
 namespace {
@@ -43,11 +44,8 @@ void SimNode::start(node::Core& core) {
 
 discovery::Discovery& SimNode::discovery(std::string host_label) {
     if (!mdns_) {
-        mdns_ = std::make_shared<Mdns>(std::move(host_label), *this, network_.random(host_), clock_, [this] {
-            clock_.after({}, [this] {
-                if (core_) turn();
-            });
-        });
+        mdns_ = std::make_shared<Mdns>(std::move(host_label), *this, network_.random(host_), clock_,
+                                       [this] { soon([this] { turn(); }); });
         mdns_->engine.on_interfaces(marked(network_.interfaces(host_)), clock_.now());
     }
     return mdns_->front;
@@ -56,6 +54,31 @@ discovery::Discovery& SimNode::discovery(std::string host_label) {
 void SimNode::kill() {
     network_.set_station(host_, nullptr);
     core_ = nullptr;
+}
+
+void SimNode::thaw() {
+    if (!is_frozen()) return;
+    state_ = State::running;
+    const TimePoint now = clock_.now();
+    for (const Waiting& each : std::exchange(in_sockets_, {})) {
+        Datagram datagram = each.datagram;
+        datagram.octets = each.octets;
+        on_datagram(datagram, now);
+    }
+    on_interfaces(network_.interfaces(host_), now);
+    on_timer(now);
+    if (core_) turn();
+}
+
+void SimNode::soon(std::function<void()> what) {
+    clock_.after({}, [this, life = std::weak_ptr{life_}, what = std::move(what)] {
+        if (!life.expired() && core_) what();
+    });
+}
+
+void SimNode::keep(const Datagram& datagram) {
+    if (state_ == State::asleep || in_sockets_.size() == kSocketBuffer) return;
+    in_sockets_.push_back({datagram, {datagram.octets.begin(), datagram.octets.end()}});
 }
 
 void SimNode::set_path_preferences(PathPreferences preferences) {
@@ -84,8 +107,8 @@ void SimNode::send(const link::Path& path, ByteView octets, std::size_t segment,
 
 void SimNode::inquire(const link::Path& path) {
     if (!findings_) return;
-    clock_.after({}, [this, path, found = *findings_] {
-        if (!core_) return;
+    soon([this, path, found = *findings_] {
+        if (is_frozen()) return;
         core_->on_findings(path, found, clock_.now());
         turn();
     });
@@ -103,6 +126,11 @@ void SimNode::unicast(const Endpoint& to, discovery::SendFrom from, ByteView pac
 }
 
 void SimNode::on_datagram(const Datagram& datagram, TimePoint now) {
+    if (until_freeze_ && (*until_freeze_)-- == 0) {
+        until_freeze_.reset();
+        freeze();
+    }
+    if (is_frozen()) return keep(datagram);
     if (!may_use(datagram.remote.interface)) return;
     const bool multicast = datagram.local.address.is_multicast();
     if (core_ && datagram.local.port == port_ && !multicast) {
@@ -118,6 +146,7 @@ void SimNode::on_datagram(const Datagram& datagram, TimePoint now) {
 }
 
 void SimNode::on_interfaces(std::span<const Interface> interfaces, TimePoint now) {
+    if (is_frozen()) return;  // thaw() looks again
     const std::vector<Interface> all = marked(interfaces);
     prohibited_.clear();
     for (const Interface& each : all)
@@ -127,16 +156,19 @@ void SimNode::on_interfaces(std::span<const Interface> interfaces, TimePoint now
 }
 
 void SimNode::on_timer(TimePoint now) {
+    if (is_frozen()) return;
     if (mdns_ && mdns_->engine.next_wakeup() <= now) mdns_->engine.on_timer(now);
     if (core_ && core_->next_wakeup() <= now) core_->on_timer(now);
 }
 
 TimePoint SimNode::next_wakeup() const {
+    if (is_frozen()) return kNever;
     const TimePoint core = core_ ? core_->next_wakeup() : kNever;
     return mdns_ ? std::min(core, mdns_->engine.next_wakeup()) : core;
 }
 
 bool SimNode::flush(TimePoint now) {
+    if (is_frozen()) return false;
     if (const auto mdns = mdns_) {
         if (mdns->engine.next_wakeup() <= now) mdns->engine.on_timer(now);
         mdns->front.dispatch();

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -29,6 +31,16 @@ public:
     discovery::Discovery& discovery(std::string host_label);
     /// The process is killed: nothing more is said.
     void kill();
+    /// The process is stopped (SIGSTOP) until thaw(): no timer comes, and what arrives waits in its sockets, up to
+    /// 256 datagrams. Nothing may call the core meanwhile.
+    void freeze() { state_ = State::stopped; }
+    /// As freeze(), after so many datagrams more have arrived.
+    void freeze_after(std::size_t datagrams) { until_freeze_ = datagrams; }
+    /// The machine sleeps until thaw(): what is sent to it is lost, and time goes on all the same (CLOCK_BOOTTIME).
+    void sleep() { state_ = State::asleep; }
+    /// It runs again, and hears first what has arrived, as node::Runner does.
+    void thaw();
+    bool is_frozen() const { return state_ != State::running; }
     /// As node::Runner does it: interfaces are marked, and what is prohibited passes neither way.
     void set_path_preferences(PathPreferences preferences);
     /// Datagrams that the core wanted to send by a prohibited interface.
@@ -56,6 +68,16 @@ public:
 
 private:
     struct Mdns;
+    enum class State : std::uint8_t { running, stopped, asleep };
+    struct Waiting {
+        Datagram datagram;
+        Bytes octets;
+    };
+    static constexpr std::size_t kSocketBuffer = 256;
+
+    /// `what` is called by the clock, unless this node is killed or gone by then.
+    void soon(std::function<void()> what);
+    void keep(const Datagram& datagram);
 
     SimClock& clock_;
     SimNetwork& network_;
@@ -69,6 +91,10 @@ private:
     PathPreferences preferences_;
     std::set<InterfaceIndex> prohibited_;
     std::uint64_t stopped_ = 0;
+    State state_ = State::running;
+    std::optional<std::size_t> until_freeze_;
+    std::deque<Waiting> in_sockets_;                               // of a stopped process
+    std::shared_ptr<const bool> life_ = std::make_shared<bool>();  // gone with this
     std::shared_ptr<Mdns> mdns_;  // shared only so that it need not be complete here
 };
 

@@ -70,16 +70,18 @@ TEST_F(NodeTest, ExplainsHowAPeerIsReachedAndWhatHasHappened) {
             EXPECT_NE(how.to_text().find("in use"), std::string::npos) << how.to_text();
         }
         const Explanation before = co_await host->explain(member->id());
-        EXPECT_EQ(before.happenings.size(), 1u);
-        EXPECT_EQ(before.happenings[0].kind, Happening::Kind::joined);
+        EXPECT_EQ(kind_of(before.timeline.entries.back().what), "joined");
         EXPECT_TRUE(co_await member->close(7, "going home"));
         (void)co_await next<PeerLeft>(*host);
         const Explanation after = co_await host->explain(member->id());
         EXPECT_FALSE(after.is_connected());
-        EXPECT_EQ(after.happenings.size(), 2u);
-        EXPECT_EQ(after.happenings[1].detail, "closed: going home");
+        const auto is_left = [](const TimelineEntry& entry) { return kind_of(entry.what) == "left"; };
+        const auto entry = std::ranges::find_if(after.timeline.entries, is_left);  // its link may end later
+        if (entry == after.timeline.entries.end()) co_return test.fail(after.to_text());
+        EXPECT_EQ(std::get<seen::Left>(entry->what).how.closed().reason, "going home");
         const auto json = boost::json::parse(after.to_json());
-        EXPECT_EQ(json.at("happenings").at(1).at("kind").as_string(), "left");
+        EXPECT_EQ(json.at("timeline").at("entries").as_array().size(), after.timeline.entries.size());
+
         EXPECT_FALSE(json.at("connected").as_bool());
     }(*this));
 }
@@ -122,6 +124,45 @@ TEST_F(NodeTest, AHundredThousandSendsInARowFromTheStrand) {
         while (arrived < kMany && co_await next<Message>(*host)) ++arrived;
         EXPECT_EQ(arrived, kMany);
         (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, SendsThatWaitGoOnWithoutWhoNeverReads) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto lazy = co_await muster::join(executor, test.join_options(*host, "lazy"));
+        auto keen = co_await muster::join(executor, test.join_options(*host, "keen"));
+        if (!lazy || !keen) co_return test.fail("nobody joined");
+        constexpr int kMany = 100;
+        const auto send_all = [&]() -> asio::awaitable<void> {
+            for (int i = 0; i < kMany; ++i)
+                EXPECT_TRUE(co_await host->send(Recipients::everyone(), Bytes(200'000)));
+        };
+        const auto read_all = [&]() -> asio::awaitable<void> {
+            for (int i = 0; i < kMany; ++i) EXPECT_TRUE(co_await next<Message>(*keen));
+        };
+        co_await (send_all() && read_all());
+        (void)co_await host->close();
+    }(*this));
+}
+
+TEST_F(NodeTest, AWaitMayBeForEver) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        auto host = co_await muster::host(executor, test.host_options());
+        auto options = test.join_options(*host, "patient");
+        options.patience = Duration::max();
+        auto member = co_await muster::join(executor, std::move(options));
+        if (!member) co_return test.fail(member.error().explain());
+        SendFileOptions send;
+        send.patience = send.stall = Duration::max();
+        OutgoingFile file = member->send_file(host->id(), test.file("film", 100'000), send);
+        const auto offered = co_await next<FileOffered>(*host);
+        (void)offered;
+        file.cancel("seen");
+        EXPECT_TRUE(co_await member->send(Recipients::coordinator(), to_bytes("last words")));
+        EXPECT_TRUE(co_await member->close(0, "", Duration::max())) << "it has the time to be heard";
     }(*this));
 }
 
@@ -246,6 +287,24 @@ TEST_F(NodeTest, NobodyThereIsSaidInWords) {
         EXPECT_EQ(member.error().code(), Errc::unreachable) << member.error().explain();
         EXPECT_FALSE(member.error().evidence().empty());
         (void)test;
+    }(*this));
+}
+
+TEST_F(NodeTest, AJournalIsForASessionWithSomebodyInParticular) {
+    run([](NodeTest& test) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        for (const bool is_named : {false, true}) {
+            JoinOptions options;
+            options.identity = Identity::ephemeral();
+            options.discover = false;
+            options.at = {"127.0.0.1:9"};
+            options.patience = 300ms;
+            options.journal = test.directory + "/journal";
+            if (is_named) options.coordinator = Identity::ephemeral().id();
+            const auto member = co_await muster::join(executor, std::move(options));
+            EXPECT_EQ(member.error().code(), is_named ? Errc::unreachable : Errc::bad_input);
+            EXPECT_EQ(std::filesystem::exists(test.directory + "/journal"), is_named);
+        }
     }(*this));
 }
 

@@ -1,6 +1,7 @@
 // How soon a member that has no discovery knows that nobody can answer, and when it must not think so.
 #include <gtest/gtest.h>
 
+#include "session/memory_journal.h"
 #include "session_rig.h"
 
 namespace muster {
@@ -194,6 +195,139 @@ TEST(JoinAgain, WhatWasSaidBeforeLeavingArrivesOverAnotherInterface) {
         EXPECT_EQ(leave.coordinator.messages, 1u) << after / 1ms << " ms";
         EXPECT_TRUE(leave.member.ended && leave.member.ended->is_closed()) << after / 1ms << " ms";
     }
+}
+
+/// A journal on a disk that takes its time.
+struct SlowDisk final : session::Journal {
+    SlowDisk(SimClock& the_clock, SimMember& whose) : clock(the_clock), member(whose) {}
+    void write(session::JournalBatch) override {
+        most = std::max(most, ++under_way);
+        clock.after(1s, [this] {
+            --under_way;
+            member.core->on_journal_written(clock.now());
+            member.node.turn();
+        });
+    }
+    SimClock& clock;
+    SimMember& member;
+    int under_way = 0, most = 0;
+};
+
+TEST(JoinAgain, OneBatchOfTheJournalIsOnItsWayAtATime) {
+    int searched_again = 0;
+    for (Duration after{}; after < 80ms; after += 1ms) {
+        World world{1, 1};
+        SimMember& member = *world.members[0];
+        SlowDisk disk{world.clock, member};
+        world.network.set_quality(world.lan, {.delay = 5ms});
+        world.clock.run_for(1s);
+        ASSERT_TRUE(member.core->start_journal(disk, {}, Error{Errc::lost, ""}, world.clock.now()));
+        member.start();
+        world.clock.run_for(after);
+        world.network.unplug(member.node.host(), InterfaceIndex{2});
+        world.clock.run_for(300ms);
+        world.network.plug(member.node.host(), InterfaceIndex{2});
+        world.clock.run_for(5s);
+        searched_again += member.searched_again;
+        EXPECT_LE(disk.most, 1) << after / 1ms << " ms";
+    }
+    EXPECT_GT(searched_again, 3) << "or the cut hit nothing";
+}
+
+/// A coordinator, and a member with a journal that has joined.
+struct DurableMember {
+    DurableMember() {
+        world.clock.run_for(1s);
+        keep();
+        member().start();
+        EXPECT_TRUE(world.clock.run_until([this] { return member().peers == 2; }, 5s));
+        world.clock.run_for(1s);
+    }
+    SimMember& member() { return *world.members[0]; }
+    void keep() {
+        journal.on_written = [this] {
+            member().core->on_journal_written(world.clock.now());
+            member().node.turn();
+        };
+        const auto kept = member().core->start_journal(journal, journal.contents(),
+                                                       Error{Errc::lost, "again"}, world.clock.now());
+        EXPECT_TRUE(kept);
+    }
+    void kill() {
+        journal.crash();
+        member().node.kill();
+    }
+    /// The next process.
+    void start(Duration patience) {
+        Habits habits{Profile::balanced, 30s};
+        habits.patience = patience;
+        world.members[0] =
+            std::make_unique<SimMember>(world.clock, world.network, member().node.host(), 2, habits);
+        keep();
+        member().start();
+    }
+    bool has_given_up() { return member().failure || member().ended; }
+
+    World world{1, 1, {}, {Profile::balanced, 30s}};
+    session::MemoryJournal journal{
+        [this](Duration delay, std::function<void()> what) { world.clock.after(delay, std::move(what)); }};
+};
+
+TEST(JoinAgain, WhoIsForgottenWhenThePatienceIsOverGivesUp) {
+    int forgotten = 0;
+    for (Duration patience = 20ms; patience < 120ms; patience += 1ms) {
+        DurableMember durable;
+        World& world = durable.world;
+        durable.kill();
+        world.restart_coordinator();  // which knows nobody
+        world.network.set_quality(world.lan, {.delay = 5ms});
+        world.clock.run_for(1s);
+        durable.start(patience);
+        if (!world.clock.run_until([&] { return durable.member().forgotten > 0; }, 1s)) continue;
+        ++forgotten;
+        world.network.unplug(durable.member().node.host(), InterfaceIndex{2});
+        world.clock.run_for(60s);
+        EXPECT_TRUE(durable.has_given_up()) << patience / 1ms << " ms: it waits for ever";
+    }
+    EXPECT_GT(forgotten, 3);
+}
+
+TEST(JoinAgain, WhoseCoordinatorClosesAndGoesGivesUp) {
+    int forgotten = 0;
+    for (Duration after{}; after < 60ms; after += 1ms) {
+        DurableMember durable;
+        World& world = durable.world;
+        durable.kill();
+        world.network.set_quality(world.lan, {.delay = 5ms});
+        durable.start(500ms);
+        world.clock.run_for(after);
+        world.coordinator->core->session().close(7, "enough", 1s, world.clock.now());
+        world.coordinator->node.turn();
+        world.clock.run_for(12ms);
+        world.coordinator->node.kill();
+        world.clock.run_for(60s);
+        forgotten += durable.member().forgotten;
+        EXPECT_TRUE(durable.has_given_up()) << after / 1ms << " ms: it waits for ever";
+    }
+    EXPECT_GT(forgotten, 3) << "or the close came never between";
+}
+
+TEST(JoinAgain, ARestoredSessionIsNotGivenUpForAnotherCoordinator) {
+    DurableMember durable;
+    World& world = durable.world;
+    durable.kill();
+    world.coordinator->node.kill();
+    const HostId host = world.network.add_host("another");
+    world.network.attach(host, world.lan);
+    SimCoordinator another{world.clock, world.network, host, world.habits, 77};
+    another.start();
+    world.clock.run_for(2s);
+    durable.start(5s);
+    world.clock.run_for(10s);
+    EXPECT_EQ(durable.member().forgotten, 0);
+    EXPECT_TRUE(durable.has_given_up());
+    EXPECT_EQ(another.joined, 0u);
+    another.node.kill();
 }
 
 TEST_F(JoinVerdict, SpeaksOfNoProgram) {

@@ -1,55 +1,15 @@
 // Whole nodes on several networks: sessions that go from path to path.
-#include <gtest/gtest.h>
-
-#include "session_rig.h"
+#include "two_lans_rig.h"
 
 namespace muster::sim {
 namespace {
 
-/// A coordinator and a member with an interface each on two LANs; discovery has worked on one of them only.
-class NodePaths : public testing::Test {
+/// Discovery has worked on one of the LANs only.
+class NodePaths : public TwoLans {
 protected:
     void build(Profile profile = Profile::realtime) {
-        const HostId one = network.add_host("coordinator"), other = network.add_host("member");
-        for (const LanId each : lan) {
-            network.attach(one, each);
-            network.attach(other, each);
-        }
-        network.forbid_multicast(lan[1]);
-        coordinator = std::make_unique<SimCoordinator>(clock, network, one, profile);
-        coordinator->start();
-        member = std::make_unique<SimMember>(clock, network, other, 2, profile);
-        member->start();
-        ASSERT_TRUE(clock.run_until([&] { return member->joined; }, 5s));
-        clock.run_for(2s);
+        TwoLans::build(profile, [this] { network.forbid_multicast(lan[1]); });
     }
-    void TearDown() override {
-        member->node.kill();
-        coordinator->node.kill();
-    }
-    void exchange() {
-        const auto had = coordinator->messages;
-        ASSERT_TRUE(member->core->session().send(Recipients::coordinator(), {}, as_bytes("x"))) << story();
-        member->node.turn();
-        ASSERT_TRUE(clock.run_until([&] { return coordinator->messages > had; }, 1s)) << story();
-    }
-    std::string story() const {
-        std::string all;
-        for (const auto& move : member->moves)
-            all += move.from.to_string() + " -> " + move.to.to_string() + ": " + move.why + "\n";
-        if (member->ended && member->ended->is_lost()) all += "ended: " + member->ended->cause().explain();
-        if (const auto* port = member->core->current_link())
-            for (const auto& facts : member->core->links().paths(*port))
-                all += facts.path.to_string() + (facts.is_current ? " *" : "") + ": " + facts.finding + "\n";
-        return all;
-    }
-
-    SimClock clock;
-    SimNetwork network{clock, 1};
-    const LanId lan[2] = {network.add_lan(), network.add_lan()};
-    const InterfaceIndex first{2}, second{3};
-    std::unique_ptr<SimCoordinator> coordinator;
-    std::unique_ptr<SimMember> member;
 };
 
 TEST_F(NodePaths, TheCoordinatorTellsTheWaysThatDiscoveryHasNotFound) {

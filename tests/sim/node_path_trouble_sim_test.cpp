@@ -1,43 +1,15 @@
 // Whole nodes on several networks: what a coordinator may make its members do, and what outages may cost.
-#include <gtest/gtest.h>
-
 #include "link/probe.h"
-#include "session_rig.h"
+#include "two_lans_rig.h"
 
 namespace muster::sim {
 namespace {
 
-class NodePathTrouble : public testing::Test {
+class NodePathTrouble : public TwoLans {
 protected:
     void build(Duration grace = 30s, Profile profile = Profile::realtime) {
-        const HostId one = network.add_host("coordinator"), other = network.add_host("member");
-        for (const LanId each : lan) {
-            network.attach(one, each);
-            network.attach(other, each);
-        }
-        coordinator = std::make_unique<SimCoordinator>(clock, network, one, Habits{profile, grace});
-        coordinator->start();
-        member = std::make_unique<SimMember>(clock, network, other, 2, Habits{profile, grace});
-        member->start();
-        ASSERT_TRUE(clock.run_until([&] { return member->joined; }, 5s));
-        clock.run_for(2s);
+        TwoLans::build(Habits{profile, grace});
     }
-    void TearDown() override {
-        member->node.kill();
-        coordinator->node.kill();
-    }
-    std::size_t ready() const {
-        const auto* port = member->core->current_link();
-        if (!port) return 0;
-        const auto paths = member->core->links().paths(*port);
-        return static_cast<std::size_t>(std::ranges::count_if(paths, &link::PathFacts::is_ready));
-    }
-
-    SimClock clock;
-    SimNetwork network{clock, 1};
-    const LanId lan[2] = {network.add_lan(), network.add_lan()};
-    std::unique_ptr<SimCoordinator> coordinator;
-    std::unique_ptr<SimMember> member;
 };
 
 // Both networks are silent for a second, without a word from the kernel; then both are as before.

@@ -1,7 +1,5 @@
 // Whole nodes that are told which interfaces to use.
-#include <gtest/gtest.h>
-
-#include "session_rig.h"
+#include "two_lans_rig.h"
 
 namespace muster::sim {
 namespace {
@@ -12,53 +10,19 @@ PathPreferences prohibiting(std::string selector) {
     return wanted;
 }
 
-/// A coordinator and a member with eth0 and eth1 each, on two LANs.
-class PreferencesSim : public testing::Test {
+class PreferencesSim : public TwoLans {
 protected:
     void build(const PathPreferences& at_member = {}, const PathPreferences& at_coordinator = {}) {
-        const HostId one = network.add_host("coordinator"), other = network.add_host("member");
-        for (const LanId each : lan) {
-            network.attach(one, each);
-            network.attach(other, each);
-        }
-        coordinator = std::make_unique<SimCoordinator>(clock, network, one, Habits{Profile::realtime, 30s});
-        coordinator->node.set_path_preferences(at_coordinator);
-        coordinator->start();
-        member = std::make_unique<SimMember>(clock, network, other, 2, Habits{Profile::realtime, 30s});
-        member->node.set_path_preferences(at_member);
-        member->start();
-        ASSERT_TRUE(clock.run_until([&] { return member->joined; }, 5s));
-        clock.run_for(2s);
-    }
-    void TearDown() override {
-        member->node.kill();
-        coordinator->node.kill();
-    }
-    void exchange() {
-        const auto had = coordinator->messages;
-        ASSERT_TRUE(member->core->session().send(Recipients::coordinator(), {}, as_bytes("x")));
-        member->node.turn();
-        ASSERT_TRUE(clock.run_until([&] { return coordinator->messages > had; }, 1s));
-    }
-    std::string story() const {
-        std::string all;
-        if (const auto* port = member->core->current_link())
-            for (const auto& facts : member->core->links().paths(*port))
-                all += facts.path.to_string() + (facts.is_current ? " *" : "") + ": " + facts.finding + "\n";
-        return all;
+        TwoLans::build(Habits{Profile::realtime, 30s}, [&] {
+            coordinator->node.set_path_preferences(at_coordinator);
+            member->node.set_path_preferences(at_member);
+        });
     }
     InterfaceIndex used() const {
         return member->core->links().path(*member->core->current_link()).remote.interface;
     }
     std::string name_of(InterfaceIndex index) const { return index == first ? "eth0" : "eth1"; }
     InterfaceIndex other_than(InterfaceIndex index) const { return index == first ? second : first; }
-
-    SimClock clock;
-    SimNetwork network{clock, 1};
-    const LanId lan[2] = {network.add_lan(), network.add_lan()};
-    const InterfaceIndex first{2}, second{3};
-    std::unique_ptr<SimCoordinator> coordinator;
-    std::unique_ptr<SimMember> member;
 };
 
 TEST_F(PreferencesSim, JoinsOverWhatIsNotProhibited) {

@@ -1,8 +1,10 @@
 // Runs scenario files (docs/LAB.md) in virtual time; lab/scenario.py runs the same files on network namespaces.
 //
-//   scenario_sim [--n N] [--seed S] [--short] [--check] [--json OUT] --keys lab/scenario_keys.toml FILE...
+//   scenario_sim [--n N] [--seed S] [--short] [--check] [--json OUT] [--events OUT] [--derive OUT] [--timeline OUT]
+//                --keys lab/scenario_keys.toml FILE...
 //
-// --check only reads the files. Exit codes: 0 all held, 1 something did not, 2 a file is wrong.
+// --check only reads the files. --events writes what the first member's session went through, --derive the scenario file that
+// its timeline gives (docs/REPORT.md), --timeline that timeline in words; all of the last run. Exit codes: 0 all held, 1 something did not, 2 a file is wrong.
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -60,7 +62,7 @@ private:
 
 struct Orders {
     std::vector<std::string> files;
-    std::string keys, out;
+    std::string keys, out, events, derived, timeline;
     std::uint32_t n = 1;
     std::uint64_t seed = 1;
     bool brief = false, only_checks = false;
@@ -227,6 +229,26 @@ public:
             judge_kept(faults);
     }
 
+    void write_timeline(const Orders& orders) {
+        if (orders.events.empty() && orders.derived.empty() && orders.timeline.empty()) return;
+        const Timeline seen = pairs_.front().member->timeline();
+        json::array events;
+        for (const TimelineEntry& each : seen.entries) {
+            if (const auto* moved = std::get_if<seen::PathMoved>(&each.what))
+                events.push_back(
+                    {{"kind", "path_moved"}, {"from", moved->from.interface}, {"to", moved->to.interface}});
+            else if (std::holds_alternative<seen::Interrupted>(each.what) ||
+                     std::holds_alternative<seen::Resumed>(each.what) ||
+                     std::holds_alternative<seen::Ended>(each.what))
+                events.push_back({{"kind", kind_of(each.what)}});
+        }
+        if (!orders.events.empty()) std::ofstream{orders.events} << json::serialize(events);
+        if (!orders.timeline.empty()) std::ofstream{orders.timeline} << seen.to_text(seen.entries.size());
+        const auto scenario = seen.to_scenario();
+        if (!scenario) throw ScenarioError{scenario.error().message()};
+        if (!orders.derived.empty()) std::ofstream{orders.derived} << *scenario;
+    }
+
 private:
     struct Pair {
         SimMember* member = nullptr;
@@ -382,6 +404,7 @@ void run(const Scenario& scenario, const Orders& orders, Findings& result) {
     for (std::uint32_t number = 0; number < orders.n; ++number) {
         Talk talk{scenario, orders, result, number};
         talk.run();
+        talk.write_timeline(orders);
     }
 }
 
@@ -396,6 +419,12 @@ Orders parse(int argc, char** argv) {
             orders.seed = std::strtoull(value(), nullptr, 10);
         else if (what == "--json")
             orders.out = value();
+        else if (what == "--events")
+            orders.events = value();
+        else if (what == "--timeline")
+            orders.timeline = value();
+        else if (what == "--derive")
+            orders.derived = value();
         else if (what == "--keys")
             orders.keys = value();
         else if (what == "--short")

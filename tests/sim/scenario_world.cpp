@@ -234,8 +234,24 @@ ScenarioWorld::Heal ScenarioWorld::switch_off(const FaultTable& fault) {
     };
 }
 
-ScenarioWorld::Heal ScenarioWorld::renumber(const FaultTable& fault) {
+/// The address of this host on the path in use, with its prefix: of the same kind as the other end's.
+std::string ScenarioWorld::address_in_use(Seat& seat) {
+    const PathInUse path = path_in_use(seat.member ? seat : *members().front());
+    const IpAddress& remote = path.remote.address;
+    for (const Interface& each : network.interfaces(seat.id))
+        for (const InterfaceAddress& own : each.addresses) {
+            const bool is_it = seat.member
+                                   ? each.name == path.interface && own.address.is_v4() == remote.is_v4() &&
+                                         own.address.is_link_local() == remote.is_link_local()
+                                   : own.address == remote;
+            if (is_it) return own.address.to_string() + "/" + std::to_string(own.prefix_length);
+        }
+    throw ScenarioError{"no address of " + seat.table->name + " is in use"};
+}
+
+ScenarioWorld::Heal ScenarioWorld::renumber(FaultTable fault) {
     Seat& seat = seat_of(fault.host);
+    if (fault.gone == "in use") fault.gone = address_in_use(seat);
     const auto change = [this, &seat, name = interface_of(fault)](const std::string& gone,
                                                                   const std::string& here) {
         const InterfaceIndex port = seat.ports.at(name);

@@ -73,7 +73,8 @@ private:
     Heal take_down(Seat& seat, const std::string& interface);
     Heal remove(Seat& seat, const std::string& interface);
     Heal switch_off(const FaultTable& fault);
-    Heal renumber(const FaultTable& fault);
+    Heal renumber(FaultTable fault);
+    std::string address_in_use(Seat& seat);
     Heal black_hole(const FaultTable& fault);
     Heal worsen(const FaultTable& fault);
 

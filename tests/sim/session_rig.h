@@ -13,6 +13,7 @@
 #include "node/coordinator_core.h"
 #include "node/group_names.h"
 #include "node/member_core.h"
+#include "session/memory_journal.h"
 #include "sim/sim_node.h"
 
 namespace muster::sim {
@@ -54,6 +55,7 @@ struct Habits {
     Duration grace{};
     std::optional<DeviceId> pin;  // the only coordinator that will do
     std::optional<Duration> patience{};
+    bool is_durable = false;  // the coordinator has a journal
 };
 
 struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
@@ -68,6 +70,15 @@ struct SimCoordinator final : NoStreams<session::CoordinatorListener> {
         session.name = "coordinator";
         session.grace = habits.grace;
         core = node::CoordinatorCore::create(links, session, network.random(host), node, *this).value();
+    }
+    /// Takes up what another process left there. Before start().
+    void keep_in(session::MemoryJournal& journal) {
+        journal.on_written = [this] {
+            core->session().on_journal_written(clock.now());
+            node.turn();
+        };
+        const Error why{Errc::lost, "the process was started anew"};
+        (void)core->session().start_journal(journal, journal.contents(), why, clock.now()).value();
     }
     void start() {
         node.start(*core);
@@ -182,6 +193,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     void on_connected(const DeviceId&, const link::LinkFacts&) override {
         clock.after({}, [this] { watches.clear(); });
     }
+    void on_session_forgotten(const Error&) override { ++forgotten; }
     void on_searching_again() override {
         ++searched_again;
         if (discovers_again) clock.after({}, [this] { discover(); });
@@ -192,7 +204,8 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     }
     void on_path_changed(const link::PathChange& change) override { moves.push_back(change); }
     void on_fault_found(const Error&) override {}
-    void on_joined(const PeerInfo&) override {
+    void on_joined(const PeerInfo& coordinator) override {
+        record(coordinator.id, seen::Joined{coordinator.name});
         joined = true;
         joined_at = clock.now();
     }
@@ -206,18 +219,30 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     }
     void on_undelivered(const Undelivered&) override {}
     void on_writable() override {}
-    void on_interrupted(const Error&) override {
+    void on_interrupted(const Error& why) override {
+        record({}, seen::Interrupted{why});
         interrupted_at.push_back(clock.now());
-        if (discovers_again) clock.after({}, [this] { discover(); });
+        if (discovers_again)
+            clock.after(node::kDiscoverAgainAfter, [this] {
+                if (core->session().is_interrupted()) discover();
+            });
     }
     void on_resumed() override {
+        record({}, seen::Resumed{interrupted_at.empty() ? Duration{} : clock.now() - interrupted_at.back()});
         resumed_at.push_back(clock.now());
         clock.after({}, [this] { watches.clear(); });
     }
     void on_ended(const Departure& how) override {
+        record({}, seen::Ended{how});
         ended = how;
         ended_at = clock.now();
     }
+
+    /// As detail::SessionNode does it.
+    void record(const std::optional<DeviceId>& peer, Seen what) {
+        core->recorder().record(peer, std::move(what), clock.now());
+    }
+    Timeline timeline() { return core->recorder().read(clock.now()); }
 
     SimClock& clock;
     SimNode node;
@@ -228,7 +253,7 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
     Duration failed_after{};
     bool joined = false;
     bool discovers_again = true;
-    int searched_again = 0;
+    int searched_again = 0, forgotten = 0;
     std::vector<TimePoint> interrupted_at, resumed_at;
     std::function<void(const session::MessageView&)> when_message;
     std::size_t peers = 0, messages = 0;
@@ -239,27 +264,40 @@ struct SimMember final : NoStreams<node::MemberCoreListener> {
 
 struct World {
     World(std::uint64_t seed, std::uint32_t members, LanOptions lan_options = {},
-          Profile profile = Profile::balanced)
-        : network(clock, seed), lan(network.add_lan(lan_options)) {
+          const Habits& how = Profile::balanced)
+        : network(clock, seed), habits(how), lan(network.add_lan(lan_options)) {
         const auto host = network.add_host("coordinator");
         network.attach(host, lan);
-        coordinator = std::make_unique<SimCoordinator>(clock, network, host, profile);
+        coordinator = std::make_unique<SimCoordinator>(clock, network, host, habits);
+        if (habits.is_durable) coordinator->keep_in(journal);
         coordinator->start();
         for (std::uint32_t i = 0; i < members; ++i) {
             const auto at = network.add_host("member " + std::to_string(i));
             network.attach(at, lan);
-            this->members.push_back(std::make_unique<SimMember>(clock, network, at, i + 2, profile));
+            this->members.push_back(std::make_unique<SimMember>(clock, network, at, i + 2, habits));
         }
     }
     ~World() {
         for (auto& member : members) member->node.kill();
         coordinator->node.kill();
     }
+    /// SIGKILL, and another process at once.
+    void restart_coordinator() {
+        const HostId host = coordinator->node.host();
+        journal.crash();
+        coordinator->node.kill();
+        coordinator = std::make_unique<SimCoordinator>(clock, network, host, habits);
+        coordinator->keep_in(journal);
+        coordinator->start();
+    }
     bool all_joined() const { return coordinator->joined == members.size(); }
 
     SimClock clock;
     SimNetwork network;
+    Habits habits;
     LanId lan;
+    session::MemoryJournal journal{
+        [this](Duration delay, std::function<void()> what) { clock.after(delay, std::move(what)); }};
     std::unique_ptr<SimCoordinator> coordinator;
     std::vector<std::unique_ptr<SimMember>> members;
 };
