@@ -127,7 +127,7 @@ void CoordinatorEngine::Impl::flush_member(CoordinatorMember& member) {
     if (session.outbox().is_owed()) {
         if (!member.passed.empty()) next = std::min(next, session.progress_at() + options_.stall_limit);
         const bool was_slow = std::exchange(member.is_slow, is_slow(member));
-        if (member.is_slow && !was_slow)
+        if (member.is_slow && !was_slow && session.has_refused())
             listener_.on_writable(member.info.id);  // nobody waits for it any more
         if (!member.is_slow && session.full_since() != kNever)
             next = std::min(next, session.full_since() + options_.stall_limit);
@@ -170,8 +170,8 @@ void CoordinatorEngine::Impl::remove(CoordinatorMember& member, const Departure&
     members_.erase(found);
     roster_.remove(id, how);
     listener_.on_member_left(gone_.back()->info, how);
-    listener_.on_writable(
-        id);  // who waits for it waits for others too, or hears that there is no such member
+    // Who waits for it waits for others too, or hears that there is no such member.
+    if (gone_.back()->session.has_refused()) listener_.on_writable(id);
 }
 
 /// Makes a new revision of what changed: newcomers get it at once, everyone else in batches.

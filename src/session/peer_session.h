@@ -74,6 +74,7 @@ public:
         refused_ = true;
         busy();
     }
+    bool has_refused() const { return refused_; }
     bool is_accepting() const { return phase_ == Phase::live && !end_; }
     void send_frame(ByteView frame);
     void consume_messages(std::size_t octets, std::size_t messages);
