@@ -9,6 +9,10 @@ Samples of both are taken in turns, so that other work on the machine slows both
 deaf to stray samples as a median is, but steadier, for a gap is a multiple of the 10 ms between two messages. The bounds lie
 between what is usual and its double, which must break them. The negative control measures Muster again with its process held
 back (SIGSTOP) until twice the usual time has passed: each ratio must then break its bound too, or the test proves nothing.
+
+A gap is a multiple of 10 ms, so that a moment in which the machine does something else may add half to one of the two: what is
+beyond its bound is measured again, and counts as slower when it is so three times in a row. What has become slower is.
+
 """
 import os
 import signal
@@ -24,6 +28,8 @@ import systems
 CONTROLS = 5  # samples of each kind in the negative control
 # Where they come from: docs/MEASUREMENTS.md, "The short form".
 BOUNDS = {"first message": 1.6, "admin down": 1.4, "black hole": 1.4}
+ATTEMPTS = 3
+
 FAULTS = {"admin down": failover.fault_admin, "black hole": failover.fault_black_hole}
 
 
@@ -115,9 +121,18 @@ def failovers(lab, arguments):
     return found
 
 
+def ratios_of(samples):
+    return {who: middle(values) / middle(samples["yardstick"]) for who, values in samples.items()}
+
+
+def is_slow(found):
+    return any(ratios_of(samples)["Muster"] > BOUNDS[what] for what, samples in found.items())
+
+
 def judge(result, what, samples):
     """The rows of one kind, and what must hold of them."""
-    ratios = {who: middle(values) / middle(samples["yardstick"]) for who, values in samples.items()}
+    ratios = ratios_of(samples)
+
     for who, values in samples.items():
         result.row(who, what, values, ratio=round(ratios[who], 2), bound=BOUNDS[what])
     ratio, held = ratios["Muster"], ratios["held back"]
@@ -129,10 +144,17 @@ def judge(result, what, samples):
 def scenario(_lab, result, arguments):
     if why := systems.Tls().missing(arguments):
         raise netlab.LabError(why)
-    for measure in (first_messages, failovers):
-        with netlab.Lab() as lab:
-            for what, samples in measure(lab, arguments).items():
-                judge(result, what, samples)
+        for measure in (first_messages, failovers):
+        for attempt in range(1, ATTEMPTS + 1):
+            with netlab.Lab() as lab:
+                found = measure(lab, arguments)
+            if not is_slow(found) or attempt == ATTEMPTS:
+                break
+            slow = ", ".join(f"{what} {ratios_of(samples)['Muster']:.2f}" for what, samples in found.items())
+            result.note(f"attempt {attempt} of {ATTEMPTS}: {slow} times the yardstick; measured again")
+        for what, samples in found.items():
+            judge(result, what, samples)
+
 
 
 if __name__ == "__main__":
