@@ -66,8 +66,8 @@ void count_message(const Message& message, Tally& messages, const Channel& paren
     messages.tell(parent);  // the short one is the last
 }
 
-/// On the coordinator's strand, so that events that are there already are taken without waiting.
-asio::awaitable<void> count(Coordinator& coordinator, const Channel& parent) {
+/// On the coordinator's strand, so that events that are there already are taken without waiting. Until so many members have left.
+asio::awaitable<void> count(Coordinator& coordinator, const Channel& parent, int members) {
     Tally messages;
     for (;;) {
         auto first = co_await coordinator.next_event();
@@ -77,17 +77,20 @@ asio::awaitable<void> count(Coordinator& coordinator, const Channel& parent) {
                 co_await drain(std::move(opened->stream), parent);
             else if (const auto* message = std::get_if<Message>(&*event))
                 count_message(*message, messages, parent);
+            else if (std::holds_alternative<PeerLeft>(*event) && --members == 0)
+                co_return;
         }
     }
 }
 
-asio::awaitable<void> receive(const Channel& parent, std::string journal) {
+asio::awaitable<void> receive(const Channel& parent, std::string journal, int members) {
     HostOptions how = host_options();
     how.journal = std::move(journal);
     auto made = co_await host(co_await asio::this_coro::executor, std::move(how));
     Coordinator coordinator = need(std::move(made), "host");
     parent.tell(coordinator.port());
-    co_await asio::co_spawn(coordinator.get_executor(), count(coordinator, parent), asio::use_awaitable);
+    co_await asio::co_spawn(coordinator.get_executor(), count(coordinator, parent, members),
+                            asio::use_awaitable);
 }
 
 // --- the sending member
@@ -148,14 +151,14 @@ asio::awaitable<void> measure_messages(const Channel& receiver, std::uint16_t po
 int main() {
     std::string folder = (std::filesystem::temp_directory_path() / "muster-bench-XXXXXX").string();
     if (::mkdtemp(folder.data()) == nullptr) fail("mkdtemp");
-    const auto receiver = [](std::string journal) {
-        return [journal = std::move(journal)](const Channel& parent) {
+    const auto receiver = [](std::string journal, int members) {
+        return [journal = std::move(journal), members](const Channel& parent) {
             asio::io_context context{1};
-            run(context, receive(parent, journal));
+            run(context, receive(parent, journal, members));
         };
     };
     {
-        const Child plain{receiver({})}, durable{receiver(folder + "/journal")};
+        const Child plain{receiver({}, 2)}, durable{receiver(folder + "/journal", 1)};
         const auto port = [](const Child& child) {
             return static_cast<std::uint16_t>(child.channel().hear());
         };
