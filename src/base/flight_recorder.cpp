@@ -16,6 +16,7 @@ constexpr std::ptrdiff_t kLookBack = 64;
 constexpr Duration kSoon = 10s;
 constexpr std::size_t kMaxCandidates = 16;
 constexpr std::size_t kMaxAddresses = 16;  // of an interface
+constexpr std::size_t kMaxNames = 4;       // ... besides its name; each has up to 127 octets
 constexpr std::size_t kMaxText = 1024;
 // What one peer may fill of the room before it makes room for the others.
 constexpr std::size_t kMostEntriesOfOne = FlightRecorder::kMaxEntries / 4;
@@ -35,7 +36,9 @@ std::size_t octets_of(const Departure& how) {
 /// What an entry holds besides itself.
 struct Octets {
     std::size_t operator()(const seen::InterfaceChanged& is) const {
-        return is.interface.addresses.size() * sizeof(InterfaceAddress);
+        std::size_t octets = is.interface.addresses.size() * sizeof(InterfaceAddress);
+        for (const std::string& each : is.interface.alternative_names) octets += sizeof each + each.size();
+        return octets;
     }
     std::size_t operator()(const seen::DialEnded& is) const {
         std::size_t octets = octets_of(is.why);
@@ -64,9 +67,11 @@ std::size_t octets_of(const TimelineEntry& entry) { return sizeof entry + std::v
 
 /// Cuts what somebody else may have made long.
 void bound(Seen& what) {
-    if (auto* changed = std::get_if<seen::InterfaceChanged>(&what);
-        changed && changed->interface.addresses.size() > kMaxAddresses)
-        changed->interface.addresses.resize(kMaxAddresses);
+    if (auto* changed = std::get_if<seen::InterfaceChanged>(&what)) {
+        Interface& it = changed->interface;
+        if (it.addresses.size() > kMaxAddresses) it.addresses.resize(kMaxAddresses);
+        if (it.alternative_names.size() > kMaxNames) it.alternative_names.resize(kMaxNames);
+    }
     if (auto* ended = std::get_if<seen::LinkEnded>(&what); ended && ended->reason.size() > kMaxText)
         ended->reason.resize(kMaxText);
     auto* dial = std::get_if<seen::DialEnded>(&what);

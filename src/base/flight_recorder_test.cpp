@@ -149,6 +149,17 @@ TEST_F(FlightRecorderTest, TellsWhatHasChangedOfTheInterfacesAndNothingElse) {
     EXPECT_TRUE(at<seen::InterfaceChanged>(told, 3).is_gone);
 }
 
+TEST_F(FlightRecorderTest, KeepsOfAnInterfaceWithManyAddressesAndNamesTheFirst) {
+    Interface crowded = interface_called("eth0", 2);
+    crowded.addresses.assign(100, {*IpAddress::parse("192.0.2.1"), 24, false});
+    crowded.alternative_names.assign(64, std::string(127, 'n'));
+    recorder.on_interfaces(std::vector{crowded}, now);
+    const Timeline told = recorder.read(now);
+    const Interface& kept = at<seen::InterfaceChanged>(told, 0).interface;
+    EXPECT_EQ(kept.addresses.size(), 16u);
+    EXPECT_EQ(kept.alternative_names.size(), 4u);
+}
+
 TEST_F(FlightRecorderTest, KnowsTheInterfacesBeforeItsFirstEntry) {
     std::vector<Interface> all{interface_called("eth0", 2), interface_called("eth1", 3)};
     recorder.on_interfaces(all, now);

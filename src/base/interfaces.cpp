@@ -2,12 +2,43 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string_view>
 
 namespace muster {
 
 const Interface* find_interface(std::span<const Interface> interfaces, InterfaceIndex index) {
     const auto found = std::ranges::find(interfaces, index, &Interface::index);
     return found == interfaces.end() ? nullptr : &*found;
+}
+
+HardwareAddress::HardwareAddress(const std::uint8_t* octets, std::size_t size) {
+    if (size > kMaxSize) return;
+    std::copy_n(octets, size, octets_.begin());
+    size_ = static_cast<std::uint8_t>(size);
+}
+
+std::string HardwareAddress::to_string() const {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    for (std::size_t i = 0; i < size_; ++i) {
+        if (i > 0) text += ':';
+        text += kDigits[octets_[i] >> 4];
+        text += kDigits[octets_[i] & 15];
+    }
+    return text;
+}
+
+Addressed Interface::addressed() const {
+    Addressed has;
+    for (const InterfaceAddress& each : addresses) {
+        if (each.tentative)
+            has.tentative = true;
+        else if (each.address.is_link_local())
+            has.link_local = true;
+        else
+            (each.address.is_v6() ? has.ipv6 : has.ipv4) = true;
+    }
+    return has;
 }
 
 bool in_subnet(const InterfaceAddress& own, const IpAddress& address) {

@@ -249,27 +249,6 @@ json::array json_of(const std::vector<Evidence>& evidence) {
     return made;
 }
 
-json::object json_of(const Interface& interface) {
-    json::array addresses;
-    for (const InterfaceAddress& each : interface.addresses) {
-        json::object address{
-            {"address", each.address.to_string() + "/" + std::to_string(each.prefix_length)}};
-        if (each.tentative) address["tentative"] = true;
-        addresses.push_back(std::move(address));
-    }
-    json::object made{{"index", static_cast<std::uint32_t>(interface.index)},
-                      {"name", to_valid_utf8(interface.name)},
-                      {"kind", to_string(interface.kind)},
-                      {"up", interface.up},
-                      {"carrier", interface.carrier},
-                      {"multicast", interface.multicast},
-                      {"mtu", interface.mtu},
-                      {"addresses", std::move(addresses)}};
-    if (interface.prohibited) made["prohibited"] = true;
-    if (interface.cost != 0) made["cost"] = interface.cost;
-    return made;
-}
-
 json::object json_of(const Timeline& timeline) {
     json::array before, entries;
     for (const Interface& each : timeline.before) before.push_back(json_of(each));

@@ -7,7 +7,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
-#include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
 
 #include "os/netlink_attributes.h"
@@ -28,15 +27,41 @@ const ifinfomsg* link_of(const nlmsghdr& message) {
     return link != nullptr && link->ifi_family == AF_UNSPEC && link->ifi_index > 0 ? link : nullptr;
 }
 
-/// What the message alone tells: radios look like Ethernet here, and some modems too.
-InterfaceKind kind_of(const ifinfomsg& link, const Attributes<IFLA_LINKINFO>& attributes) {
-    if ((link.ifi_flags & IFF_LOOPBACK) != 0) return InterfaceKind::loopback;
-    if (link.ifi_type == ARPHRD_RAWIP) return InterfaceKind::cellular;
-    const Attributes<IFLA_INFO_KIND> info{attributes.octets(IFLA_LINKINFO)};
-    const std::string_view driver = info.text(IFLA_INFO_KIND);
-    if (driver == "tun" && link.ifi_type == ARPHRD_ETHER)
-        return InterfaceKind::tunnel;  // TAP: VPNs bridge through it
-    return link.ifi_type == ARPHRD_ETHER ? InterfaceKind::wired : InterfaceKind::tunnel;
+using LinkAttributes = Attributes<IFLA_PARENT_DEV_BUS_NAME>;
+
+HardwareAddress hardware_address(ByteView octets) {
+    return {reinterpret_cast<const std::uint8_t*>(octets.data()), octets.size()};
+}
+
+OperationalState state_of(std::uint8_t number) {
+    return number <= IF_OPER_UP ? OperationalState{number} : OperationalState::unknown;
+}
+
+void read_flags(const ifinfomsg& link, Interface& value) {
+    const auto has = [flags = link.ifi_flags](unsigned flag) { return (flags & flag) != 0; };
+    value.flags = link.ifi_flags;
+    value.up = has(IFF_UP);
+    // LOWER_UP is the cable; RUNNING is the operational state: not dormant (802.1X, Wi-Fi without keys) and
+    // not waiting for a lower device (RFC 2863 ifOperStatus). Packets pass only with both.
+    value.carrier = has(IFF_LOWER_UP) && has(IFF_RUNNING);
+    value.multicast = has(IFF_MULTICAST);
+    value.loopback = has(IFF_LOOPBACK);
+    value.point_to_point = has(IFF_POINTOPOINT);
+}
+
+/// What a whole message tells by leaving it out as well: there is no master, no permanent address, ...
+void read_the_rest(const ifinfomsg& link, const LinkAttributes& told, Interface& value) {
+    value.legacy_type = link.ifi_type;
+    value.state = state_of(told.octet(IFLA_OPERSTATE).value_or(IF_OPER_UNKNOWN));
+    value.carrier_changes = told.number(IFLA_CARRIER_CHANGES).value_or(0);
+    value.mac = hardware_address(told.octets(IFLA_ADDRESS));
+    value.permanent_mac = hardware_address(told.octets(IFLA_PERM_ADDRESS));
+    value.master = InterfaceIndex{told.number(IFLA_MASTER).value_or(0)};
+    value.peer_is_elsewhere = told.number(IFLA_LINK_NETNSID).has_value();
+    value.peer = InterfaceIndex{value.peer_is_elsewhere ? 0 : told.number(IFLA_LINK).value_or(0)};
+    const Attributes<IFLA_INFO_KIND> info{told.octets(IFLA_LINKINFO)};
+    value.kernel_kind = info.text(IFLA_INFO_KIND);
+    value.bus = told.text(IFLA_PARENT_DEV_BUS_NAME);
 }
 
 bool is_tentative(std::uint32_t flags) {
@@ -73,10 +98,20 @@ InterfaceTable::Outcome InterfaceTable::apply(ByteView messages, std::uint32_t s
     return outcome;
 }
 
-std::vector<Interface> InterfaceTable::snapshot() const {
+std::vector<Interface> InterfaceTable::snapshot() const& {
     std::vector<Interface> interfaces;
+    interfaces.reserve(entries_.size());
     for (const auto& [index, entry] : entries_)
         if (entry.known) interfaces.push_back(entry.value);
+    return interfaces;
+}
+
+std::vector<Interface> InterfaceTable::snapshot() && {
+    std::vector<Interface> interfaces;
+    interfaces.reserve(entries_.size());
+    for (auto& [index, entry] : entries_)
+        if (entry.known) interfaces.push_back(std::move(entry.value));
+    entries_.clear();
     return interfaces;
 }
 
@@ -94,23 +129,30 @@ bool InterfaceTable::apply_link(const nlmsghdr& message) {
     const auto* link = link_of(message);
     Entry* entry = link == nullptr ? nullptr : entry_for(static_cast<std::uint32_t>(link->ifi_index));
     if (entry == nullptr) return false;
-    const Attributes<IFLA_LINKINFO> attributes{message, sizeof(ifinfomsg)};
+    const LinkAttributes told{message, sizeof(ifinfomsg)};
     const bool was_known = std::exchange(entry->known, true);
     const Interface before = entry->value;
     Interface& value = entry->value;
-    const auto has = [flags = link->ifi_flags](unsigned flag) { return (flags & flag) != 0; };
-    value.up = has(IFF_UP);
-    // LOWER_UP is the cable; RUNNING is the operational state: not dormant (802.1X, Wi-Fi without keys) and
-    // not waiting for a lower device (RFC 2863 ifOperStatus). Packets pass only with both.
-    value.carrier = has(IFF_LOWER_UP) && has(IFF_RUNNING);
-    value.multicast = has(IFF_MULTICAST);
-    value.loopback = has(IFF_LOOPBACK);
-    value.point_to_point = has(IFF_POINTOPOINT);
-    if (!was_known || !attributes.octets(IFLA_LINKINFO).empty()) value.kind = kind_of(*link, attributes);
-    // Events of wireless extensions carry flags and name only: what a message does not say stays as it was.
-    if (const auto name = attributes.text(IFLA_IFNAME); !name.empty()) value.name = name;
-    if (const auto mtu = attributes.number(IFLA_MTU)) value.mtu = *mtu;
+    read_flags(*link, value);
+    if (const auto name = told.text(IFLA_IFNAME); !name.empty()) value.name = name;
+    // Events of wireless extensions carry flags and name only: what such a message does not say stays as it was.
+    if (const auto mtu = told.number(IFLA_MTU)) {
+        value.mtu = *mtu;
+        read_the_rest(*link, told, value);
+        read_alternative_names(told.octets(IFLA_PROP_LIST), value);
+    }
     return !was_known || value != before;
+}
+
+void InterfaceTable::read_alternative_names(ByteView list, Interface& value) {
+    value.alternative_names.clear();
+    for_each_attribute(list.data(), list.data() + list.size(), [&](const nlattr* attribute) {
+        if (mnl_attr_get_type(attribute) != IFLA_ALT_IFNAME) return;
+        if (value.alternative_names.size() < kMaxAlternativeNames)
+            value.alternative_names.emplace_back(text_in(octets_in(attribute)));
+        else
+            ++left_out_;
+    });
 }
 
 bool InterfaceTable::remove_link(const nlmsghdr& message) {

@@ -17,7 +17,8 @@ class InterfaceTable {
 public:
     /// More than any machine has that Muster runs on; what is beyond is left out and counted.
     static constexpr std::size_t kMaxInterfaces = 4096;
-    static constexpr std::size_t kMaxAddresses = 256;  ///< per interface
+    static constexpr std::size_t kMaxAddresses = 256;        ///< per interface
+    static constexpr std::size_t kMaxAlternativeNames = 64;  ///< per interface
 
     struct Outcome {
         bool changed = false;      ///< some Interface value differs now
@@ -30,8 +31,10 @@ public:
     /// parsed is skipped.
     Outcome apply(ByteView messages, std::uint32_t sequence);
 
-    /// All interfaces by index, those without address as well.
-    std::vector<Interface> snapshot() const;
+    /// All interfaces by index, those without address as well. What no message tells (kind, functional_type, is_virtual)
+    /// is for interface_kind.h.
+    std::vector<Interface> snapshot() const&;
+    std::vector<Interface> snapshot() &&;
     std::uint64_t left_out() const { return left_out_; }
 
 private:
@@ -44,6 +47,7 @@ private:
     bool apply_message(const nlmsghdr& message);
     bool apply_link(const nlmsghdr& message);
     bool remove_link(const nlmsghdr& message);
+    void read_alternative_names(ByteView list, Interface& value);
     bool apply_address(const nlmsghdr& message);
     Entry* entry_for(std::uint32_t index);
 

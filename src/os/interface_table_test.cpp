@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -48,6 +49,29 @@ public:
         mnl_attr_put_u32(header(), IFLA_MTU, mtu);
         return *this;
     }
+    Message& number(std::uint16_t attribute, std::uint32_t value) {
+        mnl_attr_put_u32(header(), attribute, value);
+        return *this;
+    }
+    Message& octet(std::uint16_t attribute, std::uint8_t value) {
+        mnl_attr_put_u8(header(), attribute, value);
+        return *this;
+    }
+    Message& octets(std::uint16_t attribute, const std::vector<std::uint8_t>& value) {
+        mnl_attr_put(header(), attribute, value.size(), value.data());
+        return *this;
+    }
+    Message& text(std::uint16_t attribute, const char* value) {
+        mnl_attr_put_strz(header(), attribute, value);
+        return *this;
+    }
+    template <class Fill>
+    Message& nested(std::uint16_t attribute, Fill fill) {
+        nlattr* outer = mnl_attr_nest_start(header(), attribute);
+        fill(*this);
+        mnl_attr_nest_end(header(), outer);
+        return *this;
+    }
     Message& address(unsigned index, const char* text, std::uint8_t prefix, std::uint32_t flags = 0,
                      std::uint16_t attribute = IFA_ADDRESS) {
         const auto ip = *IpAddress::parse(text);
@@ -69,7 +93,7 @@ public:
 private:
     nlmsghdr* header() { return reinterpret_cast<nlmsghdr*>(storage_.data()); }
 
-    alignas(nlmsghdr) std::array<std::byte, 512> storage_{};
+    alignas(nlmsghdr) std::array<std::byte, 2048> storage_{};
 };
 
 bool apply(InterfaceTable& table, Message message) { return table.apply(message.view(), 0).changed; }
@@ -88,6 +112,8 @@ TEST(InterfaceTable, TellsWhatALinkMessageSays) {
     expected.name = "eth0";
     expected.up = expected.carrier = expected.multicast = true;
     expected.mtu = 1500;
+    expected.flags = kUsable;
+    expected.legacy_type = ARPHRD_ETHER;
     EXPECT_EQ(interfaces[0], expected);
 }
 
@@ -156,6 +182,77 @@ TEST(InterfaceTable, AnAddressToldBeforeItsLinkIsNotLost) {
     EXPECT_THAT(table.snapshot()[0].addresses, SizeIs(1));
 }
 
+Message whole_message() {
+    return Message{RTM_NEWLINK}
+        .link(3, kUsable)
+        .named("eth0", 1500)
+        .octet(IFLA_OPERSTATE, IF_OPER_UP)
+        .number(IFLA_CARRIER_CHANGES, 5)
+        .octets(IFLA_ADDRESS, {2, 0, 0, 0, 0, 1})
+        .octets(IFLA_PERM_ADDRESS, {0xfc, 0, 0, 0, 0, 2})
+        .number(IFLA_MASTER, 9)
+        .number(IFLA_LINK, 4)
+        .text(IFLA_PARENT_DEV_BUS_NAME, "usb")
+        .nested(IFLA_LINKINFO, [](Message& info) { info.text(IFLA_INFO_KIND, "veth"); })
+        .nested(IFLA_PROP_LIST, [](Message& list) {
+            list.text(IFLA_ALT_IFNAME, "enx000000000001").text(IFLA_ALT_IFNAME, "the one at the door");
+        });
+}
+
+TEST(InterfaceTable, TakesAllThatAWholeMessageTells) {
+    InterfaceTable table;
+    EXPECT_TRUE(apply(table, whole_message()));
+    const Interface made = table.snapshot()[0];
+    EXPECT_EQ(made.state, OperationalState::up);
+    EXPECT_EQ(made.flags, kUsable);
+    EXPECT_EQ(made.legacy_type, ARPHRD_ETHER);
+    EXPECT_EQ(made.carrier_changes, 5u);
+    EXPECT_EQ(made.mac.to_string(), "02:00:00:00:00:01");
+    EXPECT_EQ(made.permanent_mac.to_string(), "fc:00:00:00:00:02");
+    EXPECT_EQ(made.master, InterfaceIndex{9});
+    EXPECT_EQ(made.peer, InterfaceIndex{4});
+    EXPECT_FALSE(made.peer_is_elsewhere);
+    EXPECT_EQ(made.bus, "usb");
+    EXPECT_EQ(made.kernel_kind, "veth");
+    EXPECT_THAT(made.alternative_names, ElementsAre("enx000000000001", "the one at the door"));
+    EXPECT_FALSE(apply(table, whole_message())) << "nothing has changed";
+}
+
+TEST(InterfaceTable, WhatAWholeMessageLeavesOutIsNoMore) {
+    InterfaceTable table;
+    apply(table, whole_message());
+    apply(table, Message{RTM_NEWLINK}
+                     .link(3, kUsable)
+                     .named("eth0", 1500)
+                     .number(IFLA_LINK, 4)
+                     .number(IFLA_LINK_NETNSID, 0));
+    const Interface made = table.snapshot()[0];
+    EXPECT_EQ(made.master, InterfaceIndex::none);
+    EXPECT_THAT(made.alternative_names, IsEmpty());
+    EXPECT_TRUE(made.permanent_mac.empty());
+    EXPECT_EQ(made.peer, InterfaceIndex::none) << "its index is one of another namespace";
+    EXPECT_TRUE(made.peer_is_elsewhere);
+}
+
+TEST(InterfaceTable, AMessageThatIsNotWholeLeavesTheRest) {
+    InterfaceTable table;
+    apply(table, whole_message());
+    Interface wanted = table.snapshot()[0];
+    apply(table, Message{RTM_NEWLINK}.link(3, kUsable & ~unsigned{IFF_RUNNING}).text(IFLA_IFNAME, "eth0"));
+    wanted.flags &= ~unsigned{IFF_RUNNING};
+    wanted.carrier = false;
+    EXPECT_EQ(table.snapshot()[0], wanted);
+}
+
+TEST(InterfaceTable, AHardwareAddressThatIsTooLongIsNone) {
+    InterfaceTable table;
+    apply(table, Message{RTM_NEWLINK}
+                     .link(3, kUsable)
+                     .named("x", 1500)
+                     .octets(IFLA_ADDRESS, std::vector<std::uint8_t>(HardwareAddress::kMaxSize + 1)));
+    EXPECT_TRUE(table.snapshot()[0].mac.empty());
+}
+
 TEST(InterfaceTable, ReportsEndInterruptionAndErrorOfItsOwnDumpOnly) {
     InterfaceTable table;
     EXPECT_TRUE(table.apply(Message{NLMSG_DONE, 0, 7}.view(), 7).dump_done);
@@ -204,6 +301,13 @@ TEST(InterfaceTable, KeepsItsLimits) {
         apply(table, Message{RTM_NEWLINK}.link(i, kUsable));
     EXPECT_THAT(table.snapshot(), SizeIs(InterfaceTable::kMaxInterfaces));
     EXPECT_EQ(table.left_out(), 15u);
+    apply(table,
+          Message{RTM_NEWLINK}.link(3, kUsable).named("eth0", 1500).nested(IFLA_PROP_LIST, [](Message& list) {
+              for (std::size_t i = 0; i < InterfaceTable::kMaxAlternativeNames + 2; ++i)
+                  list.text(IFLA_ALT_IFNAME, "n");
+          }));
+    EXPECT_THAT(table.snapshot()[0].alternative_names, SizeIs(InterfaceTable::kMaxAlternativeNames));
+    EXPECT_EQ(table.left_out(), 17u);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "os/file_descriptor.h"
+#include "os/interface_dump.h"
+#include "os/interface_kind.h"
 #include "os/interface_table.h"
 
 #include "muster/error.h"
@@ -43,20 +45,17 @@ private:
     explicit InterfaceWatch(FileDescriptor socket);
 
     Result<> resync();
-    Result<> dump(std::uint16_t what, InterfaceTable& table, bool& interrupted);
-    Result<> request(std::uint16_t what);
     bool adopt();
 
     FileDescriptor socket_;
-    std::unique_ptr<std::byte[]> buffer_;
+    InterfaceDump dump_;
     InterfaceTable table_;
     std::vector<Interface> interfaces_;
-    struct KnownKind {
+    struct KnownMarks {
         std::string name;
-        InterfaceKind kind{};
+        DeviceMarks marks;
     };
-    std::map<InterfaceIndex, KnownKind> kinds_;  // read once for each interface and name
-    std::uint32_t sequence_ = 0;
+    std::map<InterfaceIndex, KnownMarks> marks_;  // read once for each interface and name
     std::uint64_t resyncs_ = 0;
     bool stale_ = false;
 };

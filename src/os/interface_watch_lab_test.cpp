@@ -116,5 +116,17 @@ TEST_F(WatchLab, ReadsEverythingAfreshWhenEventsWereLost) {
     EXPECT_TRUE(until([&] { return find("near1")->addresses.empty(); }));
 }
 
+TEST_F(WatchLab, WhatIsQueuedBeforeALossBringsNothingBack) {
+    const int tiny = 1;
+    ASSERT_EQ(::setsockopt(watch_->native_handle(), SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny), 0);
+    // The first messages fit, and say that the addresses and the bridge are there; those that say they are gone do not.
+    run("ip link add br9 type bridge && for i in $(seq 1 60); do ip addr add 10.99.0.$i/32 dev near1; done");
+    run("for i in $(seq 1 60); do ip addr del 10.99.0.$i/32 dev near1; done; ip link del br9");
+    watch_->receive();
+    EXPECT_GE(watch_->resyncs(), 1u);
+    EXPECT_THAT(find("near1")->addresses, SizeIs(2));
+    EXPECT_EQ(find("br9"), nullptr);
+}
+
 }  // namespace
 }  // namespace muster::os

@@ -16,6 +16,29 @@
 
 namespace muster::os {
 
+/// The text of an attribute, up to its first zero.
+inline std::string_view text_in(ByteView octets) {
+    const std::string_view text{reinterpret_cast<const char*>(octets.data()), octets.size()};
+    return text.substr(0, text.find('\0'));
+}
+
+/// Calls `take(attribute)` for each attribute between `next` and `end`; stops at one that is cut.
+template <class Take>
+void for_each_attribute(const std::byte* next, const std::byte* end, Take take) {
+    while (end - next >= static_cast<std::ptrdiff_t>(sizeof(nlattr))) {
+        const auto* attribute = reinterpret_cast<const nlattr*>(next);
+        if (!mnl_attr_ok(attribute, static_cast<int>(end - next))) return;
+        take(attribute);
+        next += MNL_ALIGN(attribute->nla_len);
+    }
+}
+
+/// The octets of an attribute.
+inline ByteView octets_in(const nlattr* attribute) {
+    return {static_cast<const std::byte*>(mnl_attr_get_payload(attribute)),
+            mnl_attr_get_payload_len(attribute)};
+}
+
 /// Attributes of one message up to a highest type; unknown ones are left out.
 template <std::uint16_t Highest>
 class Attributes {
@@ -34,11 +57,19 @@ public:
         return value;
     }
 
-    std::string_view text(std::uint16_t type) const {
-        const ByteView all = octets(type);
-        const std::string_view text{reinterpret_cast<const char*>(all.data()), all.size()};
-        return text.substr(0, text.find('\0'));
+    std::optional<std::uint8_t> octet(std::uint16_t type) const {
+        std::uint8_t value = 0;
+        if (!copy(type, &value, sizeof value)) return std::nullopt;
+        return value;
     }
+
+    std::optional<std::uint16_t> two_octets(std::uint16_t type) const {
+        std::uint16_t value = 0;
+        if (!copy(type, &value, sizeof value)) return std::nullopt;
+        return value;
+    }
+
+    std::string_view text(std::uint16_t type) const { return text_in(octets(type)); }
 
     std::optional<IpAddress> address(std::uint16_t type, std::uint8_t family) const {
         IpAddress::V4 v4{};
@@ -51,19 +82,15 @@ public:
     /// Empty if it is not there.
     ByteView octets(std::uint16_t type) const {
         if (found_[type] == nullptr) return {};
-        return {static_cast<const std::byte*>(mnl_attr_get_payload(found_[type])),
-                mnl_attr_get_payload_len(found_[type])};
+        return octets_in(found_[type]);
     }
 
 private:
     void read(const std::byte* next, const std::byte* end) {
-        while (end - next >= static_cast<std::ptrdiff_t>(sizeof(nlattr))) {
-            const auto* attribute = reinterpret_cast<const nlattr*>(next);
-            if (!mnl_attr_ok(attribute, static_cast<int>(end - next))) return;
+        for_each_attribute(next, end, [this](const nlattr* attribute) {
             const auto type = mnl_attr_get_type(attribute);
             if (type <= Highest) found_[type] = attribute;
-            next += MNL_ALIGN(attribute->nla_len);
-        }
+        });
     }
 
     bool copy(std::uint16_t type, void* out, std::size_t size) const {
