@@ -7,7 +7,9 @@ namespace muster::net {
 namespace {
 
 bool has_lost(const Interface& before, const Interface& after) {
-    if ((before.up && !after.up) || (before.carrier && !after.carrier)) return true;
+    if (!before.up || !before.carrier)
+        return false;  // nothing could be sent: an address that goes too is no news
+    if (!after.up || !after.carrier) return true;
     return std::ranges::any_of(before.addresses, [&](const InterfaceAddress& address) {
         if (address.tentative) return false;
         return std::ranges::none_of(after.addresses, [&](const InterfaceAddress& other) {

@@ -4,31 +4,10 @@
 #include <optional>
 #include <vector>
 
-#include "muster/interface.h"
+#include "muster/interface_changes.h"
 #include "muster/time.h"
 
 namespace muster::net {
-
-/// All interfaces at one time. A value.
-struct InterfaceSnapshot {
-    std::uint64_t revision = 0;         ///< Grows by one with every delivered change.
-    std::vector<Interface> interfaces;  ///< By index; those that are down or have no address as well.
-
-    bool operator==(const InterfaceSnapshot&) const = default;
-};
-
-/// What differs between two snapshots.
-struct InterfaceDiff {
-    std::vector<InterfaceIndex> appeared;
-    std::vector<InterfaceIndex> gone;
-    std::vector<InterfaceIndex> changed;
-    /// Interfaces over which something can no longer be sent: gone, down, without carrier, or an address that
-    /// was usable is not any more. Each of them is in `gone` or `changed` too.
-    std::vector<InterfaceIndex> lost;
-
-    bool empty() const { return appeared.empty() && gone.empty() && changed.empty(); }
-    bool operator==(const InterfaceDiff&) const = default;
-};
 
 /// Compares two lists, both sorted by index.
 InterfaceDiff diff(const std::vector<Interface>& before, const std::vector<Interface>& after);

@@ -54,6 +54,13 @@ TEST(InterfaceDiff, AnAddressIsLostWhenItGoesOrBecomesTentativeButNotWhenItsPref
     EXPECT_THAT(diff({other}, {ethernet(2)}).lost, IsEmpty());
 }
 
+TEST(InterfaceDiff, NothingIsLostThatCouldNotBeUsed) {
+    auto bare = without_carrier(ethernet(2));
+    bare.addresses.clear();
+    EXPECT_THAT(diff({without_carrier(ethernet(2))}, {bare}).lost, IsEmpty());
+    EXPECT_THAT(diff({without_carrier(ethernet(2))}, {bare}).changed, SizeIs(1));
+}
+
 TEST(EligibleInterfaces, LoopbackCountsOnlyIfThereIsNothingElse) {
     auto down = ethernet(3);
     down.up = false;
@@ -145,6 +152,73 @@ TEST_F(InterfaceDebouncerTest, AChangeThatIsUndoneBeforeItWasToldIsNoChange) {
     // Taking back what nobody has heard of is a loss for nobody.
     EXPECT_FALSE(debouncer_.on_change({ethernet(2), ethernet(3)}, now_ + 2ms));
     EXPECT_EQ(debouncer_.next_wakeup(), kNever);
+}
+
+/// As the public InterfaceMonitor has it.
+constexpr DebounceOptions kForPeople{50ms, 250ms, 10};
+
+/// What a cable that is pulled and plugged in again looks like, with DHCP: 21 states within 60 ms.
+std::vector<std::vector<Interface>> replug() {
+    std::vector<std::vector<Interface>> states;
+    Interface it = ethernet(2);
+    it.carrier = false;
+    states.push_back({it});
+    it.addresses.clear();
+    for (; states.size() < 20; ++it.mtu) states.push_back({it});
+    states.push_back({ethernet(2)});
+    states.back()[0].carrier_changes = 2;
+    return states;
+}
+
+std::size_t told_of(InterfaceDebouncer& debouncer, const std::vector<std::vector<Interface>>& states,
+                    TimePoint now) {
+    std::size_t told = 0;
+    for (const auto& state : states) {
+        if (debouncer.on_change(state, now)) ++told;
+        now += 3ms;
+    }
+    if (const auto when = debouncer.next_wakeup(); when != kNever) {
+        EXPECT_LE(when - now, 300ms);
+        if (debouncer.on_timer(when)) ++told;
+    }
+    return told;
+}
+
+TEST(InterfaceDebouncerForPeople, AReplugIsALossAndASettledState) {
+    const TimePoint now = TimePoint{} + 1h;
+    InterfaceDebouncer debouncer{kForPeople, {ethernet(2)}, now};
+    EXPECT_EQ(told_of(debouncer, replug(), now), 2u);
+    EXPECT_EQ(debouncer.delivered().interfaces, replug().back());
+}
+
+TEST(InterfaceDebouncerForPeople, AReplugIsOneEventIfNothingIsToldAtOnce) {
+    const TimePoint now = TimePoint{} + 1h;
+    InterfaceDebouncer debouncer{{50ms, 250ms, 0}, {ethernet(2)}, now};
+    EXPECT_EQ(told_of(debouncer, replug(), now), 1u);
+    EXPECT_EQ(debouncer.delivered().interfaces, replug().back());
+    EXPECT_EQ(debouncer.delivered().interfaces[0].carrier_changes, 2u) << "the flap itself is not lost";
+}
+
+TEST(InterfaceDebouncerForPeople, AReplugWithoutDebouncingIsTwentyOneEvents) {  // the control
+    const TimePoint now = TimePoint{} + 1h;
+    InterfaceDebouncer debouncer{{0ms, 0ms, 1000}, {ethernet(2)}, now};
+    EXPECT_EQ(told_of(debouncer, replug(), now), 21u);
+}
+
+TEST(InterfaceDebouncerForPeople, AStormOfLossesIsAtMostTwentyEventsASecond) {
+    TimePoint now = TimePoint{} + 1h;
+    InterfaceDebouncer debouncer{kForPeople, {ethernet(2)}, now};
+    Interface it = ethernet(2);
+    int told = 0;
+    for (int i = 0; i < 50'000; ++i) {  // 5 s with 10,000 changes a second
+        now += 100us;
+        it.carrier = i % 2 == 0;
+        it.carrier_changes = static_cast<std::uint32_t>(i);
+        if (debouncer.on_change({it}, now)) ++told;
+    }
+    EXPECT_LE(told, 5 * 20);
+    debouncer.on_timer(debouncer.next_wakeup());
+    EXPECT_EQ(debouncer.delivered().interfaces[0], it);
 }
 
 }  // namespace

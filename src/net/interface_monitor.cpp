@@ -22,16 +22,18 @@ constexpr Duration kStaleRetry = std::chrono::milliseconds{20};
 class InterfaceMonitor::Driver : public std::enable_shared_from_this<Driver> {
 public:
     Driver(const asio::any_io_executor& executor, std::unique_ptr<os::InterfaceWatch> watch,
-           OnChange on_change, const DebounceOptions& options)
+           const DebounceOptions& options)
         : watch_(std::move(watch)),
-          on_change_(std::move(on_change)),
           debouncer_(options, watch_->interfaces(), SteadyClock::now()),
           descriptor_(executor, watch_->native_handle()),
           timer_(executor) {}
 
     ~Driver() { descriptor_.release(); }  // the watch closes it
 
-    void start() { wait_for_events(); }
+    void start(OnChange on_change) {
+        on_change_ = std::move(on_change);
+        wait_for_events();
+    }
 
     void stop() {
         on_change_ = nullptr;
@@ -40,6 +42,7 @@ public:
     }
 
     const InterfaceSnapshot& snapshot() const { return debouncer_.delivered(); }
+    std::uint64_t resyncs() const { return watch_->resyncs(); }
 
 private:
     void wait_for_events() {
@@ -92,17 +95,27 @@ private:
 Result<std::unique_ptr<InterfaceMonitor>> InterfaceMonitor::open(const asio::any_io_executor& executor,
                                                                  OnChange on_change,
                                                                  const DebounceOptions& options) {
+    auto monitor = prepare(executor, options);
+    if (monitor) (*monitor)->start(std::move(on_change));
+    return monitor;
+}
+
+Result<std::unique_ptr<InterfaceMonitor>> InterfaceMonitor::prepare(const asio::any_io_executor& executor,
+                                                                    const DebounceOptions& options) {
     auto watch = os::InterfaceWatch::open();
     if (!watch) return watch.error();
-    auto driver = std::make_shared<Driver>(executor, std::move(*watch), std::move(on_change), options);
-    driver->start();
+    auto driver = std::make_shared<Driver>(executor, std::move(*watch), options);
     return std::unique_ptr<InterfaceMonitor>{new InterfaceMonitor{std::move(driver)}};
 }
+
+void InterfaceMonitor::start(OnChange on_change) { driver_->start(std::move(on_change)); }
 
 InterfaceMonitor::InterfaceMonitor(std::shared_ptr<Driver> driver) : driver_(std::move(driver)) {}
 
 InterfaceMonitor::~InterfaceMonitor() { driver_->stop(); }
 
 const InterfaceSnapshot& InterfaceMonitor::snapshot() const { return driver_->snapshot(); }
+
+std::uint64_t InterfaceMonitor::resyncs() const { return driver_->resyncs(); }
 
 }  // namespace muster::net

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -27,12 +28,20 @@ public:
     static Result<std::unique_ptr<InterfaceMonitor>> open(const boost::asio::any_io_executor& executor,
                                                           OnChange on_change,
                                                           const DebounceOptions& options = {});
+    /// As open(), but tells nothing before start(): for who is not on the executor. What happens in between is told then.
+    static Result<std::unique_ptr<InterfaceMonitor>> prepare(const boost::asio::any_io_executor& executor,
+                                                             const DebounceOptions& options = {});
+    /// Once, and on the executor.
+    void start(OnChange on_change);
+
     ~InterfaceMonitor();
     InterfaceMonitor(const InterfaceMonitor&) = delete;
     InterfaceMonitor& operator=(const InterfaceMonitor&) = delete;
 
     /// As last told.
     const InterfaceSnapshot& snapshot() const;
+    /// How often the kernel had dropped events, so that everything was read afresh.
+    std::uint64_t resyncs() const;
 
 private:
     class Driver;
