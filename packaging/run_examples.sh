@@ -86,6 +86,9 @@ wait_for stranger "that is not the password"
 start browser browse _example._udp "An example" 4711
 wait_for browser "+ An example"
 
+start watcher interfaces
+wait_for watcher "lo: loopback, on, carrier, addressed"
+
 kill -INT "$host"
 wait_for anna "closed: the host was stopped"
 wait_end "$anna" join
