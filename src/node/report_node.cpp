@@ -18,8 +18,9 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::int64_t kVersion = 1;          // of the format
-constexpr std::size_t kMostExplained = 64;    // peers of one session
+constexpr std::int64_t kVersion = 1;        // of the format
+constexpr std::size_t kMostExplained = 64;  // peers of one session
+constexpr std::size_t kMostRoutes = 512;
 constexpr std::size_t kMostListed = 1024;     // of its roster
 constexpr std::size_t kMostTried = 16 << 20;  // octets of a report that is put into another one
 
@@ -29,14 +30,21 @@ std::int64_t wall_ms() {
         .count();
 }
 
-json::object json_of(const os::Route& route) {
+json::object json_of(const os::RouteEntry& route) {
     json::object made{
-        {"to", route.to ? route.to->to_string() + "/" + std::to_string(route.prefix_length) : "default"},
-        {"kind", route.is_forbidden ? "forbidden" : "unicast"},
-        {"interface", static_cast<std::uint32_t>(route.interface)},
+        {"to", route.to.length == 0 ? "default"
+                                    : route.to.address.to_string() + "/" + std::to_string(route.to.length)},
+        {"kind", to_string(route.action)},
+        {"table", route.table},
         {"metric", route.metric},
         {"v6", route.is_v6}};
-    if (route.gateway) made["gateway"] = route.gateway->to_string();
+    json::array hops;
+    for (const os::NextHop& hop : route.hops) {
+        json::object each{{"interface", static_cast<std::uint32_t>(hop.interface)}};
+        if (hop.gateway) each["gateway"] = hop.gateway->to_string();
+        hops.push_back(std::move(each));
+    }
+    made["hops"] = std::move(hops);
     return made;
 }
 
@@ -61,7 +69,10 @@ json::value routes_now() {
     const auto kernel = os::KernelFacts::open();
     if (!kernel) return json::parse(kernel.error().to_json());
     json::array all;
-    for (const os::Route& each : (*kernel)->routes()) all.push_back(json_of(each));
+    for (const os::RouteEntry& each : (*kernel)->routing().routes) {
+        const bool is_own = each.action == os::RouteAction::deliver || each.action == os::RouteAction::group;
+        if (!is_own && all.size() < kMostRoutes) all.push_back(json_of(each));
+    }
     return all;
 }
 

@@ -4,39 +4,27 @@
 #include <cstring>
 
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "os/netlink_attributes.h"
-#include "os/system_error.h"
+#include "os/netlink_socket.h"
+#include "os/routing_messages.h"
 
 namespace muster::os {
 namespace {
 
-constexpr std::size_t kRequestSize = 256;
-constexpr std::size_t kAnswerSize = 32768;  // what the kernel fills per read of a dump
 constexpr std::size_t kMaxNeighbours = 256;
-constexpr std::size_t kMaxRoutes = 256;
-constexpr int kMostReads = 64;
-constexpr timeval kPatience{.tv_sec = 0, .tv_usec = 20'000};
+// What a router of the internet has is none of our business; it costs time only.
+constexpr std::size_t kMostRouteEntries = 4096;
+constexpr std::size_t kMostNeighbourEntries = 4096;
+constexpr std::size_t kMostRules = 1024;
+constexpr int kDumpAttempts = 8;
 
-void put_address(nlmsghdr* message, std::uint16_t type, const IpAddress& address) {
-    if (address.is_v6())
-        mnl_attr_put(message, type, address.v6().size(), address.v6().data());
-    else
-        mnl_attr_put(message, type, address.v4().size(), address.v4().data());
-}
-
-template <class T>
-T* put_header(nlmsghdr* message, bool v6) {
-    auto* header = static_cast<T*>(mnl_nlmsg_put_extra_header(message, sizeof(T)));
-    *reinterpret_cast<std::uint8_t*>(header) =
-        v6 ? AF_INET6 : AF_INET;  // the family comes first in all of them
-    return header;
-}
+std::uint8_t family_of(const IpAddress& address) { return address.is_v6() ? AF_INET6 : AF_INET; }
 
 /// What fib_lookup's errors mean: one for each type of route that leads nowhere.
 PathFindings::Route route_of(int error) {
@@ -54,52 +42,14 @@ PathFindings::Route route_of(int error) {
 }  // namespace
 
 Result<std::unique_ptr<KernelFacts>> KernelFacts::open() {
-    FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
-    if (!socket.is_open()) return system_error("open a netlink socket", errno);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-    return std::unique_ptr<KernelFacts>{new KernelFacts{std::move(socket)}};
+    auto socket = NetlinkSocket::open();
+    if (!socket) return socket.error();
+    return std::unique_ptr<KernelFacts>{new KernelFacts{std::make_unique<NetlinkSocket>(std::move(*socket))}};
 }
 
-KernelFacts::KernelFacts(FileDescriptor socket)
-    : socket_(std::move(socket)),
-      request_(std::make_unique<std::byte[]>(kRequestSize)),
-      answer_(std::make_unique_for_overwrite<std::byte[]>(kAnswerSize)) {}
+KernelFacts::KernelFacts(std::unique_ptr<NetlinkSocket> socket) : socket_(std::move(socket)) {}
 
-nlmsghdr* KernelFacts::begin(std::uint16_t type, std::uint16_t flags) {
-    std::memset(request_.get(), 0, kRequestSize);
-    nlmsghdr* message = mnl_nlmsg_put_header(request_.get());
-    message->nlmsg_type = type;
-    message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-    message->nlmsg_seq = ++sequence_;
-    return message;
-}
-
-template <class Take>
-int KernelFacts::ask(Take take) {
-    const auto* request = reinterpret_cast<const nlmsghdr*>(request_.get());
-    if (::send(socket_.get(), request, request->nlmsg_len, 0) < 0) return errno;
-    const bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-    for (int reads = 0; reads < kMostReads; ++reads) {
-        const auto size = ::recv(socket_.get(), answer_.get(), kAnswerSize, 0);
-        if (size < 0) return errno;
-        auto rest = static_cast<std::size_t>(size);
-        for (const auto* next = answer_.get(); rest >= sizeof(nlmsghdr);) {
-            const auto* message = reinterpret_cast<const nlmsghdr*>(next);
-            if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > rest) break;
-            if (message->nlmsg_seq == sequence_) {
-                if (message->nlmsg_type == NLMSG_DONE) return 0;
-                if (message->nlmsg_type == NLMSG_ERROR)
-                    return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message))->error;
-                take(*message);
-                if (!is_dump) return 0;
-            }
-            const auto step = std::min<std::size_t>(MNL_ALIGN(message->nlmsg_len), rest);
-            next += step;
-            rest -= step;
-        }
-    }
-    return ETIMEDOUT;
-}
+KernelFacts::~KernelFacts() = default;
 
 RouteFacts KernelFacts::route_to(const Endpoint& remote) {
     const RouteFacts facts = look_up(remote);
@@ -109,16 +59,14 @@ RouteFacts KernelFacts::route_to(const Endpoint& remote) {
 }
 
 RouteFacts KernelFacts::look_up(const Endpoint& remote) {
-    const bool v6 = remote.address.is_v6();
-    nlmsghdr* message = begin(RTM_GETROUTE, 0);
-    auto* route = put_header<rtmsg>(message, v6);
-    route->rtm_dst_len = v6 ? 128 : 32;
+    auto* route = socket_->begin<rtmsg>(RTM_GETROUTE, 0, family_of(remote.address));
+    route->rtm_dst_len = remote.address.is_v6() ? 128 : 32;
     route->rtm_flags = RTM_F_FIB_MATCH;
-    put_address(message, RTA_DST, remote.address);
+    socket_->put_address(RTA_DST, remote.address);
     if (remote.interface != InterfaceIndex::none)
-        mnl_attr_put_u32(message, RTA_OIF, static_cast<std::uint32_t>(remote.interface));
+        socket_->put_number(RTA_OIF, static_cast<std::uint32_t>(remote.interface));
     RouteFacts facts;
-    const int error = ask([&](const nlmsghdr& answer) {
+    const int error = socket_->ask([&](const nlmsghdr& answer) {
         const auto* told = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&answer));
         const Attributes<RTA_PREF> attributes{answer, sizeof(rtmsg)};
         facts.gateway = attributes.address(RTA_GATEWAY, told->rtm_family);
@@ -130,37 +78,81 @@ RouteFacts KernelFacts::look_up(const Endpoint& remote) {
     return facts;
 }
 
-std::vector<Route> KernelFacts::routes() {
-    std::vector<Route> found;
-    for (const bool v6 : {false, true}) {
-        std::size_t taken = 0;
-        put_header<rtmsg>(begin(RTM_GETROUTE, NLM_F_DUMP), v6);
-        ask([&](const nlmsghdr& answer) {
-            const auto* told = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&answer));
-            const Attributes<RTA_PREF> attributes{answer, sizeof(rtmsg)};
-            const bool is_ours = told->rtm_type == RTN_UNICAST || told->rtm_type == RTN_UNREACHABLE ||
-                                 told->rtm_type == RTN_PROHIBIT || told->rtm_type == RTN_BLACKHOLE;
-            const bool is_cached = (told->rtm_flags & RTM_F_CLONED) != 0;
-            if (!is_ours || is_cached || taken++ >= kMaxRoutes) return;
-            found.push_back({.to = attributes.address(RTA_DST, told->rtm_family),
-                             .prefix_length = told->rtm_dst_len,
-                             .is_v6 = v6,
-                             .is_forbidden = told->rtm_type != RTN_UNICAST,
-                             .gateway = attributes.address(RTA_GATEWAY, told->rtm_family),
-                             .interface = InterfaceIndex{attributes.number(RTA_OIF).value_or(0)},
-                             .metric = attributes.number(RTA_PRIORITY).value_or(0)});
-        });
+RoutingState KernelFacts::routing() {
+    RoutingState state;
+    for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+        state = {};
+        const int error = read_routing(state);
+        if (error == 0) return state;
+        state.is_partial = true;
+        if (error != EINTR) break;
     }
-    return found;
+    return state;
+}
+
+/// Returns an errno, or 0.
+int KernelFacts::read_routing(RoutingState& state) {
+    const auto keep = [&](auto& list, auto entry, std::size_t most) {
+        if (!entry) return;
+        if (list.size() < most)
+            list.push_back(std::move(*entry));
+        else
+            state.is_partial = true;
+    };
+    const auto ticks = static_cast<std::uint32_t>(::sysconf(_SC_CLK_TCK));
+    for (const bool v6 : {false, true}) {
+        const std::uint8_t family = v6 ? AF_INET6 : AF_INET;
+        socket_->begin<rtmsg>(RTM_GETROUTE, NLM_F_DUMP, family);
+        const int routes = socket_->ask([&](const nlmsghdr& answer) {
+            const auto* told = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&answer));
+            if ((told->rtm_flags & RTM_F_CLONED) == 0)
+                keep(state.routes, parse_route(answer), kMostRouteEntries);
+        });
+        if (routes != 0) return routes;
+        socket_->begin<fib_rule_hdr>(RTM_GETRULE, NLM_F_DUMP, family);
+        const int rules =
+            socket_->ask([&](const nlmsghdr& answer) { keep(state.rules, parse_rule(answer), kMostRules); });
+        if (rules != 0 && rules != EOPNOTSUPP)
+            return rules;  // a kernel without rules has the main table only
+        socket_->begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP, family);
+        const int neighbours = socket_->ask([&](const nlmsghdr& answer) {
+            keep(state.neighbours, parse_neighbour(answer, ticks), kMostNeighbourEntries);
+        });
+        if (neighbours != 0) return neighbours;
+    }
+    return 0;
+}
+
+RouteAnswer KernelFacts::answer(const Endpoint& remote, const std::optional<IpAddress>& from) {
+    auto* route = socket_->begin<rtmsg>(RTM_GETROUTE, 0, family_of(remote.address));
+    const std::uint8_t bits = remote.address.is_v6() ? 128 : 32;
+    route->rtm_dst_len = bits;
+    route->rtm_flags = RTM_F_LOOKUP_TABLE;
+    if (from) route->rtm_src_len = bits;
+    socket_->put_address(RTA_DST, remote.address);
+    if (from) socket_->put_address(RTA_SRC, *from);
+    if (remote.interface != InterfaceIndex::none)
+        socket_->put_number(RTA_OIF, static_cast<std::uint32_t>(remote.interface));
+    RouteAnswer told;
+    told.error = socket_->ask([&](const nlmsghdr& answer) {
+        if (auto entry = parse_route(answer)) told.entry = std::move(*entry);
+    });
+    if (told.error != 0) return told;
+    switch (told.entry.action) {  // IPv6 tells what forbids as a route
+        case RouteAction::blackhole: told.error = EINVAL; break;
+        case RouteAction::prohibit: told.error = EACCES; break;
+        case RouteAction::unreachable: told.error = EHOSTUNREACH; break;
+        default: break;
+    }
+    return told;
 }
 
 std::vector<Neighbour> KernelFacts::neighbours(InterfaceIndex interface, bool v6) {
-    nlmsghdr* message = begin(RTM_GETNEIGH, NLM_F_DUMP);
-    put_header<ndmsg>(message, v6);
-    mnl_attr_put_u32(message, NDA_IFINDEX, static_cast<std::uint32_t>(interface));
+    socket_->begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP, v6 ? AF_INET6 : AF_INET);
+    socket_->put_number(NDA_IFINDEX, static_cast<std::uint32_t>(interface));
     std::vector<Neighbour> found;
     const auto per_tick = 1000 / static_cast<std::uint32_t>(::sysconf(_SC_CLK_TCK));
-    ask([&](const nlmsghdr& answer) {
+    socket_->ask([&](const nlmsghdr& answer) {
         const auto* told = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(&answer));
         const Attributes<NDA_IFINDEX> attributes{answer, sizeof(ndmsg)};
         const auto address = attributes.address(NDA_DST, told->ndm_family);
@@ -180,20 +172,18 @@ std::vector<Neighbour> KernelFacts::neighbours(InterfaceIndex interface, bool v6
 }
 
 bool KernelFacts::ask_neighbour(InterfaceIndex interface, const IpAddress& neighbour) {
-    nlmsghdr* message = begin(RTM_NEWNEIGH, NLM_F_REPLACE | NLM_F_ACK);
-    auto* header = put_header<ndmsg>(message, neighbour.is_v6());
+    auto* header = socket_->begin<ndmsg>(RTM_NEWNEIGH, NLM_F_REPLACE | NLM_F_ACK, family_of(neighbour));
     header->ndm_ifindex = static_cast<int>(interface);
     header->ndm_state = NUD_PROBE;
-    put_address(message, NDA_DST, neighbour);
-    return ask([](const nlmsghdr&) {}) == 0;
+    socket_->put_address(NDA_DST, neighbour);
+    return socket_->ask([](const nlmsghdr&) {}) == 0;
 }
 
 std::optional<std::uint64_t> KernelFacts::packets_received(InterfaceIndex interface) {
-    nlmsghdr* message = begin(RTM_GETLINK, 0);
-    auto* header = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg)));
+    auto* header = socket_->begin<ifinfomsg>(RTM_GETLINK, 0, AF_UNSPEC);
     header->ifi_index = static_cast<int>(interface);
     std::optional<std::uint64_t> packets;
-    ask([&](const nlmsghdr& answer) {
+    socket_->ask([&](const nlmsghdr& answer) {
         const Attributes<IFLA_STATS64> attributes{answer, sizeof(ifinfomsg)};
         const ByteView octets = attributes.octets(IFLA_STATS64);
         std::uint64_t first = 0;  // rtnl_link_stats64 begins with rx_packets

@@ -6,15 +6,14 @@
 #include <vector>
 
 #include "base/path_findings.h"
-#include "os/file_descriptor.h"
+#include "os/routing.h"
 
-#include "muster/bytes.h"
 #include "muster/endpoint.h"
 #include "muster/error.h"
 
-struct nlmsghdr;
-
 namespace muster::os {
+
+class NetlinkSocket;
 
 /// Someone whose link-layer address the kernel knows.
 struct Neighbour {
@@ -35,31 +34,23 @@ struct RouteFacts {
     bool operator==(const RouteFacts&) const = default;
 };
 
-/// One line of the main routing tables.
-struct Route {
-    std::optional<IpAddress> to;  ///< None: everywhere.
-    std::uint8_t prefix_length = 0;
-    bool is_v6 = false;
-    bool is_forbidden = false;  ///< Leads nowhere: unreachable, prohibit, blackhole.
-    std::optional<IpAddress> gateway;
-    InterfaceIndex interface = InterfaceIndex::none;
-    std::uint32_t metric = 0;
-
-    bool operator==(const Route&) const = default;
-};
-
 /// Asks the kernel for facts about routes, neighbours and counters, by rtnetlink. Each call waits for the kernel, which
 /// answers in some ten microseconds, and 20 ms at most. A resource; one thread or strand.
 class KernelFacts {
 public:
     /// Errors: system.
     static Result<std::unique_ptr<KernelFacts>> open();
+    ~KernelFacts();
+    KernelFacts(const KernelFacts&) = delete;
+    KernelFacts& operator=(const KernelFacts&) = delete;
 
     /// The route that the routing tables have, over the endpoint's interface if it names one. If they have none there,
     /// what they say of the address by any interface: forbidden is worth more than gone.
     RouteFacts route_to(const Endpoint& remote);
-    /// All of both families, but those to the machine itself and to groups; at most 256 of each.
-    std::vector<Route> routes();
+    /// All tables, rules and neighbours, as far as the kernel lets them be read: RoutingState::is_partial.
+    RoutingState routing();
+    /// How the kernel would send to an address, by all rules and tables. `from`: the source address, if it is fixed already.
+    RouteAnswer answer(const Endpoint& remote, const std::optional<IpAddress>& from);
     /// Those on an interface of one family that are not known to be gone; at most 256.
     std::vector<Neighbour> neighbours(InterfaceIndex interface, bool v6);
     /// Makes the kernel ask for the link-layer address of a neighbour now. False: only root may, or it is none.
@@ -69,16 +60,10 @@ public:
 
 private:
     RouteFacts look_up(const Endpoint& remote);
-    explicit KernelFacts(FileDescriptor socket);
+    int read_routing(RoutingState& state);
+    explicit KernelFacts(std::unique_ptr<NetlinkSocket> socket);
 
-    /// Sends the message in `request_` and hands each answer to `take`. Returns an errno, or 0.
-    template <class Take>
-    int ask(Take take);
-    nlmsghdr* begin(std::uint16_t type, std::uint16_t flags);
-
-    FileDescriptor socket_;
-    std::uint32_t sequence_ = 0;
-    std::unique_ptr<std::byte[]> request_, answer_;
+    std::unique_ptr<NetlinkSocket> socket_;
 };
 
 }  // namespace muster::os

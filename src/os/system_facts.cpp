@@ -14,4 +14,6 @@ SystemFacts system_facts() {
             .machine = name.machine};
 }
 
+std::uint32_t user_id() { return ::geteuid(); }
+
 }  // namespace muster::os

@@ -17,4 +17,7 @@ struct SystemFacts {
 
 SystemFacts system_facts();
 
+/// Whose sockets this process makes.
+std::uint32_t user_id();
+
 }  // namespace muster::os

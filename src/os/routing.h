@@ -1,0 +1,121 @@
+#pragma once
+
+// How the kernel routes, as values: tables, rules, neighbours. No system header: pure code may use them.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "muster/endpoint.h"
+#include "muster/ids.h"
+
+namespace muster::os {
+
+/// Addresses that begin with the same bits.
+struct Prefix {
+    IpAddress address;
+    std::uint8_t length = 0;  ///< Bits.
+
+    bool contains(const IpAddress& other) const;
+    bool operator==(const Prefix&) const = default;
+};
+
+/// What a route does with a packet.
+enum class RouteAction : std::uint8_t {
+    forward,      ///< Sends it out of an interface.
+    deliver,      ///< The address is this machine's own.
+    group,        ///< A broadcast or multicast address.
+    blackhole,    ///< Drops it without a word.
+    unreachable,  ///< Drops it and says "host unreachable".
+    prohibit,     ///< Drops it and says "administratively prohibited".
+    skip,         ///< Goes on with the next rule ("throw").
+};
+
+/// Stable, for programs: the names of ip-route(8), "unicast" for forward.
+std::string_view to_string(RouteAction action);
+
+/// Where a route sends to.
+struct NextHop {
+    InterfaceIndex interface = InterfaceIndex::none;
+    std::optional<IpAddress> gateway;  ///< None: the destination itself is on the link.
+    bool is_dead = false;              ///< The kernel does not use it: the interface is down.
+    bool is_without_carrier =
+        false;  ///< Used unless the interface ignores such (sysctl ignore_routes_with_linkdown).
+
+    bool operator==(const NextHop&) const = default;
+};
+
+/// One line of a routing table.
+struct RouteEntry {
+    bool is_v6 = false;
+    std::uint32_t table = 0;
+    Prefix to;  ///< Length 0: everywhere.
+    RouteAction action = RouteAction::forward;
+    std::uint32_t metric = 0;          ///< The lower, the better.
+    std::optional<IpAddress> source;   ///< Which own address is used, if the route says so.
+    std::optional<std::uint32_t> mtu;  ///< Octets, if the route says so.
+    std::uint8_t protocol = 0;         ///< Who made it: rtm_protocol of rtnetlink(7).
+    std::vector<NextHop> hops;         ///< More than one: packets are spread over them.
+
+    bool operator==(const RouteEntry&) const = default;
+};
+
+/// One rule that chooses a routing table (ip-rule(8)). The kernel asks them by priority.
+struct RoutingRule {
+    enum class Action : std::uint8_t { look_up, jump, nothing, blackhole, unreachable, prohibit };
+
+    bool is_v6 = false;
+    std::uint32_t priority = 0;
+    Action action = Action::look_up;
+    std::uint32_t table = 0;   ///< look_up
+    std::uint32_t target = 0;  ///< jump: the priority that comes next.
+    bool is_inverted = false;  ///< Holds for what the selectors below do not match.
+    std::optional<Prefix> from, to;
+    std::string in_interface, out_interface;  ///< By name; empty: any.
+    std::uint32_t mark = 0, mark_mask = 0;    ///< The mark of the packet's socket; mask 0: any.
+    std::optional<std::uint32_t> first_uid, last_uid;
+    bool has_other_selector = false;  ///< Ports, protocol, TOS, tunnel: nothing that a destination decides.
+    /// What is found is taken only if its prefix is longer than this.
+    std::optional<std::uint32_t> suppressed_length;
+
+    bool operator==(const RoutingRule&) const = default;
+};
+
+/// What the kernel knows of a device on a link.
+struct NeighbourEntry {
+    /// As in RFC 4861 7.3.2.
+    enum class State : std::uint8_t { none, incomplete, reachable, stale, delay, probe, failed, permanent };
+
+    InterfaceIndex interface = InterfaceIndex::none;
+    IpAddress address;
+    State state = State::none;
+    std::string mac;  ///< "02:00:00:00:00:01", empty while unknown.
+    std::uint32_t confirmed_ms_ago = 0;
+
+    bool operator==(const NeighbourEntry&) const = default;
+};
+
+/// The answer to "how would you send there?"
+struct RouteAnswer {
+    int error =
+        0;  ///< An errno: no route (ENETUNREACH, EHOSTUNREACH), or one that forbids it (EACCES, EINVAL); 0.
+    /// With error 0: what is used, with one hop and the source address.
+    RouteEntry entry;
+
+    bool operator==(const RouteAnswer&) const = default;
+};
+
+/// All of it at one time.
+struct RoutingState {
+    std::vector<RouteEntry> routes;          ///< All tables, both families, in the kernel's order.
+    std::vector<RoutingRule> rules;          ///< By family and priority.
+    std::vector<NeighbourEntry> neighbours;  ///< Both families, all interfaces.
+    /// More than the bound, or the kernel did not answer: what follows from its absence is not certain.
+    bool is_partial = false;
+
+    bool operator==(const RoutingState&) const = default;
+};
+
+}  // namespace muster::os
