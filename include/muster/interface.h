@@ -132,6 +132,8 @@ struct Interface {
         0;  ///< The kernel's ARPHRD_* (RFC 826 hardware type): 1 Ethernet, 772 loopback, ...
     /// Not the kernel's: what the session's PathPreferences say that it costs to use it; the lower, the better.
     unsigned cost = 0;
+    /// Not the kernel's: it costs money, as one of kind cellular does, or one that the PathPreferences call metered.
+    bool is_metered = false;
     std::uint32_t mtu = 0;    ///< Octets.
     std::uint32_t flags = 0;  ///< All of the kernel's, as they are: IFF_* of netdevice(7).
     /// How often the carrier has come or gone since the interface exists, both counted: tells a flap that was over before

@@ -105,7 +105,9 @@ void mark_interfaces(const PathPreferences& preferences, std::span<Interface> in
     constexpr unsigned kNotPreferred = static_cast<unsigned>(CostClass::relay) + 1;
     for (Interface& each : interfaces) {
         each.prohibited = !why_not(preferences, each).empty();
-        each.cost = static_cast<unsigned>(class_of(preferences, each));
+        const CostClass cost = class_of(preferences, each);
+        each.is_metered = cost == CostClass::metered;
+        each.cost = static_cast<unsigned>(cost);
         if (!preferences.prefer.empty() && !fits_any(each, preferences.prefer)) each.cost += kNotPreferred;
     }
 }

@@ -1,0 +1,48 @@
+#include "net/network_reader.h"
+
+#include <utility>
+
+#include "os/resolver_config.h"
+#include "os/route_facts.h"
+#include "os/system_facts.h"
+
+namespace muster::net {
+namespace {
+
+Result<NetworkFacts> read_facts(os::KernelFacts& kernel, const PathPreferences& preferences) {
+    auto interfaces = muster::interfaces();
+    if (!interfaces) return interfaces.error();
+    NetworkFacts facts;
+    facts.interfaces = std::move(*interfaces);
+    mark_interfaces(preferences, facts.interfaces);
+    facts.routing = kernel.routing();
+    facts.dns_servers = os::dns_servers();
+    facts.uid = os::user_id();
+    return facts;
+}
+
+}  // namespace
+
+Result<NetworkPath> read_path(const PathPreferences& preferences,
+                              const std::optional<RouteQuestion>& question) {
+    const auto kernel = os::KernelFacts::open();
+    if (!kernel) return kernel.error();
+    const auto facts = read_facts(**kernel, preferences);
+    if (!facts) return facts.error();
+    if (!question) return judge(*facts);
+    return judge(*facts, *question, (*kernel)->answer(question->remote, question->local));
+}
+
+Result<void> check_question(const RouteQuestion& question) {
+    const IpAddress& to = question.remote.address;
+    if (to.is_v6() && to.is_link_local() && question.remote.interface == InterfaceIndex::none)
+        return Error{Errc::bad_input, to.to_string() + " is on every link: it does not say which is meant"}
+            .cure("name the interface, as in fe80::1%eth0");
+    if (to.is_unspecified()) return Error{Errc::bad_input, to.to_string() + " is no destination"};
+    if (question.local && question.local->is_v6() != to.is_v6())
+        return Error{Errc::bad_input, "the local address " + question.local->to_string() +
+                                          " is of another family than " + to.to_string()};
+    return {};
+}
+
+}  // namespace muster::net

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+
+#include "net/path_judge.h"
+
+#include "muster/error.h"
+#include "muster/network_path.h"
+
+namespace muster::net {
+
+/// Reads all facts from the kernel, asks it for the route if there is a question, and judges. What cannot be read is missing;
+/// RoutingState::is_partial says that something is. Errors: system, timed_out.
+Result<NetworkPath> read_path(const PathPreferences& preferences,
+                              const std::optional<RouteQuestion>& question);
+
+/// Errors: bad_input.
+Result<void> check_question(const RouteQuestion& question);
+
+}  // namespace muster::net

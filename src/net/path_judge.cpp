@@ -1,0 +1,263 @@
+#include "net/path_judge.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <tuple>
+#include <utility>
+
+#include "net/default_route.h"
+
+namespace muster::net {
+namespace {
+
+using Outcome = DefaultRoute::Outcome;
+
+bool has_address(const Interface& interface, bool v6) {
+    return std::ranges::any_of(interface.addresses, [&](const InterfaceAddress& own) {
+        return own.address.is_v6() == v6 && !own.tentative;
+    });
+}
+
+/// Why an interface itself carries nothing.
+PathReason reason_of(const Interface& interface) {
+    if (interface.prohibited) return PathReason::not_allowed;
+    if (!interface.up) return PathReason::interface_down;
+    if (!interface.carrier) return PathReason::no_carrier;
+    if (has_address(interface, false) || has_address(interface, true)) return PathReason::none;
+    return interface.addresses.empty() ? PathReason::no_address : PathReason::address_tentative;
+}
+
+LinkProof proof_of(os::NeighbourEntry::State state) {
+    using State = os::NeighbourEntry::State;
+    switch (state) {
+        case State::reachable:
+        case State::permanent: return LinkProof::verified;
+        case State::failed: return LinkProof::failed;
+        default: return LinkProof::unknown;
+    }
+}
+
+const os::NeighbourEntry* find_neighbour(const NetworkFacts& facts, InterfaceIndex interface,
+                                         const IpAddress& address) {
+    const auto found = std::ranges::find_if(facts.routing.neighbours, [&](const os::NeighbourEntry& entry) {
+        return entry.interface == interface && entry.address == address;
+    });
+    return found == facts.routing.neighbours.end() ? nullptr : &*found;
+}
+
+/// `Interfaces`: a vector of PathInterface, const or not.
+template <class Interfaces>
+auto find(Interfaces& interfaces, InterfaceIndex index) -> decltype(interfaces.data()) {
+    const auto found =
+        std::ranges::find(interfaces, index, [](const PathInterface& each) { return each.interface.index; });
+    return found == interfaces.end() ? nullptr : &*found;
+}
+
+bool is_own(const NetworkFacts& facts, InterfaceIndex interface, const IpAddress& address) {
+    return std::ranges::any_of(facts.interfaces, [&](const Interface& each) {
+        return (interface == InterfaceIndex::none || each.index == interface) &&
+               std::ranges::any_of(each.addresses, [&](const auto& own) { return own.address == address; });
+    });
+}
+
+/// All but loopback, each with what it carries by itself.
+std::vector<PathInterface> table_of(const NetworkFacts& facts) {
+    std::vector<PathInterface> table;
+    for (const Interface& interface : facts.interfaces) {
+        if (interface.loopback) continue;
+        const PathReason reason = reason_of(interface);
+        table.push_back(
+            {interface, reason, reason == PathReason::none ? PathReach::link : PathReach::nothing, 0});
+    }
+    return table;
+}
+
+/// What the whole table says when nothing in it can be used: the obstacle that is nearest to being overcome.
+PathReason obstacle(const std::vector<PathInterface>& table) {
+    for (const PathReason reason :
+         {PathReason::address_tentative, PathReason::no_address, PathReason::no_carrier,
+          PathReason::interface_down, PathReason::not_allowed})
+        if (std::ranges::any_of(table, [&](const auto& each) { return each.reason == reason; }))
+            return reason;
+    return PathReason::no_interface;
+}
+
+/// Something that would connect if somebody asked it to.
+bool waits_for_connection(const std::vector<PathInterface>& table) {
+    return std::ranges::any_of(table, [](const PathInterface& each) {
+        const bool dials =
+            each.interface.kind == InterfaceKind::cellular || each.interface.kind == InterfaceKind::tunnel;
+        return dials && each.reason != PathReason::none && each.reason != PathReason::not_allowed;
+    });
+}
+
+/// Enters the default routes of one family into the table. Returns what forbids or hinders the kernel's choice.
+PathReason enter_defaults(const NetworkFacts& facts, bool v6, NetworkPath& path) {
+    const DefaultRoute found = default_route(facts.routing, v6, facts.uid);
+    for (const DefaultHop& each : found.hops) {
+        PathInterface* const by = find(path.interfaces, each.hop.interface);
+        if (by == nullptr || by->reason != PathReason::none || !has_address(by->interface, v6)) continue;
+        if (by->reach != PathReach::everywhere || each.metric < by->metric) by->metric = each.metric;
+        by->reach = PathReach::everywhere;
+        if (!each.hop.gateway) continue;
+        const auto* const neighbour = find_neighbour(facts, each.hop.interface, *each.hop.gateway);
+        PathGateway gateway{*each.hop.gateway, each.hop.interface, LinkProof::unknown, Duration{}};
+        if (neighbour != nullptr) {
+            gateway.proof = proof_of(neighbour->state);
+            gateway.heard = std::chrono::milliseconds{neighbour->confirmed_ms_ago};
+        }
+        if (std::ranges::find(path.gateways, gateway) == path.gateways.end())
+            path.gateways.push_back(gateway);
+    }
+    switch (found.outcome) {
+        case Outcome::nothing: return PathReason::no_route;
+        case Outcome::route_forbids: return PathReason::route_forbids;
+        case Outcome::rule_forbids: return PathReason::rule_forbids;
+        case Outcome::found: break;
+    }
+    const PathInterface* const choice = find(path.interfaces, found.hops.front().hop.interface);
+    if (choice == nullptr) return PathReason::no_interface;
+    if (choice->reason == PathReason::none)
+        return has_address(choice->interface, v6) ? PathReason::none : PathReason::no_address;
+    return choice->interface.kind == InterfaceKind::tunnel ? PathReason::vpn_inactive : choice->reason;
+}
+
+void sort_by_preference(std::vector<PathInterface>& table, InterfaceIndex choice) {
+    std::ranges::sort(table, {}, [&](const PathInterface& each) {
+        return std::tuple{-static_cast<int>(each.reach), each.interface.cost, each.interface.index != choice,
+                          each.metric, each.interface.index};
+    });
+}
+
+InterfaceIndex kernel_choice(const NetworkFacts& facts) {
+    for (const bool v6 : {false, true}) {
+        const DefaultRoute found = default_route(facts.routing, v6, facts.uid);
+        if (found.outcome == Outcome::found) return found.hops.front().hop.interface;
+    }
+    return InterfaceIndex::none;
+}
+
+/// A server is of use if it is this machine, on a link, or anywhere at all with a default route.
+bool supports_dns(const NetworkFacts& facts, const NetworkPath& path) {
+    return std::ranges::any_of(facts.dns_servers, [&](const Endpoint& server) {
+        if (server.address.is_loopback() || is_own(facts, InterfaceIndex::none, server.address)) return true;
+        if (path.reach == PathReach::everywhere &&
+            (server.address.is_v6() ? path.supports_ipv6 : path.supports_ipv4))
+            return true;
+        return std::ranges::any_of(facts.routing.routes, [&](const os::RouteEntry& route) {
+            if (route.is_v6 != server.address.is_v6() || route.action != os::RouteAction::forward)
+                return false;
+            const bool leaves = std::ranges::any_of(route.hops, [&](const os::NextHop& hop) {
+                const auto* by = find(path.interfaces, hop.interface);
+                return by != nullptr && by->reason == PathReason::none;
+            });
+            return leaves && route.to.length > 0 && route.to.contains(server.address);
+        });
+    });
+}
+
+PathReason reason_of(int error) {
+    switch (error) {
+        case 0: return PathReason::none;
+        case EACCES:
+        case EINVAL: return PathReason::route_forbids;
+        default: return PathReason::no_route;
+    }
+}
+
+PathRoute route_of(const os::RouteEntry& entry) {
+    PathRoute route;
+    route.table = entry.table;
+    route.source = entry.source;
+    route.mtu = entry.mtu;
+    route.is_local = entry.action == os::RouteAction::deliver;
+    if (entry.hops.empty()) return route;
+    route.interface = entry.hops.front().interface;
+    route.gateway = entry.hops.front().gateway;
+    return route;
+}
+
+/// Why the route that the kernel would take is of no use.
+PathReason trouble_with(const NetworkFacts& facts, const NetworkPath& path, const PathRoute& route,
+                        const RouteQuestion& question) {
+    if (route.is_local) return PathReason::none;
+    const PathInterface* const by = find(path.interfaces, route.interface);
+    if (by == nullptr)
+        return question.remote.address.is_loopback() ? PathReason::none : PathReason::no_interface;
+    if (by->reason != PathReason::none)
+        return by->interface.kind == InterfaceKind::tunnel && by->reason != PathReason::not_allowed
+                   ? PathReason::vpn_inactive
+                   : by->reason;
+    const auto source = question.local ? question.local : route.source;
+    if (source && !is_own(facts, route.interface, *source)) return PathReason::foreign_source;
+    if (path.on_link == LinkProof::failed) return PathReason::neighbour_silent;
+    return PathReason::none;
+}
+
+}  // namespace
+
+NetworkPath judge(const NetworkFacts& facts) {
+    NetworkPath path;
+    path.interfaces = table_of(facts);
+    path.dns_servers = facts.dns_servers;
+    const PathReason v4 = enter_defaults(facts, false, path), v6 = enter_defaults(facts, true, path);
+    const InterfaceIndex choice = kernel_choice(facts);
+    sort_by_preference(path.interfaces, choice);
+    const auto carries = [&](bool is_v6) {
+        return std::ranges::any_of(path.interfaces, [&](const PathInterface& each) {
+            return each.reason == PathReason::none && has_address(each.interface, is_v6);
+        });
+    };
+    if (carries(false) || carries(true)) path.reach = PathReach::link;
+    if (v4 == PathReason::none || v6 == PathReason::none) path.reach = PathReach::everywhere;
+    path.supports_ipv4 = path.reach == PathReach::everywhere ? v4 == PathReason::none : carries(false);
+    path.supports_ipv6 = path.reach == PathReach::everywhere ? v6 == PathReason::none : carries(true);
+    path.supports_dns = supports_dns(facts, path);
+    if (const PathInterface* by = find(path.interfaces, choice)) path.is_expensive = by->interface.is_metered;
+    if (path.reach == PathReach::nothing) {
+        path.reason = obstacle(path.interfaces);
+        path.status =
+            waits_for_connection(path.interfaces) ? PathStatus::requires_connection : PathStatus::unsatisfied;
+        return path;
+    }
+    path.status = PathStatus::satisfied;
+    if (v4 != PathReason::none && v6 != PathReason::none) path.reason = v4 == PathReason::no_route ? v6 : v4;
+    return path;
+}
+
+NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, const os::RouteAnswer& answer) {
+    NetworkPath path = judge(facts);
+    const bool v6 = question.remote.address.is_v6();
+    path.reach = PathReach::nothing;
+    path.reason = reason_of(answer.error);
+    if (answer.error == 0) {
+        PathRoute route = route_of(answer.entry);
+        if (question.local) route.source = question.local;
+        const IpAddress hop = route.gateway.value_or(question.remote.address);
+        if (const auto* neighbour = find_neighbour(facts, route.interface, hop)) {
+            path.on_link = proof_of(neighbour->state);
+            path.on_link_heard = std::chrono::milliseconds{neighbour->confirmed_ms_ago};
+        }
+        path.reason = trouble_with(facts, path, route, question);
+        if (const PathInterface* by = find(path.interfaces, route.interface))
+            path.is_expensive = by->interface.is_metered;
+        if (!route.is_local) path.reach = route.gateway ? PathReach::everywhere : PathReach::link;
+        path.route = route;
+    } else if (question.remote.interface != InterfaceIndex::none) {
+        const PathInterface* const by = find(path.interfaces, question.remote.interface);
+        if (by == nullptr) path.reason = PathReason::no_interface;
+        if (by != nullptr && by->reason != PathReason::none) path.reason = by->reason;
+    }
+    if (question.local && !is_own(facts, InterfaceIndex::none, *question.local))
+        path.reason = PathReason::source_gone;
+    path.supports_ipv4 = path.supports_ipv4 && !v6;
+    path.supports_ipv6 = path.supports_ipv6 && v6;
+    path.status = path.reason == PathReason::none ? PathStatus::satisfied : PathStatus::unsatisfied;
+    if (path.status == PathStatus::satisfied) return path;
+    path.reach = PathReach::nothing;
+    if (waits_for_connection(path.interfaces) && path.reason == PathReason::no_route)
+        path.status = PathStatus::requires_connection;
+    return path;
+}
+
+}  // namespace muster::net
