@@ -59,6 +59,7 @@ CommandPtr make_advertise();
 CommandPtr make_interfaces();
 CommandPtr make_explain();
 CommandPtr make_report_command();
+CommandPtr make_path();
 CommandPtr make_id();
 CommandPtr make_forget();
 CommandPtr make_version();
