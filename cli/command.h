@@ -57,6 +57,7 @@ CommandPtr make_send();
 CommandPtr make_browse();
 CommandPtr make_advertise();
 CommandPtr make_interfaces();
+CommandPtr make_multicast();
 CommandPtr make_explain();
 CommandPtr make_report_command();
 CommandPtr make_path();

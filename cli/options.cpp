@@ -190,26 +190,28 @@ void add_service_type(CLI::App& app, std::string& type, const std::string& help)
     app.add_option("TYPE", type, help)->type_name("")->transform(CLI::Validator(bad_type, ""));
 }
 
-void add_paths(CLI::App& app, PathPreferences& paths) {
+void add_selectors(CLI::App& app, const std::string& flag, std::vector<std::string>& selectors,
+                   const std::string& help) {
     const auto bad_selector = [](std::string& text) {
         PathPreferences wanted;
         wanted.require = {text};
         const auto fine = check_path_preferences(wanted);
         return fine ? std::string{} : printable(fine.error().message() + "; " + fine.error().cure());
     };
-    const auto add = [&](const std::string& flag, std::vector<std::string>& list, const std::string& help) {
-        app.add_option(flag, list, help)
-            ->check(CLI::Validator(bad_selector, ""))
-            ->allow_extra_args(false)
-            ->type_name("INTERFACE");
-    };
-    add("--require", paths.require,
-        "Uses only this interface: a name, a pattern (wl*) or a kind (kind:wired); repeat.");
-    add("--prohibit", paths.prohibit,
-        "Sends nothing over this interface, and takes nothing from it; repeat for more.");
-    add("--prefer", paths.prefer, "Rather uses this interface than others; repeat for more.");
-    add("--metered", paths.metered,
-        "This interface costs money: used when nothing cheaper works; repeat for more.");
+    app.add_option(flag, selectors, help)
+        ->check(CLI::Validator(bad_selector, ""))
+        ->allow_extra_args(false)
+        ->type_name("INTERFACE");
+}
+
+void add_paths(CLI::App& app, PathPreferences& paths) {
+    add_selectors(app, "--require", paths.require,
+                  "Uses only this interface: a name, a pattern (wl*) or a kind (kind:wired); repeat.");
+    add_selectors(app, "--prohibit", paths.prohibit,
+                  "Sends nothing over this interface, and takes nothing from it; repeat for more.");
+    add_selectors(app, "--prefer", paths.prefer, "Rather uses this interface than others; repeat for more.");
+    add_selectors(app, "--metered", paths.metered,
+                  "This interface costs money: used when nothing cheaper works; repeat for more.");
 }
 
 void add_pid(CLI::App& app, std::optional<std::uint32_t>& pid) {

@@ -49,6 +49,9 @@ void add_addresses(CLI::App& app, const std::string& flag, std::vector<std::stri
                    const std::string& help);
 /// The argument TYPE: "_http._tcp".
 void add_service_type(CLI::App& app, std::string& type, const std::string& help);
+/// Interfaces by name, pattern or kind; may be given several times.
+void add_selectors(CLI::App& app, const std::string& flag, std::vector<std::string>& selectors,
+                   const std::string& help);
 /// --require, --prohibit, --prefer, --metered: interfaces by name, pattern or kind; each may be given several times.
 void add_paths(CLI::App& app, PathPreferences& paths);
 /// --pid: which of the running processes.

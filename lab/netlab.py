@@ -362,6 +362,14 @@ class Switch(Host):
         self.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set br0 up")
         self.cables = []
 
+    def snoop(self, forgets_after):
+        """Forwards multicast only to who has asked for it (IGMPv3, MLDv2) within so many seconds; asks each second."""
+        self.ip(f"link set br0 type bridge mcast_snooping 1 mcast_igmp_version 3 mcast_mld_version 2 mcast_query_interval 100 "
+                f"mcast_query_response_interval 50 mcast_startup_query_interval 50 "
+                f"mcast_membership_interval {forgets_after * 100}",
+                # For as long as the longest answer may take it forwards everything: after that has been set.
+                "link set br0 type bridge mcast_querier 1")
+
     def plug(self, host, device, addresses=(), shuttle=None):
         """Gives `host` a device on this switch, up, with IPv6 link-local (from the kernel) and `addresses`; with the
         path of the program `shuttle`, that carries the cable (shuttle.cpp)."""

@@ -618,6 +618,11 @@ class Failures(CliTest):
             (["advertise", "Name", "_http._tcp"], "PORT"),
             (["advertise", "Name", "_http._tcp", "0"], "0"),
             (["advertise", "a\x00b".replace("\x00", "\x01"), "_http._tcp", "80"], ""),
+            (["multicast", "listen", "239.7.7.7:5600"], "watch"),
+            (["multicast", "watch", "192.0.2.1:5600"], "239.7.7.7:5600"),
+            (["multicast", "watch", "239.7.7.7"], "with a port"),
+            (["multicast", "watch", "239.7.7.7:5600", "--from", "me"], "no IP address"),
+            (["multicast", "watch", "239.7.7.7:5600", "--interface", "kind:radio"], "kind:wired"),
             (["host", "--bogus"], "--bogus"),
             (["help", "nothing"], "nothing"),
         ]
@@ -711,18 +716,36 @@ class Services(CliTest):
         self.assertIn("is held by", errors)
 
 
+class Multicast(CliTest):
+    LO = ("--interface", "lo")
+
+    def test_what_is_sent_is_watched(self):
+        watch = self.start("watch", "multicast", "watch", "239.7.7.7:5600", "--datagrams", *self.LO)
+        self.assertEqual(watch.expect("multicast_status", PATIENCE)["state"], "listening")
+        code, out, _ = self.run_to_end("multicast", "send", "239.7.7.7:5600", "hello", *self.LO)
+        self.assertEqual((code, out), (0, "sent 5 B by lo\n"))
+        self.assertEqual(watch.expect("multicast_datagram", PATIENCE)["text"], "hello")
+        self.assertEqual(watch.expect("multicast_status", PATIENCE)["state"], "receiving")
+        watch.signal(signal.SIGINT)
+        self.assertEqual(watch.wait(PATIENCE), 130)
+
+    def test_nothing_heard_is_3(self):
+        code, out, _ = self.run_to_end("multicast", "watch", "239.7.7.7:5600", "--for", "0.2", *self.LO)
+        self.assertEqual((code, out), (3, "listening on lo\n"))
+
+
 class Explanations(CliTest):
     def test_the_description_makes_man_pages_and_completion(self):
         described = json.loads(self.here.run([MUSTER, "help", "--json"]))
         self.assertEqual([command["name"] for command in described["commands"]],
-                         ["host", "join", "send", "explain", "report", "interfaces", "browse", "advertise", "id", "forget",
+                         ["host", "join", "send", "explain", "report", "interfaces", "path", "browse", "advertise", "multicast", "id", "forget",
                           "version", "help"])
         pages = generate_docs.generate(described, "")
         self.assertIn("--accept", pages["man1/muster-host.1"].replace("\\", ""))
         self.assertIn("realtime", pages["completions/muster"])
 
     def test_each_command_explains_itself_with_examples(self):
-        for command in ("host", "join", "send", "explain", "report", "interfaces", "browse", "advertise", "id", "forget"):
+        for command in ("host", "join", "send", "explain", "report", "interfaces", "path", "browse", "advertise", "multicast", "id", "forget"):
             code, out, _ = self.run_to_end(command, "--help")
             self.assertEqual(code, 0)
             self.assertIn(f"Usage: muster {command} ", out)

@@ -21,6 +21,9 @@
 #include "muster/interface_monitor.h"  // IWYU pragma: export
 #include "muster/log.h"                // IWYU pragma: export
 #include "muster/member.h"             // IWYU pragma: export
+#include "muster/multicast_group.h"    // IWYU pragma: export
+#include "muster/multicast_sender.h"   // IWYU pragma: export
+#include "muster/multicast_status.h"   // IWYU pragma: export
 #include "muster/network_path.h"       // IWYU pragma: export
 #include "muster/path_preferences.h"   // IWYU pragma: export
 #include "muster/profile.h"            // IWYU pragma: export

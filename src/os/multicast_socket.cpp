@@ -1,16 +1,17 @@
 #include "os/multicast_socket.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string>
+
+#include <linux/sock_diag.h>
 
 #include "os/socket_message.h"
 #include "os/system_error.h"
 
 namespace muster::os {
 namespace {
-
-// Link-local protocols check that a datagram has crossed no router by its hop limit (RFC 6762 section 11).
-constexpr int kHopLimit = 255;
 
 Result<> share_port(int socket, PortSharing sharing) {
     if (sharing == PortSharing::exclusive) return {};
@@ -27,16 +28,12 @@ struct Option {
 constexpr Option kOptionsV4[] = {
     {IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL"},
     {IPPROTO_IP, IP_MULTICAST_LOOP, 1, "IP_MULTICAST_LOOP"},
-    {IPPROTO_IP, IP_MULTICAST_TTL, kHopLimit, "IP_MULTICAST_TTL"},
-    {IPPROTO_IP, IP_TTL, kHopLimit, "IP_TTL"},
     {IPPROTO_IP, IP_RECVTTL, 1, "IP_RECVTTL"},
 };
 
 constexpr Option kOptionsV6[] = {
     {IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0, "IPV6_MULTICAST_ALL"},
     {IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1, "IPV6_MULTICAST_LOOP"},
-    {IPPROTO_IPV6, IPV6_MULTICAST_HOPS, kHopLimit, "IPV6_MULTICAST_HOPS"},
-    {IPPROTO_IPV6, IPV6_UNICAST_HOPS, kHopLimit, "IPV6_UNICAST_HOPS"},
     {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1, "IPV6_RECVHOPLIMIT"},
 };
 
@@ -48,18 +45,50 @@ Result<> set_all(int socket, std::span<const Option> options) {
     return {};
 }
 
-/// Joins or leaves by index; returns 0 or errno.
-int change_membership(int socket, const IpAddress& group, InterfaceIndex interface, bool join) {
+Result<> set_hop_limit(int socket, bool v6, int limit) {
+    auto done = v6 ? set_option(socket, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, limit, "IPV6_MULTICAST_HOPS")
+                   : set_option(socket, IPPROTO_IP, IP_MULTICAST_TTL, limit, "IP_MULTICAST_TTL");
+    if (!done) return done;
+    return v6 ? set_option(socket, IPPROTO_IPV6, IPV6_UNICAST_HOPS, limit, "IPV6_UNICAST_HOPS")
+              : set_option(socket, IPPROTO_IP, IP_TTL, limit, "IP_TTL");
+}
+
+void enlarge_buffer(int socket, std::uint32_t size) {
+    const int value = static_cast<int>(size);
+    if (::setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &value, sizeof value) != 0)
+        ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &value, sizeof value);
+}
+
+void put_address(const IpAddress& address, sockaddr_storage& out) {
+    SocketAddress name{};
+    const auto size = to_socket_address({address, 0, InterfaceIndex::none}, name);
+    static_assert(sizeof out >= sizeof name);
+    std::copy_n(reinterpret_cast<const std::byte*>(&name), size, reinterpret_cast<std::byte*>(&out));
+}
+
+/// Joins or leaves by index, from whoever sends; returns 0 or errno.
+int change_membership(int socket, const IpAddress& group, InterfaceIndex interface, int option) {
     group_req request{};
-    SocketAddress address{};
-    const auto size = to_socket_address({group, 0, InterfaceIndex::none}, address);
     request.gr_interface = static_cast<std::uint32_t>(interface);
-    static_assert(sizeof request.gr_group >= sizeof address);
-    std::copy_n(reinterpret_cast<const std::byte*>(&address), size,
-                reinterpret_cast<std::byte*>(&request.gr_group));
+    put_address(group, request.gr_group);
     const int level = group.is_v6() ? IPPROTO_IPV6 : IPPROTO_IP;
-    const int name = join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP;
-    return ::setsockopt(socket, level, name, &request, sizeof request) == 0 ? 0 : errno;
+    return ::setsockopt(socket, level, option, &request, sizeof request) == 0 ? 0 : errno;
+}
+
+/// Joins for one source; returns 0 or errno.
+int join_source(int socket, const IpAddress& group, InterfaceIndex interface, const IpAddress& source) {
+    group_source_req request{};
+    request.gsr_interface = static_cast<std::uint32_t>(interface);
+    put_address(group, request.gsr_group);
+    put_address(source, request.gsr_source);
+    const int level = group.is_v6() ? IPPROTO_IPV6 : IPPROTO_IP;
+    return ::setsockopt(socket, level, MCAST_JOIN_SOURCE_GROUP, &request, sizeof request) == 0 ? 0 : errno;
+}
+
+JoinOutcome outcome_of(int error) {
+    using Kind = JoinOutcome::Kind;
+    if (error == 0) return {};
+    return {error == EACCES || error == EPERM ? Kind::forbidden : Kind::failed, error};
 }
 
 /// The address to bind to, and what that needs.
@@ -78,7 +107,8 @@ Result<IpAddress> bind_address(int socket, const MulticastOptions& options) {
 }  // namespace
 
 struct MulticastSocket::Slots {
-    ReceiveBatch batch{kSlots, kMaxDatagram};
+    explicit Slots(std::size_t max_datagram) : batch(kSlots, max_datagram) {}
+    ReceiveBatch batch;
 };
 
 Result<std::unique_ptr<MulticastSocket>> MulticastSocket::open(const MulticastOptions& options) {
@@ -91,8 +121,10 @@ Result<std::unique_ptr<MulticastSocket>> MulticastSocket::open(const MulticastOp
     if (!opened) return opened.error();
     FileDescriptor socket = std::move(*opened);
     auto done = v6 ? set_all(socket.get(), kOptionsV6) : set_all(socket.get(), kOptionsV4);
+    if (done) done = set_hop_limit(socket.get(), v6, options.hop_limit);
     if (done) done = share_port(socket.get(), options.sharing);
     if (!done) return done.error();
+    if (options.receive_buffer != 0) enlarge_buffer(socket.get(), options.receive_buffer);
     const auto address = bind_address(socket.get(), options);
     if (!address) return address.error();
     const auto port = bind_udp(socket.get(), {*address, options.port, options.interface});
@@ -101,7 +133,11 @@ Result<std::unique_ptr<MulticastSocket>> MulticastSocket::open(const MulticastOp
 }
 
 MulticastSocket::MulticastSocket(FileDescriptor socket, const MulticastOptions& options, std::uint16_t port)
-    : socket_(std::move(socket)), group_(options.group), port_(port) {}
+    : socket_(std::move(socket)),
+      group_(options.group),
+      sources_(options.sources),
+      max_datagram_(options.max_datagram),
+      port_(port) {}
 
 MulticastSocket::~MulticastSocket() = default;
 
@@ -110,13 +146,35 @@ Result<> MulticastSocket::join(InterfaceIndex interface) {
                          std::to_string(static_cast<std::uint32_t>(interface));
     // Index 0 lets the kernel pick one interface and report success: the classic silent failure.
     if (interface == InterfaceIndex::none) return Error{Errc::bad_input, subject + ": no interface named"};
-    const int error = change_membership(socket_.get(), group_, interface, true);
-    if (error == 0 || error == EADDRINUSE) return {};
-    return system_error(subject, error);
+    const auto outcome = try_join(interface);
+    if (outcome.kind == JoinOutcome::Kind::joined) return {};
+    return system_error(subject, outcome.error);
+}
+
+JoinOutcome MulticastSocket::try_join(InterfaceIndex interface) {
+    if (interface == InterfaceIndex::none) return {JoinOutcome::Kind::failed, EINVAL};
+    if (sources_.empty()) {
+        const int error = change_membership(socket_.get(), group_, interface, MCAST_JOIN_GROUP);
+        return outcome_of(error == EADDRINUSE ? 0 : error);
+    }
+    for (const IpAddress& source : sources_) {
+        const int error = join_source(socket_.get(), group_, interface, source);
+        if (error != 0 && error != EADDRNOTAVAIL) return outcome_of(error);  // not available: joined already
+    }
+    return {};
 }
 
 void MulticastSocket::leave(InterfaceIndex interface) {
-    if (interface != InterfaceIndex::none) (void)change_membership(socket_.get(), group_, interface, false);
+    if (interface == InterfaceIndex::none) return;
+    (void)change_membership(socket_.get(), group_, interface, MCAST_LEAVE_GROUP);
+}
+
+std::uint64_t MulticastSocket::overflowed() const {
+    std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+    socklen_t size = sizeof memory;
+    const bool is_known = ::getsockopt(socket_.get(), SOL_SOCKET, SO_MEMINFO, memory.data(), &size) == 0 &&
+                          size > SK_MEMINFO_DROPS * sizeof memory[0];
+    return is_known ? memory[SK_MEMINFO_DROPS] : 0;
 }
 
 SendOutcome MulticastSocket::send(const SendRequest& request) {
@@ -132,7 +190,7 @@ SendOutcome MulticastSocket::send(const SendRequest& request) {
 }
 
 std::size_t MulticastSocket::receive(std::span<ReceivedDatagram> out) {
-    if (!slots_) slots_ = std::make_unique<Slots>();
+    if (!slots_) slots_ = std::make_unique<Slots>(max_datagram_);
     return slots_->batch.read(socket_.get(), out, discarded_);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "os/datagram.h"
 #include "os/file_descriptor.h"
@@ -33,16 +34,34 @@ struct MulticastOptions {
     /// Binds the socket to one interface. Linux demands it for BindTo::group with a link-local IPv6 group
     /// (ff02::/16): one socket per interface then. Otherwise leave it none: one socket serves them all.
     InterfaceIndex interface = InterfaceIndex::none;
+    /// Only what these addresses send is heard (RFC 4607); empty: anybody. The kernel takes 10 of IPv4 and 64 of IPv6
+    /// (igmp_max_msf, mld_max_msf).
+    std::vector<IpAddress> sources = {};
+    /// Of what is sent. Link-local protocols check by 255 that a datagram has crossed no router (RFC 6762 section 11).
+    std::uint8_t hop_limit = 255;
+    /// Largest datagram accepted; what is longer is dropped and counted. The default is that of RFC 6762 section 17: 9000
+    /// with headers.
+    std::size_t max_datagram = 9216;
+    /// Wanted receive buffer, taken as far as the system allows; 0: the system's default.
+    std::uint32_t receive_buffer = 0;
+};
+
+/// What became of a join.
+struct JoinOutcome {
+    enum class Kind {
+        joined,     ///< Now, or before.
+        forbidden,  ///< A policy of this machine refuses it (EACCES, EPERM).
+        failed,  ///< The interface is gone or cannot do multicast, or a limit of the kernel is reached (ENOBUFS).
+    };
+    Kind kind = Kind::joined;
+    int error = 0;  ///< errno; 0 if joined.
 };
 
 /// A socket for one multicast group of one family on any number of interfaces, each named by its index.
-/// Hop limit 255, loopback on (other programs of this host hear us), IP_MULTICAST_ALL off: it hears only what
+/// Loopback on (other programs of this host hear us), IP_MULTICAST_ALL off: it hears only what
 /// it has joined itself. A resource; nonblocking; one thread or strand.
 class MulticastSocket {
 public:
-    /// Largest datagram accepted; what is longer is dropped and counted (RFC 6762 section
-    /// 17: 9000 with headers).
-    static constexpr std::size_t kMaxDatagram = 9216;
     /// Datagrams per receive().
     static constexpr std::size_t kSlots = 8;
 
@@ -57,6 +76,8 @@ public:
     /// Joins the group on one interface. Joining twice is harmless. Errors: bad_input (index none), system
     /// (the interface is gone or cannot do multicast).
     Result<> join(InterfaceIndex interface);
+    /// As join(), for whoever tells one failure from another.
+    JoinOutcome try_join(InterfaceIndex interface);
     /// Leaves the group on one interface; harmless if not joined or if the interface is gone.
     void leave(InterfaceIndex interface);
 
@@ -71,8 +92,10 @@ public:
     std::uint16_t port() const { return port_; }
     /// For waiting only; the socket keeps it.
     int native_handle() const { return socket_.get(); }
-    /// Datagrams dropped because they were longer than kMaxDatagram or came without interface information.
+    /// Datagrams dropped because they were longer than `max_datagram` or came without interface information.
     std::uint64_t discarded() const { return discarded_; }
+    /// Datagrams that the kernel dropped because the receive buffer was full.
+    std::uint64_t overflowed() const;
 
 private:
     struct Slots;
@@ -80,6 +103,8 @@ private:
 
     FileDescriptor socket_;
     IpAddress group_;
+    std::vector<IpAddress> sources_;
+    std::size_t max_datagram_;
     std::uint16_t port_;
     std::unique_ptr<Slots> slots_;  // made at the first receive: many sockets never get anything
     std::uint64_t discarded_ = 0;

@@ -1,0 +1,35 @@
+#include "net/arrival_rhythm.h"
+
+#include <algorithm>
+
+namespace muster::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Fewer gaps are no rhythm: a burst of fragments of one picture would look like a thousand per second.
+constexpr std::uint64_t kArrivalsOfARhythm = 8;
+// What comes at random (Poisson) has a mean deviation of 0.74 means: this allows gaps of 5.4 means, one of 220 is longer.
+constexpr int kDeviations = 6;
+// Half of it would cry at each pause of a busy sender; twice as much, and an outage could last half a second.
+constexpr Duration kSoonest = 250ms;
+
+}  // namespace
+
+void ArrivalRhythm::on_arrival(TimePoint now) {
+    if (arrivals_ > 0 && now < late_at()) {  // an outage says nothing of the rhythm
+        const Duration gap = now - last_;
+        const Duration off = gap > mean_ ? gap - mean_ : mean_ - gap;
+        mean_ = arrivals_ == 1 ? gap : mean_ + (gap - mean_) / 8;  // as RFC 6298 smooths round trips
+        deviation_ = arrivals_ == 1 ? gap / 2 : deviation_ + (off - deviation_) / 4;
+    }
+    last_ = now;
+    ++arrivals_;
+}
+
+TimePoint ArrivalRhythm::late_at() const {
+    if (arrivals_ <= kArrivalsOfARhythm) return kNever;
+    return last_ + std::max(kSoonest, mean_ + kDeviations * deviation_);
+}
+
+}  // namespace muster::net
