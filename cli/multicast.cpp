@@ -31,7 +31,7 @@ private:
 Manual Multicast::manual() const {
     return {
         .name = "multicast",
-        .summary = "watches a multicast group, or sends to one",
+        .summary = "watches a multicast group, sends to one, or says why nothing comes",
         .purpose =
             "`watch` joins a group on every interface, each by itself, and says how it stands: receiving, "
             "silent and why, blocked, no interface, or that the sender is on an interface that was not "
@@ -40,9 +40,15 @@ Manual Multicast::manual() const {
             "With --datagrams it also prints what comes. Runs until Ctrl-C, or for the time given; the exit "
             "code is 3 if nothing came in that time.\n"
             "\n"
-            "`send` sends a text by every interface, with a source address of each.",
+            "`send` sends a text by every interface, with a source address of each.\n"
+            "\n"
+            "`doctor` finds out why another program on this machine does not get what is sent to a group: it "
+            "listens, joins for a moment everywhere, and compares that with memberships, sockets, filters "
+            "and "
+            "counters of the kernel. As root it sees more. The exit code is 0 if it arrives, 3 if not.",
         .examples = {{"muster multicast watch 239.7.7.7:5600", "Does it come, and by which interface?"},
                      {"muster multicast watch [ff02::fb]:5353 --datagrams --for 10", "What is said by mDNS:"},
+                     {"sudo muster multicast doctor 239.7.7.7:5600", "Why does my program get nothing?"},
                      {"muster multicast send 239.7.7.7:5600 hello --count 100 --every 0.05",
                       "A sender to try it with:"}}};
 }
@@ -60,10 +66,10 @@ std::string bad_address(std::string& text) {
 }
 
 void Multicast::declare(CLI::App& app) {
-    app.add_option("ACTION", request_.action, "What to do: watch or send.")
+    app.add_option("ACTION", request_.action, "What to do: watch, send or doctor.")
         ->required()
         ->type_name("")
-        ->check(CLI::IsMember({"watch", "send"}).description(""));
+        ->check(CLI::IsMember({"watch", "send", "doctor"}).description(""));
     const auto take_group = [this](const std::string& text) { request_.group = *Endpoint::parse(text); };
     app.add_option_function<std::string>("GROUP", take_group, "The group and its port, like 239.7.7.7:5600.")
         ->required()
@@ -81,7 +87,8 @@ void Multicast::declare(CLI::App& app) {
     add_selectors(app, "--interface", request_.interfaces,
                   "Only this interface: a name, a pattern (wl*) or a kind (kind:wired); repeat for more.");
     add_selectors(app, "--prohibit", request_.prohibit, "Never this interface; repeat for more.");
-    add_seconds(app, "--for", request_.stay, "watch: ends after this time.");
+    add_seconds(app, "--for", request_.stay,
+                "watch: ends after this time; doctor: listens so long, twice (2).");
     add_flag(app, "--datagrams", request_.shows_datagrams, "watch: prints each datagram that comes.");
     app.add_option("--count", request_.count, "send: so many times (1); 0: until Ctrl-C.")
         ->type_name("COUNT");
@@ -92,6 +99,7 @@ void Multicast::declare(CLI::App& app) {
 }
 
 asio::awaitable<Exit> Multicast::work(asio::io_context& io, Network& network, const Context& context) {
+    if (request_.action == "doctor") co_return co_await examine_multicast(network, context, request_);
     if (request_.action == "send") co_return co_await send_multicast(io, context, request_);
     co_return co_await watch_multicast(io, network, context, request_);
 }

@@ -33,6 +33,8 @@ struct MulticastRequest {
 // One file each.
 boost::asio::awaitable<Exit> watch_multicast(boost::asio::io_context& io, Network& network,
                                              const Context& context, MulticastRequest request);
+boost::asio::awaitable<Exit> examine_multicast(Network& network, const Context& context,
+                                               MulticastRequest request);
 boost::asio::awaitable<Exit> send_multicast(boost::asio::io_context& io, const Context& context,
                                             MulticastRequest request);
 

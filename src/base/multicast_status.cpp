@@ -39,9 +39,8 @@ std::string_view cure_of(SilenceCause cause) noexcept {
         case asking_again: return "";
         case nothing_yet:
         case sender_paused:
-            return "look whether the sender runs and sends to this group and port, and whether a packet "
-                   "filter "
-                   "of this machine drops it";
+            return "look whether the sender runs and sends to this group and port; `muster multicast doctor` "
+                   "says what this machine does with what arrives";
         case link_down: return "plug the cable in, join the Wi-Fi again, or switch the interface on";
         case interface_gone:
             return "nothing, if it comes back under whatever index: the group is joined there";

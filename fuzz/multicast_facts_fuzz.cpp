@@ -1,0 +1,46 @@
+// What the doctor reads about a multicast group: tables of /proc/net, packets of the wire, answers of sock_diag. The first
+// octet chooses the reader.
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "base/check.h"
+#include "os/multicast_tables.h"
+#include "os/multicast_tap.h"
+#include "os/udp_sockets.h"
+
+namespace {
+
+using namespace muster;
+
+void read_text(std::string_view text) {
+    MUSTER_CHECK(os::parse_igmp(text).size() <= 4096);
+    MUSTER_CHECK(os::parse_igmp6(text).size() <= 4096);
+    MUSTER_CHECK(os::parse_mcfilter(text).size() <= 4096);
+    MUSTER_CHECK(os::parse_mcfilter6(text).size() <= 4096);
+    os::counter_of(text, "TcpExt", "IPReversePathFilter");
+    os::counter6_of(text, "Ip6InDelivers");
+}
+
+void read_sockets(ByteView octets) {
+    std::vector<std::uint64_t> aligned((octets.size() + 7) / 8);  // as the kernel's answers are
+    if (!octets.empty()) std::memcpy(aligned.data(), octets.data(), octets.size());
+    std::vector<os::UdpSocketFacts> out;
+    const ByteView answer{reinterpret_cast<const std::byte*>(aligned.data()), octets.size()};
+    os::parse_udp_sockets(answer, 5600, out);
+    MUSTER_CHECK(out.size() <= 256);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    const ByteView rest{reinterpret_cast<const std::byte*>(data + 1), size - 1};
+    switch (data[0] % 3) {
+        case 0: read_text(as_text(rest)); break;
+        case 1: os::parse_tapped(rest); break;
+        case 2: read_sockets(rest); break;
+    }
+    return 0;
+}

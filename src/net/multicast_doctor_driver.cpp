@@ -1,0 +1,244 @@
+#include "net/multicast_doctor_driver.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "os/interface_watch.h"
+#include "os/membership_report.h"
+#include "os/multicast_socket.h"
+#include "os/multicast_tables.h"
+#include "os/multicast_tap.h"
+#include "os/timer.h"
+#include "os/udp_sockets.h"
+
+#include "muster/path_preferences.h"
+
+namespace muster::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// The buffer of the tap holds about a thousand packets: 50,000 per second are not lost between two looks.
+constexpr Duration kLook = 20ms;
+// Of what comes regularly so many are enough to judge by; then listening goes on for no longer than this.
+constexpr std::uint64_t kEnough = 5;
+constexpr Duration kAtLeast = 300ms;
+constexpr std::size_t kMostNoted = 16;
+
+template <class T>
+void note(std::vector<T>& list, const T& value) {
+    if (list.size() < kMostNoted && std::ranges::find(list, value) == list.end()) list.push_back(value);
+}
+
+class Examination : public std::enable_shared_from_this<Examination> {
+public:
+    Examination(const asio::any_io_executor& strand, ExaminationOptions options,
+                std::function<void(Result<MulticastFacts>)> done)
+        : options_(std::move(options)), done_(std::move(done)), timer_(strand) {}
+
+    void begin() {
+        facts_.group = options_.group;
+        facts_.port = options_.port;
+        auto watch = os::InterfaceWatch::open();
+        if (!watch) return done_(watch.error());
+        take_interfaces((*watch)->interfaces());
+        take_memberships();
+        take_sockets();
+        if (auto tap = os::MulticastTap::open(options_.group)) tap_ = *std::move(tap);
+        facts_.is_tapped = tap_ != nullptr;
+        counters_ = os::read_multicast_counters(is_v6());
+        listen(&LinkFacts::before);
+    }
+
+private:
+    /// A socket of our own on one interface.
+    struct Ear {
+        InterfaceIndex interface;
+        std::unique_ptr<os::MulticastSocket> socket;
+    };
+
+    bool is_v6() const { return options_.group.is_v6(); }
+
+    LinkFacts* link_of(InterfaceIndex index) {
+        const auto found = std::ranges::find_if(
+            facts_.links, [&](const LinkFacts& each) { return each.interface.index == index; });
+        return found == facts_.links.end() ? nullptr : &*found;
+    }
+
+    void take_interfaces(std::vector<Interface> interfaces) {
+        PathPreferences expected;
+        expected.require = options_.interfaces;
+        mark_interfaces(expected, interfaces);
+        for (Interface& each : interfaces) {
+            if (each.loopback || !each.multicast) continue;
+            LinkFacts link;
+            link.rp_filter = is_v6() ? 0 : os::read_rp_filter(each.name);
+            link.interface = std::move(each);
+            facts_.links.push_back(std::move(link));
+        }
+    }
+
+    void take_memberships() {
+        const auto is_kernels =
+            [](const IpAddress& group) {  // all hosts on the link, and what IPv6 needs to be found
+                if (group.is_v4()) return group == IpAddress{IpAddress::V4{224, 0, 0, 1}};
+                return group.v6()[1] <= 2;
+            };
+        std::set<std::pair<InterfaceIndex, IpAddress>> others;
+        for (const auto& each : os::read_memberships(is_v6())) {
+            LinkFacts* link = link_of(each.interface);
+            if (each.group == options_.group && link != nullptr) link->members = each.users;
+            if (each.group != options_.group && !is_kernels(each.group))
+                others.emplace(each.interface, each.group);
+        }
+        facts_.groups_joined = static_cast<std::uint32_t>(others.size());
+        facts_.group_limit = is_v6() ? 0 : os::read_group_limit();
+        for (const auto& each : os::read_source_filters(is_v6())) {
+            LinkFacts* link = link_of(each.interface);
+            if (each.group != options_.group || link == nullptr) continue;
+            if (each.including > 0) note(link->included, each.source);
+            if (each.excluding > 0) note(link->excluded, each.source);
+        }
+    }
+
+    void take_sockets() {
+        auto sockets = os::udp_sockets(options_.port, is_v6());
+        facts_.knows_sockets = sockets.has_value();
+        if (!sockets) return;
+        known_ = *std::move(sockets);
+        for (const auto& each : known_) {
+            SocketFacts socket;
+            socket.owner = os::owner_of_socket(each.inode);
+            socket.local = each.local;
+            socket.bound_to = each.bound_to;
+            socket.hears_others_groups = each.hears_others_groups;
+            if (is_v6()) socket.hears_others_groups = os::hears_others_groups_v6(each.inode);
+            facts_.sockets.push_back(std::move(socket));
+        }
+    }
+
+    void listen(HeardOnLink LinkFacts::* period) {
+        period_ = period;
+        began_ = SteadyClock::now();
+        wait();
+    }
+
+    void wait() {
+        timer_.expires_after(kLook);
+        timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+            if (!error) self->look();
+        });
+    }
+
+    void look() {
+        read_tap();
+        for (const Ear& ear : ears_) read_ear(ear);
+        const Duration passed = SteadyClock::now() - began_;
+        const bool has_enough = std::ranges::any_of(facts_.links, [&](const LinkFacts& link) {
+            return std::max((link.*period_).on_wire, (link.*period_).taken) >= kEnough;
+        });
+        if (passed < options_.listen && (!has_enough || passed < kAtLeast)) return wait();
+        if (period_ == &LinkFacts::after) return finish();
+        announce();
+        listen(&LinkFacts::after);
+    }
+
+    void read_tap() {
+        if (!tap_) return;
+        tap_->read([&](InterfaceIndex interface, const os::TappedPacket& packet) {
+            LinkFacts* link = link_of(interface);
+            if (link == nullptr) return;
+            if (packet.kind == os::TappedPacket::Kind::query) {
+                ++link->queries;
+            } else if (packet.destination == options_.group && packet.port == options_.port) {
+                ++(link->*period_).on_wire;
+                note(link->senders, packet.source);
+            } else if (packet.destination == options_.group) {
+                note(link->other_ports, packet.port);
+            }
+        });
+    }
+
+    void read_ear(const Ear& ear) {
+        LinkFacts* link = link_of(ear.interface);
+        std::array<os::ReceivedDatagram, os::MulticastSocket::kSlots> batch;
+        for (std::size_t count = batch.size(); count == batch.size();) {
+            count = ear.socket->receive(batch);
+            for (std::size_t i = 0; i < count; ++i) {
+                if (batch[i].remote.interface != ear.interface)
+                    continue;  // IPv6 gives every member all interfaces'
+                ++(link->*period_).taken;
+                note(link->senders, batch[i].remote.address);
+            }
+        }
+    }
+
+    /// Joins everywhere; where that says nothing on the wire because somebody has joined before, says it itself.
+    void announce() {
+        facts_.has_own_socket = true;
+        for (LinkFacts& link : facts_.links) {
+            if (!link.interface.up) continue;
+            os::MulticastOptions wanted;
+            wanted.group = options_.group;
+            wanted.port = options_.port;
+            wanted.sharing =
+                os::PortSharing::address;  // with SO_REUSEPORT it would take from others what they joined
+            wanted.bind = os::BindTo::group;
+            wanted.interface = link.interface.index;
+            auto socket = os::MulticastSocket::open(wanted);
+            if (!socket) {  // without the port it can join nevertheless
+                facts_.has_own_socket = false;
+                wanted.port = 0;
+                socket = os::MulticastSocket::open(wanted);
+            }
+            if (!socket) continue;
+            link.is_refused =
+                (*socket)->try_join(link.interface.index).kind == os::JoinOutcome::Kind::forbidden;
+            if (link.members > 0) (void)os::report_membership(options_.group, link.interface.index);
+            ears_.push_back({link.interface.index, *std::move(socket)});
+        }
+    }
+
+    void finish() {
+        const auto counters = os::read_multicast_counters(is_v6());
+        facts_.group_packets = counters.group_packets - counters_.group_packets;
+        facts_.delivered = counters.delivered - counters_.delivered;
+        facts_.reverse_path_drops = counters.reverse_path_drops - counters_.reverse_path_drops;
+        if (const auto now = os::udp_sockets(options_.port, is_v6()); now && facts_.knows_sockets) {
+            for (std::size_t i = 0; i < known_.size(); ++i) {
+                const auto same = std::ranges::find(*now, known_[i].inode, &os::UdpSocketFacts::inode);
+                if (same != now->end()) facts_.sockets[i].drops = same->drops - known_[i].drops;
+            }
+        }
+        done_(std::move(facts_));
+    }
+
+    ExaminationOptions options_;
+    std::function<void(Result<MulticastFacts>)> done_;
+    os::Timer timer_;
+    MulticastFacts facts_;
+    std::vector<os::UdpSocketFacts> known_;  // in the order of facts_.sockets
+    os::MulticastCounters counters_;
+    std::unique_ptr<os::MulticastTap> tap_;  // null: not allowed
+    std::vector<Ear> ears_;
+    HeardOnLink LinkFacts::* period_ = &LinkFacts::before;
+    TimePoint began_{};
+};
+
+}  // namespace
+
+void examine_multicast(const asio::any_io_executor& strand, ExaminationOptions options,
+                       std::function<void(Result<MulticastFacts>)> done) {
+    asio::post(strand, [examination = std::make_shared<Examination>(
+                            strand, std::move(options), std::move(done))] { examination->begin(); });
+}
+
+}  // namespace muster::net

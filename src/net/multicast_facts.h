@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/interface.h"
+
+namespace muster::net {
+
+/// What one of the two times of listening brought by an interface.
+struct HeardOnLink {
+    std::uint64_t on_wire = 0;  ///< Datagrams to group and port before any filter (MulticastTap).
+    std::uint64_t taken =
+        0;  ///< Of the same those that a socket of our own got; it has joined only the second time.
+
+    bool operator==(const HeardOnLink&) const = default;
+};
+
+/// A group on one interface, as an examination found it.
+struct LinkFacts {
+    /// `prohibited`: not where it is expected. It is looked at nevertheless: the sender may be there.
+    Interface interface;
+    std::uint32_t members = 0;       ///< Sockets of this machine that had joined here before the examination.
+    HeardOnLink before, after;       ///< ... the membership was announced afresh.
+    std::vector<IpAddress> senders;  ///< To group and port, at most 16.
+    std::vector<std::uint16_t> other_ports;     ///< To which the group was sent, at most 16.
+    std::vector<IpAddress> included, excluded;  ///< Senders that are let in only, or kept out.
+    unsigned queries = 0;                       ///< For memberships that came while listening.
+    int rp_filter = 0;
+    bool is_refused = false;  ///< A policy forbade our own join.
+
+    bool operator==(const LinkFacts&) const = default;
+};
+
+/// A socket of some program with the port.
+struct SocketFacts {
+    std::string owner;  ///< "receiver (4711)"; empty if it cannot be seen.
+    IpAddress local;
+    InterfaceIndex bound_to = InterfaceIndex::none;
+    std::uint64_t drops = 0;  ///< During the examination.
+    std::optional<bool> hears_others_groups;
+
+    bool operator==(const SocketFacts&) const = default;
+};
+
+/// All that an examination of a multicast group saw. A value.
+struct MulticastFacts {
+    IpAddress group;
+    std::uint16_t port = 0;
+    std::vector<LinkFacts> links;  ///< All that can do multicast, but loopback.
+    std::vector<SocketFacts> sockets;
+    bool is_tapped = false;                ///< Otherwise `on_wire` is not known.
+    bool has_own_socket = false;           ///< Otherwise `taken` is not known.
+    bool knows_sockets = false;            ///< Otherwise `sockets` is not known.
+    std::uint64_t reverse_path_drops = 0;  ///< During the examination, of the whole machine, as the next two.
+    std::uint64_t group_packets = 0;
+    std::uint64_t delivered = 0;
+    std::uint32_t groups_joined = 0;  ///< On this machine, but for those of the kernel.
+    std::uint32_t group_limit = 0;    ///< For one socket; 0: none.
+
+    bool operator==(const MulticastFacts&) const = default;
+};
+
+}  // namespace muster::net

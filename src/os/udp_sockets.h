@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/bytes.h"
+#include "muster/endpoint.h"
+#include "muster/error.h"
+
+namespace muster::os {
+
+/// A UDP socket of some program on this machine.
+struct UdpSocketFacts {
+    IpAddress local;
+    std::uint16_t port = 0;
+    InterfaceIndex bound_to = InterfaceIndex::none;  ///< SO_BINDTODEVICE.
+    bool is_v6_only = false;                         ///< It gets nothing of IPv4.
+    std::uint32_t inode = 0;
+    std::uint64_t drops = 0;  ///< Because its buffer was full, or a filter of its own said no.
+    std::optional<bool> hears_others_groups;  ///< IP_MULTICAST_ALL; IPv4 only, and of a kernel from 5.10 on.
+
+    bool operator==(const UdpSocketFacts&) const = default;
+};
+
+/// Takes sockets with this port out of an answer of NETLINK_SOCK_DIAG. Returns nullopt if the answer goes on in the next
+/// message, else 0 or the errno with which the kernel refused. What makes no sense is left out.
+std::optional<int> parse_udp_sockets(ByteView messages, std::uint16_t port, std::vector<UdpSocketFacts>& out);
+
+/// The UDP sockets with this port that can get datagrams of this family, at most 256. Errors: system, unsupported (the
+/// kernel has no udp_diag), timed_out.
+Result<std::vector<UdpSocketFacts>> udp_sockets(std::uint16_t port, bool v6);
+
+/// The program that has the socket, as "name (pid)"; empty if it cannot be seen (another user's).
+std::string owner_of_socket(std::uint32_t inode);
+
+/// Whether an IPv6 socket takes what others have joined (IPV6_MULTICAST_ALL), which the kernel does not tell from outside:
+/// looks through a copy of the descriptor. Nullopt if that is not allowed (ptrace rights).
+std::optional<bool> hears_others_groups_v6(std::uint32_t inode);
+
+}  // namespace muster::os
