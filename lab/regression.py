@@ -29,7 +29,6 @@ CONTROLS = 5  # samples of each kind in the negative control
 # Where they come from: docs/MEASUREMENTS.md, "The short form".
 BOUNDS = {"first message": 1.6, "admin down": 1.4, "black hole": 1.4}
 ATTEMPTS = 3
-
 FAULTS = {"admin down": failover.fault_admin, "black hole": failover.fault_black_hole}
 
 
@@ -132,7 +131,6 @@ def is_slow(found):
 def judge(result, what, samples):
     """The rows of one kind, and what must hold of them."""
     ratios = ratios_of(samples)
-
     for who, values in samples.items():
         result.row(who, what, values, ratio=round(ratios[who], 2), bound=BOUNDS[what])
     ratio, held = ratios["Muster"], ratios["held back"]
@@ -144,17 +142,16 @@ def judge(result, what, samples):
 def scenario(_lab, result, arguments):
     if why := systems.Tls().missing(arguments):
         raise netlab.LabError(why)
-        for measure in (first_messages, failovers):
+    for measure in (first_messages, failovers):
         for attempt in range(1, ATTEMPTS + 1):
             with netlab.Lab() as lab:
                 found = measure(lab, arguments)
             if not is_slow(found) or attempt == ATTEMPTS:
                 break
-            slow = ", ".join(f"{what} {ratios_of(samples)['Muster']:.2f}" for what, samples in found.items())
-            result.note(f"attempt {attempt} of {ATTEMPTS}: {slow} times the yardstick; measured again")
+            ratios = ", ".join(f"{what} {ratios_of(samples)['Muster']:.2f}" for what, samples in found.items())
+            result.note(f"attempt {attempt} of {ATTEMPTS}: {ratios} times the yardstick; measured again")
         for what, samples in found.items():
             judge(result, what, samples)
-
 
 
 if __name__ == "__main__":
