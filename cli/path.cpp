@@ -43,7 +43,9 @@ Result<Endpoint> find_destination(asio::io_context& io, const std::string& text)
                      "no address is known for the name '" + printable(text) + "': " + error.message()}
             .cure("check the name, or give an address: 192.0.2.1, fe80::1%eth0");
     const auto address = found.begin()->endpoint().address();
-    return Endpoint{*IpAddress::parse(address.to_string()), kAnyPort, InterfaceIndex::none};
+    if (address.is_v4())
+        return Endpoint{IpAddress{address.to_v4().to_bytes()}, kAnyPort, InterfaceIndex::none};
+    return Endpoint{IpAddress{address.to_v6().to_bytes()}, kAnyPort, InterfaceIndex::none};
 }
 
 std::string name_of(const NetworkPath& path, InterfaceIndex index) {
