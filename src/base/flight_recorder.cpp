@@ -37,7 +37,8 @@ std::size_t octets_of(const Departure& how) {
 struct Octets {
     std::size_t operator()(const seen::InterfaceChanged& is) const {
         std::size_t octets = is.interface.addresses.size() * sizeof(InterfaceAddress);
-        for (const std::string& each : is.interface.alternative_names) octets += sizeof each + each.size();
+        for (const std::string& each : is.interface.alternative_names)
+            octets += sizeof(std::string) + each.size();
         return octets;
     }
     std::size_t operator()(const seen::DialEnded& is) const {

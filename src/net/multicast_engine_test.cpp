@@ -244,6 +244,7 @@ TEST_F(MulticastEngineTest, ARefusedJoinIsBlockedAndTriedAgain) {
 
 TEST_F(MulticastEngineTest, TooManyInterfacesAreSaidNotJoined) {
     std::vector<Interface> many;
+    many.reserve(MulticastEngine::kMostMemberships + 1);
     for (std::uint32_t i = 0; i < MulticastEngine::kMostMemberships + 1; ++i)
         many.push_back(ethernet(10 + i));
     begin(many);
