@@ -58,36 +58,40 @@ std::vector<Interface> eligible_interfaces(const std::vector<Interface>& interfa
 InterfaceDebouncer::InterfaceDebouncer(const DebounceOptions& options, std::vector<Interface> interfaces,
                                        TimePoint now)
     : options_(options),
-      delivered_{1, interfaces},
-      latest_(std::move(interfaces)),
+      delivered_{1, std::move(interfaces)},
       last_change_(now - options.quiet),
       tokens_(options.immediate_per_second),
       tokens_at_(now) {}
 
 std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::on_change(std::vector<Interface> interfaces,
                                                                           TimePoint now) {
-    if (interfaces == latest_) return std::nullopt;
+    const auto since_latest = diff(latest(), interfaces);
+    if (since_latest.empty()) return std::nullopt;
     const bool after_quiet = first_pending_ == kNever && now - last_change_ >= options_.quiet;
-    const bool is_loss = !diff(latest_, interfaces).lost.empty();
-    latest_ = std::move(interfaces);
     last_change_ = now;
-    if (latest_ == delivered_.interfaces) {  // back to what everybody knows: nothing to tell
+    if (interfaces == delivered_.interfaces) {  // back to what everybody knows: nothing to tell
+        undelivered_.clear();
         first_pending_ = kNever;
         return std::nullopt;
     }
-    if ((after_quiet || is_loss) && take_token(now)) return deliver();
+    if ((after_quiet || !since_latest.lost.empty()) && take_token(now)) return deliver(std::move(interfaces));
+    undelivered_ = std::move(interfaces);
     if (first_pending_ == kNever) first_pending_ = now;
     return on_timer(now);
 }
 
 std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::on_timer(TimePoint now) {
     if (now < next_wakeup()) return std::nullopt;
-    return deliver();
+    return deliver(std::exchange(undelivered_, {}));
 }
 
 TimePoint InterfaceDebouncer::next_wakeup() const {
     if (first_pending_ == kNever) return kNever;
     return std::min(last_change_ + options_.quiet, first_pending_ + options_.max_delay);
+}
+
+const std::vector<Interface>& InterfaceDebouncer::latest() const {
+    return first_pending_ == kNever ? delivered_.interfaces : undelivered_;
 }
 
 bool InterfaceDebouncer::take_token(TimePoint now) {
@@ -100,11 +104,12 @@ bool InterfaceDebouncer::take_token(TimePoint now) {
     return true;
 }
 
-std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::deliver() {
+std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::deliver(std::vector<Interface> interfaces) {
+    undelivered_.clear();
     first_pending_ = kNever;
-    auto changes = diff(delivered_.interfaces, latest_);
+    auto changes = diff(delivered_.interfaces, interfaces);
     ++delivered_.revision;
-    delivered_.interfaces = latest_;
+    delivered_.interfaces = std::move(interfaces);
     return Delivery{delivered_, std::move(changes)};
 }
 

@@ -50,13 +50,14 @@ public:
     const InterfaceSnapshot& delivered() const { return delivered_; }
 
 private:
+    const std::vector<Interface>& latest() const;
     bool take_token(TimePoint now);
-    std::optional<Delivery> deliver();
+    std::optional<Delivery> deliver(std::vector<Interface> interfaces);
 
     DebounceOptions options_;
     InterfaceSnapshot delivered_;
-    std::vector<Interface> latest_;
-    TimePoint first_pending_ = kNever;  // when the oldest undelivered change came
+    std::vector<Interface> undelivered_;  // the kernel's state, while it is not what was delivered
+    TimePoint first_pending_ = kNever;    // when the oldest undelivered change came; kNever: there is none
     TimePoint last_change_;
     double tokens_;
     TimePoint tokens_at_;

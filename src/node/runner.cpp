@@ -91,25 +91,27 @@ Result<void> Runner::set_path_preferences(PathPreferences preferences) {
 
 void Runner::use_fast_ipv6() {
     optimistic_.emplace();
-    optimistic_->follow(interfaces_);
+    optimistic_->follow(interfaces());
 }
 
 std::vector<Evidence> Runner::preparations() const {
     return optimistic_ ? optimistic_->findings() : std::vector<Evidence>{};
 }
 
-void Runner::look_at_interfaces() {
-    if (!monitor_) return;  // stopped
-    interfaces_ = monitor_->snapshot().interfaces;
-    mark_interfaces(preferences_, interfaces_);
-    if (optimistic_) optimistic_->follow(interfaces_);
-    media_->restrict_to(interfaces_);
+std::vector<Interface> Runner::interfaces() const {
+    if (!monitor_) return {};  // stopped
+    auto all = monitor_->snapshot().interfaces;
+    mark_interfaces(preferences_, all);
+    return all;
 }
 
 void Runner::on_change() {
-    look_at_interfaces();
+    if (!monitor_) return;
+    const auto all = interfaces();
+    if (optimistic_) optimistic_->follow(all);
+    media_->restrict_to(all);
     if (!core_) return;
-    core_->on_interfaces(interfaces(), SteadyClock::now());
+    core_->on_interfaces(all, SteadyClock::now());
     turn();
 }
 

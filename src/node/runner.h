@@ -36,7 +36,7 @@ public:
     /// Datagrams that were not sent because a socket stayed full.
     std::uint64_t dropped() const { return media_->dropped(); }
     /// As the kernel has them, and what the preferences say of them.
-    const std::vector<Interface>& interfaces() const { return interfaces_; }
+    std::vector<Interface> interfaces() const;
     /// Uses other interfaces from now on. Errors: bad_input, no_interface; then nothing has changed.
     Result<void> set_path_preferences(PathPreferences preferences);
 
@@ -57,7 +57,6 @@ public:
 
 private:
     void on_change();
-    void look_at_interfaces();
     void arm();
     void on_timer();
 
@@ -65,7 +64,6 @@ private:
     std::unique_ptr<UdpMedia> media_;
     std::unique_ptr<net::InterfaceMonitor> monitor_;
     PathPreferences preferences_;
-    std::vector<Interface> interfaces_;
     std::optional<os::OptimisticAddresses> optimistic_;
     os::Timer timer_;
     TimePoint armed_ = kNever;

@@ -327,7 +327,8 @@ PeerPath SessionNode::describe(const link::LinkEngine& links, const link::LinkPo
 }
 
 std::string SessionNode::interface_name(InterfaceIndex index) const {
-    const Interface* found = find_interface(runner_->interfaces(), index);
+    const auto interfaces = runner_->interfaces();
+    const Interface* found = find_interface(interfaces, index);
     return found ? found->name : std::string{};
 }
 

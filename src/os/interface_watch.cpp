@@ -36,7 +36,6 @@ Result<std::unique_ptr<InterfaceWatch>> InterfaceWatch::open() {
     if (!socket) return socket.error();
     std::unique_ptr<InterfaceWatch> watch{new InterfaceWatch{std::move(*socket)}};
     if (auto done = watch->resync(); !done) return done.error();
-    watch->adopt();
     watch->resyncs_ = 0;  // the first reading is none
     return watch;
 }
@@ -52,11 +51,10 @@ bool InterfaceWatch::receive() {
         if (size > 0)
             changed |= table_.apply(dump_.buffer().first(static_cast<std::size_t>(size)), 0).changed;
     }
-    if (stale_) return resync().has_value() && adopt();
-    return changed && adopt();
+    return stale_ ? resync().has_value() : changed;
 }
 
-bool InterfaceWatch::adopt() {
+std::vector<Interface> InterfaceWatch::interfaces() {
     auto now = table_.snapshot();
     std::map<InterfaceIndex, KnownMarks> marks;
     for (Interface& each : now) {
@@ -71,9 +69,7 @@ bool InterfaceWatch::adopt() {
         classify(each, kept.first->second.marks);
     }
     marks_ = std::move(marks);
-    if (now == interfaces_) return false;
-    interfaces_ = std::move(now);
-    return true;
+    return now;
 }
 
 Result<> InterfaceWatch::resync() {

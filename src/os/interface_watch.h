@@ -27,11 +27,11 @@ public:
     InterfaceWatch(const InterfaceWatch&) = delete;
     InterfaceWatch& operator=(const InterfaceWatch&) = delete;
 
-    /// All interfaces by index as of the last receive().
-    const std::vector<Interface>& interfaces() const { return interfaces_; }
+    /// All interfaces by index as of the last receive(). Made anew by each call: only who needs them keeps them.
+    std::vector<Interface> interfaces();
 
-    /// Reads pending events without waiting. True if interfaces() has changed. Call when readable, and once
-    /// in a while as long as is_stale().
+    /// Reads pending events without waiting. True if interfaces() may have changed: some value of them was told anew, or
+    /// everything was read afresh. Call when readable, and once in a while as long as is_stale().
     bool receive();
 
     /// Events were lost and reading everything afresh has not worked yet.
@@ -45,12 +45,10 @@ private:
     explicit InterfaceWatch(FileDescriptor socket);
 
     Result<> resync();
-    bool adopt();
 
     FileDescriptor socket_;
     InterfaceDump dump_;
     InterfaceTable table_;
-    std::vector<Interface> interfaces_;
     struct KnownMarks {
         std::string name;
         DeviceMarks marks;

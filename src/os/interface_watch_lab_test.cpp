@@ -26,10 +26,10 @@ protected:
         watch_ = std::move(*opened);
     }
 
-    const Interface* find(const std::string& name) const {
-        const auto& all = watch_->interfaces();
-        const auto found = std::ranges::find(all, name, &Interface::name);
-        return found == all.end() ? nullptr : &*found;
+    const Interface* find(const std::string& name) {
+        last_ = watch_->interfaces();
+        const auto found = std::ranges::find(last_, name, &Interface::name);
+        return found == last_.end() ? nullptr : &*found;
     }
 
     /// Reads events until the condition holds; false if it does not within kPatience.
@@ -44,6 +44,7 @@ protected:
     }
 
     std::unique_ptr<InterfaceWatch> watch_;
+    std::vector<Interface> last_;  // those that find() points into
 };
 
 TEST_F(WatchLab, IsCompleteFromTheStart) {

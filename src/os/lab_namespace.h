@@ -95,7 +95,7 @@ private:
         const auto watch = InterfaceWatch::open();
         ASSERT_TRUE(watch.has_value());
         const auto all_up = [&] {
-            const auto& all = (*watch)->interfaces();
+            const auto all = (*watch)->interfaces();
             return std::ranges::count_if(all, [](const auto& link) { return link.carrier; }) == 3;
         };
         for (int i = 0; i < 100 && !all_up(); ++i) {
