@@ -11,8 +11,7 @@ between what is usual and its double, which must break them. The negative contro
 back (SIGSTOP) until twice the usual time has passed: each ratio must then break its bound too, or the test proves nothing.
 
 A gap is a multiple of 10 ms, so that a moment in which the machine does something else may add half to one of the two: what is
-beyond its bound is measured again, and counts as slower when it is so three times in a row. What has become slower is.
-
+beyond its bound is measured again, up to three times, and all samples of all times are judged together.
 """
 import os
 import signal
@@ -124,6 +123,13 @@ def ratios_of(samples):
     return {who: middle(values) / middle(samples["yardstick"]) for who, values in samples.items()}
 
 
+def add(found, more):
+    """Joins the samples of one measurement to those of the earlier ones."""
+    for what, samples in more.items():
+        for who, values in samples.items():
+            found.setdefault(what, {}).setdefault(who, []).extend(values)
+
+
 def is_slow(found):
     return any(ratios_of(samples)["Muster"] > BOUNDS[what] for what, samples in found.items())
 
@@ -143,13 +149,14 @@ def scenario(_lab, result, arguments):
     if why := systems.Tls().missing(arguments):
         raise netlab.LabError(why)
     for measure in (first_messages, failovers):
+        found = {}
         for attempt in range(1, ATTEMPTS + 1):
             with netlab.Lab() as lab:
-                found = measure(lab, arguments)
+                add(found, measure(lab, arguments))
             if not is_slow(found) or attempt == ATTEMPTS:
                 break
             ratios = ", ".join(f"{what} {ratios_of(samples)['Muster']:.2f}" for what, samples in found.items())
-            result.note(f"attempt {attempt} of {ATTEMPTS}: {ratios} times the yardstick; measured again")
+            result.note(f"after {attempt} of {ATTEMPTS}: {ratios} times the yardstick; measured again, and judged together")
         for what, samples in found.items():
             judge(result, what, samples)
 
