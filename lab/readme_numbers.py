@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, README = ROOT / "docs/board/results.json", ROOT / "README.md"
+FIRST = "exec -> first message"
 BEGIN, END = "<!-- numbers of the board: begin -->", "<!-- numbers of the board: end -->"
 
 
@@ -62,6 +63,21 @@ def noticed(results):
     return "; ".join(told)
 
 
+def missed(documents):
+    """The bounds of the board that do not hold, each with its report."""
+    told = [f"- `{name}`: {claim}" for name, document in documents.items() for claim in document.get("broken", [])]
+    return "\n".join(["Bounds of our own that this run broke:\n", *told]) if told else "All bounds of the board hold."
+
+
+def about(documents):
+    """When and on what it was measured."""
+    machines = [document["machine"] for document in documents.values()]
+    days = sorted({machine["date"][:10] for machine in machines})
+    cores = " or ".join(sorted({str(machine["cores"]) for machine in machines}))
+    return (f"Measured on {' to '.join(days[:1] + days[1:][-1:])} on virtual machines with {cores} processors "
+            f"({', '.join(sorted({machine['cpu'] for machine in machines}))}); both ends and the peers share them.")
+
+
 def table(results):
     find, see = "browse start -> coordinator found", "publish -> seen by a running browser"
     ours, naive, networks = joins(results)
@@ -71,8 +87,9 @@ def table(results):
             ("a new one seen by a running browser", results.times("discovery_latency", "Muster", see, "p50", "p99"),
              "; ".join(f"{peer} {results.times('discovery_latency', peer, see, 'p50')}"
                        for peer in ("Avahi", "python3-zeroconf"))),
-            ("start of a process to its first encrypted message",
-             results.times("join_latency", "Muster", "exec -> first message delivered", "p50", "p99"), ""),
+            ("start of a process to its first message", results.times("connect", "Muster realtime", FIRST, "p50", "p99"),
+             "; ".join(f"{peer} {results.times('connect', peer, FIRST, 'p50')}"
+                       for peer in ("TLS over TCP", "ZeroMQ + czmq beacon", "mosquitto"))),
             (f"joins in {networks} networks, from one switch to a wrong default route", ours,
              f"first address, no interface: {naive}"),
             ("a killed member noticed, `realtime`",
@@ -106,14 +123,10 @@ def main():
     mode.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     documents = json.loads(RESULTS.read_text())
-    machine = next(iter(documents.values()))["machine"]
-    days = sorted({document["machine"]["date"][:10] for document in documents.values()})
-    about = (f"Measured on {' to '.join(days[:1] + days[1:][-1:])} on a virtual machine with {machine['cores']} processors "
-             f"({machine['cpu']}); both ends and the peers share them.")
     text = README.read_text()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    wanted = f"{before}{BEGIN}\n{table(Results(documents))}\n\n{about}\n{END}{after}"
+    wanted = f"{before}{BEGIN}\n{table(Results(documents))}\n\n{about(documents)}\n\n{missed(documents)}\n{END}{after}"
     if arguments.write:
         README.write_text(wanted)
     elif wanted != text:
