@@ -197,21 +197,21 @@ void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& que
         if (one_shot && !answers.empty()) reply.questions.push_back(question);
         for (auto& answer : answers) {
             if (is_known(query, answer.record)) continue;
-            // Section 5.4: by unicast only if all others have heard it within a quarter of its life.
-            const bool heard =
-                queue.sent_within(answer.record, std::chrono::seconds{answer.record.ttl} / 4, now);
-            const bool direct =
-                one_shot || info.arrival == Arrival::unicast || (question.unicast_response && heard);
+            const bool to_one = one_shot || info.arrival == Arrival::unicast;
+            const bool direct = to_one || question.unicast_response;
             if (direct && !may_reply) may_reply = is_here(info) && reply_rate_.take(now);
             if (direct && one_shot && !*may_reply) {
                 ++counters_.queries_refused;
                 return;
             }
-            if (direct && *may_reply) {
-                reply.answers.push_back(std::move(answer.record));
-            } else {
-                queue.add(answer.record, timing.multicast, timing.gap);
-            }
+            const bool replies = direct && *may_reply;
+            // Section 5.4: by multicast as well, unless all others have heard it within a quarter of its life. Whoever
+            // asked gets it by unicast in any case: with an optimistic address (RFC 4429) it cannot ask for our link-layer
+            // address, and learns it only from our asking for its own.
+            const bool heard =
+                queue.sent_within(answer.record, std::chrono::seconds{answer.record.ttl} / 4, now);
+            if (!replies || (!to_one && !heard)) queue.add(answer.record, timing.multicast, timing.gap);
+            if (replies) reply.answers.push_back(std::move(answer.record));
         }
     }
     if (reply.answers.empty()) return;
