@@ -93,6 +93,7 @@ private:
 
     bool accept(const PacketInfo& info, const names::Message& message) const;
     bool is_here(const PacketInfo& info) const;
+    bool may_reply(const PacketInfo& info, TimePoint now);
     PacketInfo with_source(const PacketInfo& from) const;
     void on_query(const PacketInfo& info, names::Message query, TimePoint now);
     bool defer(const PacketInfo& info, names::Message& query, TimePoint now);
@@ -133,8 +134,9 @@ private:
     std::map<LinkId, AnswerQueue> answers_;
     std::map<WatchId, names::Question> backed_up_;  // by one-shot queries, until something is found
     std::vector<UnicastReply> replies_;
-    // A crowd that is powered on together asks at once; beyond it, one multicast answer serves all.
-    RateLimit reply_rate_{256, 100};
+    // A hundred devices that are powered on together ask by both families, for the name and the listing, and once more; beyond
+    // it, one multicast answer serves all.
+    RateLimit reply_rate_{1024, 400};
     std::vector<DeferredQuery> deferred_;
     MdnsCounters counters_;
     TimePoint now_{};       // of the call that is running

@@ -183,12 +183,21 @@ MdnsEngine::ResponseTiming MdnsEngine::timing_of(const PacketInfo& info, const n
     return timing;
 }
 
+// Beyond the limits all are answered at once, by multicast and as seldom as that may be: a hundred devices that are
+// powered on together hear it, and a flood is not multiplied.
+bool MdnsEngine::may_reply(const PacketInfo& info, TimePoint now) {
+    if (!is_here(info)) return false;
+    if (replies_.size() < kMaxReplies && reply_rate_.take(now)) return true;
+    ++counters_.unicasts_refused;
+    return false;
+}
+
 void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& query,
                                const ResponseTiming& timing, TimePoint now) {
     auto& queue = answers_[info.link()];
     UnicastReply reply;
     const bool one_shot = is_one_shot(info);
-    std::optional<bool> may_reply;  // asked for the first answer: questions about others' names are free
+    std::optional<bool> replies;  // asked for the first answer: questions about others' names are free
     const auto count = std::min(query.questions.size(), kMaxQuestionsPerPacket);
     for (std::size_t i = 0; i < count; ++i) {
         const auto& question = query.questions[i];
@@ -199,26 +208,18 @@ void MdnsEngine::queue_answers(const PacketInfo& info, const names::Message& que
             if (is_known(query, answer.record)) continue;
             const bool to_one = one_shot || info.arrival == Arrival::unicast;
             const bool direct = to_one || question.unicast_response;
-            if (direct && !may_reply) may_reply = is_here(info) && reply_rate_.take(now);
-            if (direct && one_shot && !*may_reply) {
-                ++counters_.queries_refused;
-                return;
-            }
-            const bool replies = direct && *may_reply;
+            if (direct && !replies) replies = may_reply(info, now);
             // Section 5.4: by multicast as well, unless all others have heard it within a quarter of its life. Whoever
             // asked gets it by unicast in any case: with an optimistic address (RFC 4429) it cannot ask for our link-layer
             // address, and learns it only from our asking for its own.
             const bool heard =
                 queue.sent_within(answer.record, std::chrono::seconds{answer.record.ttl} / 4, now);
-            if (!replies || (!to_one && !heard)) queue.add(answer.record, timing.multicast, timing.gap);
-            if (replies) reply.answers.push_back(std::move(answer.record));
+            const bool by_unicast = direct && *replies;
+            if (!by_unicast || (!to_one && !heard)) queue.add(answer.record, timing.multicast, timing.gap);
+            if (by_unicast) reply.answers.push_back(std::move(answer.record));
         }
     }
     if (reply.answers.empty()) return;
-    if (replies_.size() >= kMaxDeferredQueries) {
-        ++counters_.queries_refused;
-        return;
-    }
     reply.link = info.link();
     reply.to = info.source;
     reply.to.interface = info.interface;

@@ -14,6 +14,8 @@ namespace asio = boost::asio;
 
 // Batches read before others on the strand get their turn.
 constexpr int kMaxReadsInARow = 8;
+// Room for the questions of a hundred devices that are powered on together.
+constexpr std::uint32_t kReceiveBuffer = 1 << 20;
 
 // RFC 6762 section 3.
 const IpAddress& group_of(Family family) {
@@ -104,6 +106,7 @@ Result<MdnsSockets::PortPointer> MdnsSockets::open_port(Family family, SendFrom 
                                                         InterfaceIndex bound) const {
     os::MulticastOptions options;
     options.group = group_of(family);
+    options.receive_buffer = kReceiveBuffer;
     if (purpose == SendFrom::mdns_port) {
         const bool sole = sharing_ == PortSharing::sole;
         options.port = kMdnsPort;

@@ -93,8 +93,8 @@ inline constexpr std::size_t kMaxWatches = 1024;
 inline constexpr std::size_t kMaxQuestionsPerPacket = 256;  ///< more in one packet are not answered
 inline constexpr std::size_t kMaxCacheRecords = 4096;
 inline constexpr std::size_t kMaxCacheShare = 2048;  ///< of one source; half, for reflectors speak for many
-inline constexpr std::size_t kMaxDeferredQueries =
-    32;  ///< TC queries and unicast answers waiting; more are dropped
+inline constexpr std::size_t kMaxDeferredQueries = 32;  ///< TC queries waiting; more are dropped
+inline constexpr std::size_t kMaxReplies = 256;         ///< unicast answers waiting; beyond them by multicast
 
 /// What the engine has seen and refused, for `doctor` and tests.
 struct MdnsCounters {
@@ -106,7 +106,8 @@ struct MdnsCounters {
     std::uint64_t own = 0;            ///< our own multicast, looped back
     std::uint64_t cache_refused = 0;  ///< records that found the cache full
     std::uint64_t cache_evicted = 0;  ///< records that gave way to others
-    std::uint64_t queries_refused = 0;  ///< queries beyond the limits
+    std::uint64_t queries_refused = 0;   ///< queries beyond the limits
+    std::uint64_t unicasts_refused = 0;  ///< queries that were answered by multicast: too many at once
     std::uint64_t conflicts = 0;
 };
 
