@@ -235,6 +235,7 @@ void MdnsEngine::on_response(const PacketInfo& info, const names::Message& respo
         for (const auto& record : response.answers) queue.on_heard(record);
     }
     std::vector<const names::Record*> records;
+    records.reserve(response.answers.size() + response.additionals.size());
     for (const auto& record : response.answers) records.push_back(&record);
     for (const auto& record : response.additionals) records.push_back(&record);
     take_records(records, info.source.address, info.interface, now);
