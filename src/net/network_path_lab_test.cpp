@@ -183,6 +183,17 @@ TEST_F(MonitoredPathLab, TheFinalStateIsTheKernels) {
     EXPECT_EQ(last, now());
 }
 
+TEST_F(MonitoredPathLab, WithoutDescriptorsItTriesAgainAndDoesNotSpin) {
+    os::run("ip link set near0 down");
+    {
+        const os::NoMoreDescriptors none;
+        EXPECT_LT(io_.run_for(500ms), 100U) << "turns of the event loop";
+        EXPECT_THAT(told_, SizeIs(0));
+    }
+    EXPECT_TRUE(until([&] { return !told_.empty(); }))
+        << "no event comes any more, but the cable is still out";
+}
+
 TEST_F(MonitoredPathLab, ItMayBeDestroyedWhereItTells) {
     bool was_told = false;
     auto opened = PathMonitor::open(io_.get_executor(), [&](const NetworkPath&) {

@@ -15,7 +15,8 @@ bool PathChanges::on_event(TimePoint now) {
     last_event_ = now;
     const TimePoint settled = std::min(last_event_ + options_.quiet, first_event_ + options_.max_delay);
     const bool is_soon = now - last_read_ < kReadGap;
-    next_wakeup_ = is_soon ? std::min(settled, last_read_ + kReadGap) : settled;
+    // What waits for long is read no sooner either: a reading that fails leaves it waiting.
+    next_wakeup_ = is_soon ? last_read_ + kReadGap : settled;
     return !is_soon;
 }
 
@@ -32,6 +33,11 @@ std::optional<NetworkPath> PathChanges::on_read(NetworkPath path, TimePoint now)
     ++path.revision;
     told_ = std::move(path);
     return told_;
+}
+
+void PathChanges::on_failure(TimePoint now) {
+    last_read_ = now;
+    next_wakeup_ = now + kRetry;
 }
 
 bool PathChanges::is_worse(const NetworkPath& path) const {

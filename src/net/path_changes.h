@@ -17,6 +17,8 @@ public:
     };
     /// At most so often is read at once, while events pour in; a reading costs some hundred microseconds.
     static constexpr Duration kReadGap = std::chrono::milliseconds{10};
+    /// A reading that failed is tried again after this: long enough to cost nothing, short enough that nobody acts on old news.
+    static constexpr Duration kRetry = std::chrono::milliseconds{100};
 
     PathChanges(const Options& options, NetworkPath first);
 
@@ -24,6 +26,8 @@ public:
     bool on_event(TimePoint now);
     /// What was read. A path that is to be told, with its revision.
     std::optional<NetworkPath> on_read(NetworkPath path, TimePoint now);
+    /// Nothing could be read: it is tried again, until it can.
+    void on_failure(TimePoint now);
     /// The deadline has come: read now.
     TimePoint next_wakeup() const { return next_wakeup_; }
 

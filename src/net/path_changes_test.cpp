@@ -78,6 +78,20 @@ TEST_F(PathChangesTest, AFlapIsToldInBothDirectionsAndRevisionsOnlyGrow) {
     }
 }
 
+TEST_F(PathChangesTest, AReadingThatFailsIsTriedAgainLaterAndItsChangeIsNotLost) {
+    ASSERT_TRUE(changes_.on_event(at(0ms)));
+    changes_.on_failure(at(0ms));
+    EXPECT_EQ(changes_.next_wakeup(), at(0ms) + PathChanges::kRetry);
+    EXPECT_FALSE(changes_.on_event(at(1ms)));
+    EXPECT_GT(changes_.next_wakeup(), at(1ms)) << "no loop";
+    const TimePoint later = at(10s);
+    changes_.on_failure(later);
+    EXPECT_FALSE(changes_.on_event(later));
+    EXPECT_GT(changes_.next_wakeup(), later) << "nor when it waits for long";
+    EXPECT_TRUE(changes_.on_read(path(PathReach::everywhere), later + 1s));
+    EXPECT_EQ(changes_.next_wakeup(), kNever);
+}
+
 TEST_F(PathChangesTest, AFloodOfEventsIsNotReadEachTime) {
     int reads = 0;
     for (auto t = 0us; t < 1s; t += 100us)

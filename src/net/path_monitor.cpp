@@ -75,8 +75,8 @@ private:
 
     void read() {
         auto path = net::read_path(preferences_, question_);
-        // Without descriptors or memory nothing can be read now; the next try is the next event's.
-        if (!path) return;
+        // Without descriptors or memory nothing can be read now, and what has changed would be told only after the next event.
+        if (!path) return changes_.on_failure(SteadyClock::now());
         const auto told = changes_.on_read(std::move(*path), SteadyClock::now());
         if (!told) return;
         const auto callback = on_change_;  // it may destroy the monitor, and with it on_change_

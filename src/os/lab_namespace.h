@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,6 +44,24 @@ inline void make_drops_known(std::uint16_t port) {
     }
     EXPECT_GT(found, 0) << "no socket has port " << port;
 }
+
+/// As long as it lives, the process can open nothing more (EMFILE).
+class NoMoreDescriptors {
+public:
+    NoMoreDescriptors() {
+        EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+        const FileDescriptor lowest{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+        rlimit now = before_;
+        now.rlim_cur = static_cast<rlim_t>(lowest.get());
+        EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &now), 0);
+    }
+    ~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    NoMoreDescriptors(const NoMoreDescriptors&) = delete;
+    NoMoreDescriptors& operator=(const NoMoreDescriptors&) = delete;
+
+private:
+    rlimit before_{};
+};
 
 /// A namespace of its own that lives as long as the object. Sockets stay in the one in
 /// which they were opened.
