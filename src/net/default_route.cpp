@@ -10,6 +10,7 @@ using os::RouteAction;
 using os::RouteEntry;
 using os::RoutingRule;
 
+constexpr std::uint32_t kMainTable = 254;
 constexpr int kMostJumps = 64;  // the kernel lets rules jump forward only
 
 /// Whether a rule holds for a packet to everywhere, of a socket that is bound to nothing.
@@ -101,8 +102,15 @@ private:
 
 DefaultRoute default_route(const os::RoutingState& routing, bool v6, std::uint32_t uid) {
     Walk walk{routing, v6};
+    const auto is_ours = [v6](const RoutingRule& rule) { return rule.is_v6 == v6; };
+    if (std::ranges::none_of(routing.rules,
+                             is_ours)) {  // a kernel that knows no rules, or a sandbox that hides them
+        RoutingRule main;
+        main.table = kMainTable;
+        walk.follow(main);
+    }
     for (const RoutingRule& rule : routing.rules) {
-        const bool is_asked = rule.is_v6 == v6 && rule.priority >= walk.next() && holds(rule, uid);
+        const bool is_asked = is_ours(rule) && rule.priority >= walk.next() && holds(rule, uid);
         if (is_asked && !walk.follow(rule)) break;
     }
     return std::move(walk).result();

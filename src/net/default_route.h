@@ -29,7 +29,8 @@ struct DefaultRoute {
 };
 
 /// Walks the rules and the tables of one family as the kernel does (fib_rules_lookup). Two routes that are one half of the
-/// addresses each count as one to everywhere: full-tunnel VPNs make such.
+/// addresses each count as one to everywhere: full-tunnel VPNs make such. Without any rule of the family the main table is asked, as by
+/// a kernel without CONFIG_IP_MULTIPLE_TABLES.
 DefaultRoute default_route(const os::RoutingState& routing, bool v6, std::uint32_t uid);
 
 }  // namespace muster::net

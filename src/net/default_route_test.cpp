@@ -122,6 +122,14 @@ TEST(DefaultRoute, TheRulesOfATunnelThatTakesEverythingLeadIntoIt) {
     EXPECT_THAT(found.hops, SizeIs(2)) << "bound to it, eth can be used";
 }
 
+TEST(DefaultRoute, AKernelThatTellsNoRulesHasTheMainTable) {
+    const auto routes = std::vector{everywhere(kTun, 0, kVpn), everywhere(kEth, 100)};
+    EXPECT_EQ(choice(default_route(state(routes, {}), false, 0)), kEth);
+    auto others = usual_rules();
+    for (RoutingRule& each : others) each.is_v6 = true;
+    EXPECT_EQ(choice(default_route(state(routes, others), false, 0)), kEth) << "those of the other family";
+}
+
 TEST(DefaultRoute, JumpsAndSkipsAreFollowed) {
     RoutingRule jump = rule(10, 0);
     jump.action = RoutingRule::Action::jump;
