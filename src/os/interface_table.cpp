@@ -10,15 +10,10 @@
 #include <linux/rtnetlink.h>
 
 #include "os/netlink_attributes.h"
+#include "os/netlink_messages.h"
 
 namespace muster::os {
 namespace {
-
-template <class T>
-const T* header_of(const nlmsghdr& message) {
-    if (message.nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(T)) return nullptr;
-    return static_cast<const T*>(mnl_nlmsg_get_payload(&message));
-}
 
 /// The link header of messages about interfaces. The bridge module sends RTM_NEWLINK and RTM_DELLINK of its
 /// own family about ports that join and leave: a DELLINK of those removes no interface.
@@ -71,15 +66,6 @@ bool is_tentative(std::uint32_t flags) {
     return (flags & IFA_F_TENTATIVE) != 0 && (flags & IFA_F_OPTIMISTIC) == 0;
 }
 
-constexpr int kLargestErrno = 4096;  // as the kernel has it: MAX_ERRNO
-
-int error_of(const nlmsghdr& message) {
-    const auto* error = header_of<nlmsgerr>(message);
-    // The kernel sends 0 or a negated errno; other numbers have no negation, or are no errno.
-    const bool is_sane = error != nullptr && error->error <= 0 && error->error > -kLargestErrno;
-    return is_sane ? -error->error : EBADMSG;
-}
-
 }  // namespace
 
 InterfaceTable::Outcome InterfaceTable::apply(ByteView messages, std::uint32_t sequence) {
@@ -90,8 +76,9 @@ InterfaceTable::Outcome InterfaceTable::apply(ByteView messages, std::uint32_t s
         if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > messages.size()) break;
         const bool ours = sequence != 0 && message->nlmsg_seq == sequence;
         if (ours && (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) outcome.interrupted = true;
-        if (ours && message->nlmsg_type == NLMSG_DONE) outcome.dump_done = true;
-        if (ours && message->nlmsg_type == NLMSG_ERROR) outcome.error = error_of(*message);
+        const bool is_done = ours && message->nlmsg_type == NLMSG_DONE;
+        outcome.dump_done |= is_done;
+        if (is_done || (ours && message->nlmsg_type == NLMSG_ERROR)) outcome.error = error_in(*message);
         if (apply_message(*message)) outcome.changed = true;
         messages = messages.subspan(std::min<std::size_t>(MNL_ALIGN(message->nlmsg_len), messages.size()));
     }

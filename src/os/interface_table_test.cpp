@@ -269,6 +269,9 @@ TEST(InterfaceTable, ReportsEndInterruptionAndErrorOfItsOwnDumpOnly) {
     EXPECT_EQ(told(0), 0);
     EXPECT_EQ(told(std::numeric_limits<int>::min()), EBADMSG) << "it has no negation";
     EXPECT_EQ(told(5), EBADMSG);
+    const auto cut = table.apply(Message{NLMSG_DONE, 0, 7}.error(-EMSGSIZE).view(), 7);
+    EXPECT_TRUE(cut.dump_done);
+    EXPECT_EQ(cut.error, EMSGSIZE) << "it was broken off";
 }
 
 TEST(InterfaceTable, SkipsWhatIsCutAnywhere) {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "os/netlink_messages.h"
 #include "os/system_error.h"
 
 namespace muster::os {
@@ -83,10 +84,10 @@ std::optional<int> NetlinkSocket::hear(const nlmsghdr& message, bool is_dump,
                                        const std::function<void(const nlmsghdr&)>& take) {
     if (message.nlmsg_seq != sequence_) return std::nullopt;  // of an earlier question that took too long
     was_interrupted_ |= (message.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-    if (message.nlmsg_type == NLMSG_DONE) return was_interrupted_ ? EINTR : 0;
-    if (message.nlmsg_type == NLMSG_ERROR) {
-        if (message.nlmsg_len < NLMSG_LENGTH(sizeof(nlmsgerr))) return EBADMSG;
-        return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error;
+    if (message.nlmsg_type == NLMSG_ERROR) return error_in(message);
+    if (message.nlmsg_type == NLMSG_DONE) {
+        const int error = error_in(message);
+        return error == 0 && was_interrupted_ ? EINTR : error;
     }
     take(message);
     if (is_dump) return std::nullopt;

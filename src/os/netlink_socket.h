@@ -36,7 +36,8 @@ public:
     void put_number(std::uint16_t type, std::uint32_t value);
     void put_address(std::uint16_t type, const IpAddress& address);
 
-    /// Sends the question and hands each answer to `take`. Returns an errno, or 0. EINTR: the tables changed while they were
+    /// Sends the question and hands each answer to `take`. Returns an errno, or 0; also the one with which the kernel breaks a
+    /// dump off. EINTR: the tables changed while they were
     /// read, so that what was taken may be neither the old nor the new.
     int ask(const std::function<void(const nlmsghdr& answer)>& take);
 

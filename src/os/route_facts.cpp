@@ -112,8 +112,8 @@ int KernelFacts::read_routing(RoutingState& state) {
         socket_->begin<fib_rule_hdr>(RTM_GETRULE, NLM_F_DUMP, family);
         const int rules =
             socket_->ask([&](const nlmsghdr& answer) { keep(state.rules, parse_rule(answer), kMostRules); });
-        if (rules != 0 && rules != EOPNOTSUPP)
-            return rules;  // a kernel without rules has the main table only
+        // A kernel without rules has the main table only.
+        if (rules != 0 && rules != EOPNOTSUPP && rules != EAFNOSUPPORT) return rules;
         socket_->begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP, family);
         const int neighbours = socket_->ask([&](const nlmsghdr& answer) {
             keep(state.neighbours, parse_neighbour(answer, ticks), kMostNeighbourEntries);

@@ -10,17 +10,12 @@
 #include <sys/socket.h>
 
 #include "os/netlink_attributes.h"
+#include "os/netlink_messages.h"
 
 namespace muster::os {
 namespace {
 
 constexpr std::size_t kMaxHops = 64;
-
-template <class T>
-const T* header_of(const nlmsghdr& message) {
-    if (message.nlmsg_len < NLMSG_LENGTH(sizeof(T))) return nullptr;
-    return static_cast<const T*>(mnl_nlmsg_get_payload(&message));
-}
 
 bool is_ip(int family) { return family == AF_INET || family == AF_INET6; }
 
