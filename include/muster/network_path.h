@@ -142,16 +142,18 @@ struct Reachability {
 
 /// How things are now, read from the kernel before it returns (well below a millisecond with a few interfaces, no other
 /// process is asked): there is no "undetermined". `preferences` say which interfaces count. Satisfied: packets can leave to at
-/// least one link. Any thread. Errors: bad_input (preferences), system.
+/// least one link. What could not be read is an error, never a path. Any thread. Errors: bad_input (preferences), system, timed_out
+/// (the kernel did not answer, or what it tells never stopped changing).
 Result<NetworkPath> current_path(const PathPreferences& preferences = {});
 
 /// The same for one destination: the route that the kernel takes, and whether it can be used. With an interface in
 /// `remote`, as for a socket that is bound to it: then the interface must have an own address, or the answer is
-/// foreign_source. An IPv6 link-local address needs one (bad_input). Any thread. Errors: bad_input, system.
+/// foreign_source. An IPv6 link-local address needs one (bad_input). Any thread. Errors: bad_input, system,
+/// timed_out, unsupported (the kernel does not know the address family).
 Result<NetworkPath> path_to(const Endpoint& remote, const PathPreferences& preferences = {});
 
 /// Whether a socket with these two addresses can still send: the local address is still here, and on the interface that
-/// packets take. Any thread. Errors: bad_input, system.
+/// packets take. Any thread. Errors: as path_to().
 Result<NetworkPath> path_between(const IpAddress& local, const Endpoint& remote,
                                  const PathPreferences& preferences = {});
 
@@ -171,7 +173,7 @@ public:
     using OnChange = std::function<void(const NetworkPath& path)>;
 
     /// current() is complete when it returns, and no change after it is missed. `on_change` is never called from inside
-    /// open(), nor after the monitor is gone; it may destroy the monitor. Errors: bad_input, system.
+    /// open(), nor after the monitor is gone; it may destroy the monitor. Errors: as current_path() and path_to().
     static Result<PathMonitor> open(const boost::asio::any_io_executor& executor, OnChange on_change,
                                     PathMonitorOptions options = {});
     PathMonitor(PathMonitor&&) noexcept;

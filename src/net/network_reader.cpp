@@ -15,7 +15,9 @@ Result<NetworkFacts> read_facts(os::KernelFacts& kernel, const PathPreferences& 
     NetworkFacts facts;
     facts.interfaces = std::move(*interfaces);
     mark_interfaces(preferences, facts.interfaces);
-    facts.routing = kernel.routing();
+    auto routing = kernel.routing();
+    if (!routing) return routing.error();
+    facts.routing = std::move(*routing);
     facts.dns_servers = os::dns_servers();
     facts.uid = os::user_id();
     return facts;
@@ -30,7 +32,9 @@ Result<NetworkPath> read_path(const PathPreferences& preferences,
     const auto facts = read_facts(**kernel, preferences);
     if (!facts) return facts.error();
     if (!question) return judge(*facts);
-    return judge(*facts, *question, (*kernel)->answer(question->remote, question->local));
+    const auto answer = (*kernel)->answer(question->remote, question->local);
+    if (!answer) return answer.error();
+    return judge(*facts, *question, *answer);
 }
 
 Result<void> check_question(const RouteQuestion& question) {

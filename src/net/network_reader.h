@@ -9,8 +9,8 @@
 
 namespace muster::net {
 
-/// Reads all facts from the kernel, asks it for the route if there is a question, and judges. What cannot be read is missing;
-/// RoutingState::is_partial says that something is. Errors: system, timed_out.
+/// Reads all facts from the kernel, asks it for the route if there is a question, and judges. What cannot be read is an error:
+/// nothing follows from what is missing. Errors: system, timed_out, unsupported (the kernel does not know the family).
 Result<NetworkPath> read_path(const PathPreferences& preferences,
                               const std::optional<RouteQuestion>& question);
 

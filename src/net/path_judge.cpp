@@ -161,7 +161,7 @@ PathReason reason_of(int error) {
         case 0: return PathReason::none;
         case EACCES:
         case EINVAL: return PathReason::route_forbids;
-        default: return PathReason::no_route;
+        default: return PathReason::no_route;  // of says_how_it_routes()
     }
 }
 

@@ -68,8 +68,10 @@ json::value interfaces_now() {
 json::value routes_now() {
     const auto kernel = os::KernelFacts::open();
     if (!kernel) return json::parse(kernel.error().to_json());
+    const auto routing = (*kernel)->routing();
+    if (!routing) return json::parse(routing.error().to_json());
     json::array all;
-    for (const os::RouteEntry& each : (*kernel)->routing().routes) {
+    for (const os::RouteEntry& each : routing->routes) {
         const bool is_own = each.action == os::RouteAction::deliver || each.action == os::RouteAction::group;
         if (!is_own && all.size() < kMostRoutes) all.push_back(json_of(each));
     }

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
@@ -11,8 +12,10 @@
 #include <unistd.h>
 
 #include "os/netlink_attributes.h"
+#include "os/netlink_messages.h"
 #include "os/netlink_socket.h"
 #include "os/routing_messages.h"
+#include "os/system_error.h"
 
 namespace muster::os {
 namespace {
@@ -37,6 +40,16 @@ PathFindings::Route route_of(int error) {
         case ENETUNREACH: return PathFindings::Route::gone;
         default: return PathFindings::Route::unknown;
     }
+}
+
+/// A kernel that does not know the family, or has no rules, has nothing of the kind.
+bool is_unknown(int error) { return error == EOPNOTSUPP || error == EAFNOSUPPORT; }
+
+Error failure(const std::string& attempt, int error) {
+    if (error == EINTR) return Error{Errc::timed_out, attempt + ": they never stopped changing"};
+    if (error == EAGAIN || error == ETIMEDOUT)
+        return Error{Errc::timed_out, attempt + ": the kernel did not answer"};
+    return system_error(attempt, error);
 }
 
 }  // namespace
@@ -78,52 +91,44 @@ RouteFacts KernelFacts::look_up(const Endpoint& remote) {
     return facts;
 }
 
-RoutingState KernelFacts::routing() {
-    RoutingState state;
+Result<RoutingState> KernelFacts::routing() {
+    int error = 0;
     for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-        state = {};
-        const int error = read_routing(state);
+        RoutingState state;
+        error = read_family(false, state);
+        if (error == 0) error = read_family(true, state);
         if (error == 0) return state;
-        state.is_partial = true;
         if (error != EINTR) break;
     }
-    return state;
+    return failure("read the routing tables", error);
 }
 
 /// Returns an errno, or 0.
-int KernelFacts::read_routing(RoutingState& state) {
-    const auto keep = [&](auto& list, auto entry, std::size_t most) {
-        if (!entry) return;
-        if (list.size() < most)
-            list.push_back(std::move(*entry));
-        else
-            state.is_partial = true;
+int KernelFacts::read_family(bool v6, RoutingState& state) {
+    const auto keep = [](auto& list, auto entry, std::size_t most) {
+        if (entry && list.size() < most) list.push_back(std::move(*entry));
     };
+    const std::uint8_t family = v6 ? AF_INET6 : AF_INET;
+    socket_->begin<rtmsg>(RTM_GETROUTE, NLM_F_DUMP, family);
+    const int routes = socket_->ask([&](const nlmsghdr& answer) {
+        const auto* told = header_of<rtmsg>(answer);
+        if (told != nullptr && told->rtm_family == family && (told->rtm_flags & RTM_F_CLONED) == 0)
+            keep(state.routes, parse_route(answer), kMostRouteEntries);
+    });
+    if (!is_unknown(routes) && routes != 0) return routes;
+    socket_->begin<fib_rule_hdr>(RTM_GETRULE, NLM_F_DUMP, family);
+    const int rules =
+        socket_->ask([&](const nlmsghdr& answer) { keep(state.rules, parse_rule(answer), kMostRules); });
+    if (!is_unknown(rules) && rules != 0) return rules;
+    socket_->begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP, family);
     const auto ticks = static_cast<std::uint32_t>(::sysconf(_SC_CLK_TCK));
-    for (const bool v6 : {false, true}) {
-        const std::uint8_t family = v6 ? AF_INET6 : AF_INET;
-        socket_->begin<rtmsg>(RTM_GETROUTE, NLM_F_DUMP, family);
-        const int routes = socket_->ask([&](const nlmsghdr& answer) {
-            const auto* told = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&answer));
-            if ((told->rtm_flags & RTM_F_CLONED) == 0)
-                keep(state.routes, parse_route(answer), kMostRouteEntries);
-        });
-        if (routes != 0) return routes;
-        socket_->begin<fib_rule_hdr>(RTM_GETRULE, NLM_F_DUMP, family);
-        const int rules =
-            socket_->ask([&](const nlmsghdr& answer) { keep(state.rules, parse_rule(answer), kMostRules); });
-        // A kernel without rules has the main table only.
-        if (rules != 0 && rules != EOPNOTSUPP && rules != EAFNOSUPPORT) return rules;
-        socket_->begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP, family);
-        const int neighbours = socket_->ask([&](const nlmsghdr& answer) {
-            keep(state.neighbours, parse_neighbour(answer, ticks), kMostNeighbourEntries);
-        });
-        if (neighbours != 0) return neighbours;
-    }
-    return 0;
+    const int neighbours = socket_->ask([&](const nlmsghdr& answer) {
+        keep(state.neighbours, parse_neighbour(answer, ticks), kMostNeighbourEntries);
+    });
+    return is_unknown(neighbours) ? 0 : neighbours;
 }
 
-RouteAnswer KernelFacts::answer(const Endpoint& remote, const std::optional<IpAddress>& from) {
+Result<RouteAnswer> KernelFacts::answer(const Endpoint& remote, const std::optional<IpAddress>& from) {
     auto* route = socket_->begin<rtmsg>(RTM_GETROUTE, 0, family_of(remote.address));
     const std::uint8_t bits = remote.address.is_v6() ? 128 : 32;
     route->rtm_dst_len = bits;
@@ -137,6 +142,8 @@ RouteAnswer KernelFacts::answer(const Endpoint& remote, const std::optional<IpAd
     told.error = socket_->ask([&](const nlmsghdr& answer) {
         if (auto entry = parse_route(answer)) told.entry = std::move(*entry);
     });
+    if (!says_how_it_routes(told.error))
+        return failure("ask for the route to " + remote.address.to_string(), told.error);
     if (told.error != 0) return told;
     switch (told.entry.action) {  // IPv6 tells what forbids as a route
         case RouteAction::blackhole: told.error = EINVAL; break;

@@ -47,10 +47,12 @@ public:
     /// The route that the routing tables have, over the endpoint's interface if it names one. If they have none there,
     /// what they say of the address by any interface: forbidden is worth more than gone.
     RouteFacts route_to(const Endpoint& remote);
-    /// All tables, rules and neighbours, as far as the kernel lets them be read: RoutingState::is_partial.
-    RoutingState routing();
+    /// All tables, rules and neighbours of both families; begins anew if they change meanwhile, up to eight times. What the kernel
+    /// does not know at all (rules, IPv6) is empty. Errors: system, timed_out.
+    Result<RoutingState> routing();
     /// How the kernel would send to an address, by all rules and tables. `from`: the source address, if it is fixed already.
-    RouteAnswer answer(const Endpoint& remote, const std::optional<IpAddress>& from);
+    /// Errors: unsupported (the kernel does not know the family), system, timed_out.
+    Result<RouteAnswer> answer(const Endpoint& remote, const std::optional<IpAddress>& from);
     /// Those on an interface of one family that are not known to be gone; at most 256.
     std::vector<Neighbour> neighbours(InterfaceIndex interface, bool v6);
     /// Makes the kernel ask for the link-layer address of a neighbour now. False: only root may, or it is none.
@@ -60,7 +62,7 @@ public:
 
 private:
     RouteFacts look_up(const Endpoint& remote);
-    int read_routing(RoutingState& state);
+    int read_family(bool v6, RoutingState& state);
     explicit KernelFacts(std::unique_ptr<NetlinkSocket> socket);
 
     std::unique_ptr<NetlinkSocket> socket_;

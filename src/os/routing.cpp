@@ -1,5 +1,8 @@
 #include "os/routing.h"
 
+#include <algorithm>
+#include <cerrno>
+
 namespace muster::os {
 
 std::string_view to_string(RouteAction action) {
@@ -13,6 +16,11 @@ std::string_view to_string(RouteAction action) {
         case RouteAction::skip: return "throw";
     }
     return "unicast";
+}
+
+bool says_how_it_routes(int error) {
+    constexpr int kAnswers[] = {0, EACCES, EINVAL, ENETUNREACH, EHOSTUNREACH, ENODEV};
+    return std::ranges::find(kAnswers, error) != std::ranges::end(kAnswers);
 }
 
 bool Prefix::contains(const IpAddress& other) const {

@@ -99,21 +99,22 @@ struct NeighbourEntry {
 
 /// The answer to "how would you send there?"
 struct RouteAnswer {
-    int error =
-        0;  ///< An errno: no route (ENETUNREACH, EHOSTUNREACH), or one that forbids it (EACCES, EINVAL); 0.
+    int error = 0;  ///< One of those that says_how_it_routes() knows.
     /// With error 0: what is used, with one hop and the source address.
     RouteEntry entry;
 
     bool operator==(const RouteAnswer&) const = default;
 };
 
+/// Whether an errno is the kernel's answer to that question: 0, no route (ENETUNREACH, EHOSTUNREACH), no such interface (ENODEV), or a
+/// route or rule that forbids it (EACCES, EINVAL). With any other the kernel could not be asked.
+bool says_how_it_routes(int error);
+
 /// All of it at one time.
 struct RoutingState {
     std::vector<RouteEntry> routes;          ///< All tables, both families, in the kernel's order.
     std::vector<RoutingRule> rules;          ///< By family and priority.
     std::vector<NeighbourEntry> neighbours;  ///< Both families, all interfaces.
-    /// More than the bound, or the kernel did not answer: what follows from its absence is not certain.
-    bool is_partial = false;
 
     bool operator==(const RoutingState&) const = default;
 };
