@@ -41,9 +41,11 @@ enum class PathReason : std::uint8_t {
     route_forbids,      ///< A blackhole, unreachable or prohibit route.
     rule_forbids,       ///< A rule that drops, before any table is asked.
     foreign_source,  ///< The kernel would send with the address of another interface: no answer finds its way back.
-    source_gone,       ///< The local address of the pair is no address of this machine (any more).
-    neighbour_silent,  ///< The next hop does not answer for its link-layer address.
-    vpn_inactive,      ///< Everything is to go through a tunnel that is not up.
+    source_gone,  ///< The local address of the pair is no address of this machine (any more).
+    /// The next hop did not answer for its link-layer address when the kernel asked it last. The path is satisfied all the same:
+    /// packets leave, and only the next one makes the kernel ask again.
+    neighbour_silent,
+    vpn_inactive,  ///< Everything is to go through a tunnel that is not up.
 };
 
 enum class PathStatus : std::uint8_t {
@@ -106,7 +108,7 @@ struct NetworkPath {
     std::uint64_t revision = 0;  ///< Grows with every change that a PathMonitor tells; 0 when asked once.
     PathStatus status = PathStatus::unsatisfied;
     PathReach reach = PathReach::nothing;  ///< By a socket that is bound to no interface.
-    /// Why it is unsatisfied; if it is satisfied, what keeps it from reaching everywhere.
+    /// Why it is unsatisfied; if it is satisfied, what keeps it from reaching everywhere, or neighbour_silent.
     PathReason reason = PathReason::none;
     /// All of them but loopback: those that carry something first, the kernel's choice before the others.
     std::vector<PathInterface> interfaces;

@@ -29,7 +29,9 @@ std::string sentence(const NetworkPath& path) {
     if (path.route && path.route->is_local) return "satisfied: it is this machine";
     const std::string far =
         path.reach == PathReach::everywhere ? "packets leave for everywhere" : "packets reach the link";
-    return "satisfied: " + far + (path.reason == PathReason::none ? "" : "; not further: " + text);
+    if (path.reason == PathReason::none) return "satisfied: " + far;
+    const bool is_doubt = path.reason == PathReason::neighbour_silent;
+    return "satisfied: " + far + (is_doubt ? ", but " : "; not further: ") + text;
 }
 
 }  // namespace
@@ -106,7 +108,8 @@ std::string_view explain(PathReason reason) noexcept {
                    "an address of its own";
         case PathReason::source_gone: return "the local address is gone from this machine; connect anew";
         case PathReason::neighbour_silent:
-            return "the next device on the link does not answer; is it switched on, and on this link?";
+            return "the next device on the link did not answer when it was asked last; is it switched on, "
+                   "and on this link?";
         case PathReason::vpn_inactive:
             return "everything goes through a tunnel that is not up; start the VPN, or remove its routes";
     }

@@ -106,6 +106,7 @@ TEST_F(PathLab, AnAddressPairIsViableWhileItsAddressIsThere) {
 TEST_F(PathLab, ANeighbourThatDoesNotAnswerIsTold) {
     os::run("ip neigh replace 10.77.0.99 dev near0 nud failed");
     EXPECT_EQ(towards(to("10.77.0.99")).reason, PathReason::neighbour_silent);
+    EXPECT_TRUE(towards(to("10.77.0.99")).is_satisfied());
     os::run("ip neigh replace 10.77.0.98 lladdr 02:00:00:00:00:01 dev near0 nud reachable");
     EXPECT_EQ(towards(to("10.77.0.98")).on_link, LinkProof::verified);
 }

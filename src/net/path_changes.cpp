@@ -42,6 +42,7 @@ void PathChanges::on_failure(TimePoint now) {
 
 bool PathChanges::is_worse(const NetworkPath& path) const {
     return (told_.is_satisfied() && !path.is_satisfied()) || path.reach < told_.reach ||
+           (told_.on_link != LinkProof::failed && path.on_link == LinkProof::failed) ||
            (told_.supports_ipv4 && !path.supports_ipv4) || (told_.supports_ipv6 && !path.supports_ipv6);
 }
 

@@ -30,6 +30,13 @@ TEST_F(PathChangesTest, ALossIsToldAtOnce) {
     EXPECT_EQ(changes_.told().reach, PathReach::nothing);
 }
 
+TEST_F(PathChangesTest, ANextHopThatFallsSilentIsToldAtOnce) {
+    ASSERT_TRUE(changes_.on_event(at(0ms)));
+    auto silent = path(PathReach::link);
+    silent.on_link = LinkProof::failed;
+    EXPECT_TRUE(changes_.on_read(silent, at(0ms)));
+}
+
 TEST_F(PathChangesTest, AGainIsToldWhenItHasSettled) {
     ASSERT_TRUE(changes_.on_event(at(0ms)));
     EXPECT_FALSE(changes_.on_read(path(PathReach::everywhere), at(0ms)));

@@ -190,7 +190,6 @@ PathReason trouble_with(const NetworkFacts& facts, const NetworkPath& path, cons
                    : by->reason;
     const auto source = question.local ? question.local : route.source;
     if (source && !is_own(facts, route.interface, *source)) return PathReason::foreign_source;
-    if (path.on_link == LinkProof::failed) return PathReason::neighbour_silent;
     return PathReason::none;
 }
 
@@ -253,7 +252,11 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
     path.supports_ipv4 = path.supports_ipv4 && !v6;
     path.supports_ipv6 = path.supports_ipv6 && v6;
     path.status = path.reason == PathReason::none ? PathStatus::satisfied : PathStatus::unsatisfied;
-    if (path.status == PathStatus::satisfied) return path;
+    if (path.status == PathStatus::satisfied) {
+        // The kernel forgets a failure only when it sends there again: who waited for that before sending would wait for ever.
+        if (path.on_link == LinkProof::failed) path.reason = PathReason::neighbour_silent;
+        return path;
+    }
     path.reach = PathReach::nothing;
     if (waits_for_connection(path.interfaces) && path.reason == PathReason::no_route)
         path.status = PathStatus::requires_connection;

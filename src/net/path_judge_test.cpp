@@ -257,8 +257,12 @@ TEST(PathTo, ANextHopThatDoesNotAnswerIsTold) {
     const World world = World{}
                             .with(interface(kEth, "eth0", {"192.0.2.7"}))
                             .neighbour(kEth, "192.0.2.9", os::NeighbourEntry::State::failed);
-    EXPECT_EQ(world.path_to("192.0.2.9", kEth, "192.0.2.7").reason, PathReason::neighbour_silent);
-    EXPECT_TRUE(world.path_to("192.0.2.8", kEth, "192.0.2.7").is_satisfied());
+    const NetworkPath silent = world.path_to("192.0.2.9", kEth, "192.0.2.7");
+    EXPECT_EQ(silent.reason, PathReason::neighbour_silent);
+    EXPECT_EQ(silent.on_link, LinkProof::failed);
+    EXPECT_TRUE(silent.is_satisfied()) << "the next packet makes the kernel ask again, and nothing else does";
+    EXPECT_EQ(silent.reach, PathReach::link);
+    EXPECT_EQ(world.path_to("192.0.2.8", kEth, "192.0.2.7").reason, PathReason::none);
 }
 
 TEST(Prefix, ContainsWhatBeginsAlike) {
