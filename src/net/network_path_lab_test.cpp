@@ -64,6 +64,19 @@ TEST_F(PathLab, ADefaultRouteReachesEverywhere) {
     EXPECT_EQ(there.route->table, 254U);
 }
 
+TEST_F(PathLab, ManyRoutesOfOneFamilyHideNoneOfTheOther) {
+    os::run("ip -6 route add default via fe80::2 dev near0 && ip route add default via 10.77.0.2");
+    ASSERT_TRUE(now().supports_ipv6);
+    os::run(
+        "seq 0 4999 | awk '{print \"route add 10.\" 100 + int($1 / 250) \".\" $1 % 250 \".0/24 dev near1\"}' "
+        "| "
+        "ip -batch -");
+    EXPECT_EQ(now().reach, PathReach::everywhere);
+    EXPECT_TRUE(now().supports_ipv4);
+    EXPECT_TRUE(now().supports_ipv6);
+    EXPECT_THAT(now().gateways, SizeIs(2));
+}
+
 TEST_F(PathLab, RoutesAndRulesThatForbid) {
     os::run("ip route add default via 10.77.0.2 metric 100");
     os::run("ip route add blackhole 203.0.113.0/24");

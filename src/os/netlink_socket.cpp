@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kRequestSize = 256;
 constexpr std::size_t kAnswerSize = 32768;  // what the kernel fills per read of a dump
-constexpr int kMostReads = 1024;
+constexpr int kMostReads = 1 << 14;         // all routes of the internet take some 4,000
 constexpr timeval kPatience{.tv_sec = 0, .tv_usec = 20'000};
 
 }  // namespace

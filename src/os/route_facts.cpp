@@ -21,8 +21,11 @@ namespace muster::os {
 namespace {
 
 constexpr std::size_t kMaxNeighbours = 256;
-// What a router of the internet has is none of our business; it costs time only.
-constexpr std::size_t kMostRouteEntries = 4096;
+// Bounds of one family each. Routes to everywhere and to half of it decide how far packets get; the others only which DNS servers are
+// near, so that a router's many may be left out.
+constexpr std::size_t kMostWideRoutes = 4096;
+constexpr std::size_t kMostNarrowRoutes = 4096;
+constexpr std::uint8_t kWide = 1;  // bits
 constexpr std::size_t kMostNeighbourEntries = 4096;
 constexpr std::size_t kMostRules = 1024;
 constexpr int kDumpAttempts = 8;
@@ -105,25 +108,29 @@ Result<RoutingState> KernelFacts::routing() {
 
 /// Returns an errno, or 0.
 int KernelFacts::read_family(bool v6, RoutingState& state) {
-    const auto keep = [](auto& list, auto entry, std::size_t most) {
-        if (entry && list.size() < most) list.push_back(std::move(*entry));
+    const auto keep = [](auto& list, auto entry, std::size_t& room) {
+        if (!entry || room == 0) return;
+        --room;
+        list.push_back(std::move(*entry));
     };
+    std::size_t wide = kMostWideRoutes, narrow = kMostNarrowRoutes, room_of_rules = kMostRules,
+                room_of_neighbours = kMostNeighbourEntries;
     const std::uint8_t family = v6 ? AF_INET6 : AF_INET;
     socket_->begin<rtmsg>(RTM_GETROUTE, NLM_F_DUMP, family);
     const int routes = socket_->ask([&](const nlmsghdr& answer) {
         const auto* told = header_of<rtmsg>(answer);
         if (told != nullptr && told->rtm_family == family && (told->rtm_flags & RTM_F_CLONED) == 0)
-            keep(state.routes, parse_route(answer), kMostRouteEntries);
+            keep(state.routes, parse_route(answer), told->rtm_dst_len <= kWide ? wide : narrow);
     });
     if (!is_unknown(routes) && routes != 0) return routes;
     socket_->begin<fib_rule_hdr>(RTM_GETRULE, NLM_F_DUMP, family);
     const int rules =
-        socket_->ask([&](const nlmsghdr& answer) { keep(state.rules, parse_rule(answer), kMostRules); });
+        socket_->ask([&](const nlmsghdr& answer) { keep(state.rules, parse_rule(answer), room_of_rules); });
     if (!is_unknown(rules) && rules != 0) return rules;
     socket_->begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP, family);
     const auto ticks = static_cast<std::uint32_t>(::sysconf(_SC_CLK_TCK));
     const int neighbours = socket_->ask([&](const nlmsghdr& answer) {
-        keep(state.neighbours, parse_neighbour(answer, ticks), kMostNeighbourEntries);
+        keep(state.neighbours, parse_neighbour(answer, ticks), room_of_neighbours);
     });
     return is_unknown(neighbours) ? 0 : neighbours;
 }

@@ -112,9 +112,11 @@ bool says_how_it_routes(int error);
 
 /// All of it at one time.
 struct RoutingState {
-    std::vector<RouteEntry> routes;          ///< All tables, both families, in the kernel's order.
-    std::vector<RoutingRule> rules;          ///< By family and priority.
-    std::vector<NeighbourEntry> neighbours;  ///< Both families, all interfaces.
+    /// All tables, both families, in the kernel's order: up to 4,096 of each family that lead everywhere or to half of it, and up to
+    /// 4,096 others.
+    std::vector<RouteEntry> routes;
+    std::vector<RoutingRule> rules;          ///< By family and priority; up to 1,024 of each family.
+    std::vector<NeighbourEntry> neighbours;  ///< Both families, all interfaces; up to 4,096 of each family.
 
     bool operator==(const RoutingState&) const = default;
 };
