@@ -14,14 +14,15 @@ bool PathChanges::on_event(TimePoint now) {
     if (first_event_ == kNever) first_event_ = now;
     last_event_ = now;
     const TimePoint settled = std::min(last_event_ + options_.quiet, first_event_ + options_.max_delay);
-    const bool is_soon = now - last_read_ < kReadGap;
+    const bool is_soon = now - last_read_ < read_gap_;
     // What waits for long is read no sooner either: a reading that fails leaves it waiting.
-    next_wakeup_ = is_soon ? last_read_ + kReadGap : settled;
+    next_wakeup_ = is_soon ? last_read_ + read_gap_ : settled;
     return !is_soon;
 }
 
-std::optional<NetworkPath> PathChanges::on_read(NetworkPath path, TimePoint now) {
+std::optional<NetworkPath> PathChanges::on_read(NetworkPath path, TimePoint now, Duration took) {
     last_read_ = now;
+    read_gap_ = std::max(kReadGap, kGapOfReadings * took);
     const TimePoint settled = first_event_ == kNever
                                   ? now
                                   : std::min(last_event_ + options_.quiet, first_event_ + options_.max_delay);

@@ -15,8 +15,10 @@ public:
         Duration quiet{};
         Duration max_delay{};
     };
-    /// At most so often is read at once, while events pour in; a reading costs some hundred microseconds.
+    /// At most so often is read while events pour in; a reading costs some hundred microseconds.
     static constexpr Duration kReadGap = std::chrono::milliseconds{10};
+    /// Where a reading takes longer, with very many routes, the gap is so many times as long: a fifth of a processor at most.
+    static constexpr int kGapOfReadings = 4;
     /// A reading that failed is tried again after this: long enough to cost nothing, short enough that nobody acts on old news.
     static constexpr Duration kRetry = std::chrono::milliseconds{100};
 
@@ -24,8 +26,8 @@ public:
 
     /// Something may have changed. True: read now.
     bool on_event(TimePoint now);
-    /// What was read. A path that is to be told, with its revision.
-    std::optional<NetworkPath> on_read(NetworkPath path, TimePoint now);
+    /// What was read, and how long that took. A path that is to be told, with its revision.
+    std::optional<NetworkPath> on_read(NetworkPath path, TimePoint now, Duration took = {});
     /// Nothing could be read: it is tried again, until it can.
     void on_failure(TimePoint now);
     /// The deadline has come: read now.
@@ -41,6 +43,7 @@ private:
     TimePoint first_event_ = kNever;  // the oldest that is not told yet
     TimePoint last_event_{};
     TimePoint last_read_{};
+    Duration read_gap_ = kReadGap;
     TimePoint next_wakeup_ = kNever;
 };
 

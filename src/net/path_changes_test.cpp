@@ -99,6 +99,15 @@ TEST_F(PathChangesTest, AReadingThatFailsIsTriedAgainLaterAndItsChangeIsNotLost)
     EXPECT_EQ(changes_.next_wakeup(), kNever);
 }
 
+TEST_F(PathChangesTest, ReadingsThatTakeLongAreFewer) {
+    ASSERT_TRUE(changes_.on_event(at(0ms)));
+    changes_.on_read(path(PathReach::link), at(100ms), 100ms);
+    EXPECT_FALSE(changes_.on_event(at(499ms)));
+    EXPECT_EQ(changes_.next_wakeup(), at(500ms));
+    changes_.on_read(path(PathReach::link), at(501ms), 1ms);
+    EXPECT_TRUE(changes_.on_event(at(511ms))) << "it is quick again";
+}
+
 TEST_F(PathChangesTest, AFloodOfEventsIsNotReadEachTime) {
     int reads = 0;
     for (auto t = 0us; t < 1s; t += 100us)

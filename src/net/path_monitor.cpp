@@ -74,10 +74,12 @@ private:
     }
 
     void read() {
+        const TimePoint begin = SteadyClock::now();
         auto path = net::read_path(preferences_, question_);
+        const TimePoint now = SteadyClock::now();
         // Without descriptors or memory nothing can be read now, and what has changed would be told only after the next event.
-        if (!path) return changes_.on_failure(SteadyClock::now());
-        const auto told = changes_.on_read(std::move(*path), SteadyClock::now());
+        if (!path) return changes_.on_failure(now);
+        const auto told = changes_.on_read(std::move(*path), now, now - begin);
         if (!told) return;
         const auto callback = on_change_;  // it may destroy the monitor, and with it on_change_
         callback(*told);
