@@ -114,10 +114,12 @@ struct NetworkPath {
     std::vector<PathInterface> interfaces;
     std::vector<PathGateway> gateways;  ///< Of the default routes, the kernel's choice first.
     std::vector<Endpoint> dns_servers;  ///< Those that the system's resolver asks, in its order.
-    bool supports_ipv4 = false;         ///< Packets of this family can leave, by what `reach` says.
+    /// Packets of this family can leave, by what `reach` says; with a destination, packets to it, of its family.
+    bool supports_ipv4 = false;
     bool supports_ipv6 = false;
     bool supports_dns = false;  ///< There is a DNS server, and a route to it.
-    /// The interface that the kernel would choose costs money: cellular, or metered by the preferences.
+    /// The interface that the kernel would choose (for the destination, if there is one) costs money: cellular, or metered by
+    /// the preferences.
     bool is_expensive = false;
     std::optional<PathRoute> route;          ///< path_to() only.
     LinkProof on_link = LinkProof::unknown;  ///< path_to() only: the next hop's.

@@ -228,6 +228,7 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
     NetworkPath path = judge(facts);
     const bool v6 = question.remote.address.is_v6();
     path.reach = PathReach::nothing;
+    path.is_expensive = false;
     path.reason = reason_of(answer.error);
     if (answer.error == 0) {
         PathRoute route = route_of(answer.entry);
@@ -249,9 +250,9 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
     }
     if (question.local && !is_own(facts, InterfaceIndex::none, *question.local))
         path.reason = PathReason::source_gone;
-    path.supports_ipv4 = path.supports_ipv4 && !v6;
-    path.supports_ipv6 = path.supports_ipv6 && v6;
     path.status = path.reason == PathReason::none ? PathStatus::satisfied : PathStatus::unsatisfied;
+    path.supports_ipv4 = path.is_satisfied() && !v6;
+    path.supports_ipv6 = path.is_satisfied() && v6;
     if (path.status == PathStatus::satisfied) {
         // The kernel forgets a failure only when it sends there again: who waited for that before sending would wait for ever.
         if (path.on_link == LinkProof::failed) path.reason = PathReason::neighbour_silent;

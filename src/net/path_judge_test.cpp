@@ -230,6 +230,28 @@ TEST(PathTo, TheRouteOfTheKernelIsTold) {
     EXPECT_THAT(path.explain(), HasSubstr("by eth0, gateway 192.0.2.1, from 192.0.2.7"));
 }
 
+TEST(PathTo, WhatIsTrueElsewhereIsNotSaidOfADestination) {
+    auto modem = interface(kWlan, "wwan0", {"198.51.100.7"});
+    modem.kind = InterfaceKind::cellular;
+    modem.is_metered = true;
+    auto lo = interface(InterfaceIndex{1}, "lo", {"127.0.0.1"});
+    lo.loopback = true;
+    const World world = World{}
+                            .with(lo)
+                            .with(interface(kEth, "eth0", {"192.0.2.7", "fe80::7"}))
+                            .with(modem)
+                            .default_by(kEth, "fe80::1");
+    const NetworkPath on_link = world.path_to("192.0.2.9", kEth, "192.0.2.7");
+    EXPECT_TRUE(on_link.supports_ipv4) << "without an IPv4 route to everywhere";
+    EXPECT_FALSE(on_link.supports_ipv6);
+    const World costly = World{world}.default_by(kWlan, "198.51.100.1");
+    ASSERT_TRUE(costly.path().is_expensive);
+    EXPECT_FALSE(costly.path_to("127.0.0.1", InterfaceIndex{1}, "127.0.0.1").is_expensive);
+    const NetworkPath none = costly.no_path_to("2001:db8::1", ENETUNREACH);
+    EXPECT_FALSE(none.is_expensive);
+    EXPECT_FALSE(none.supports_ipv6) << "no packet leaves there";
+}
+
 TEST(PathTo, ErrorsOfTheKernelHaveReasons) {
     EXPECT_EQ(home().no_path_to("203.0.113.9", ENETUNREACH).reason, PathReason::no_route);
     EXPECT_EQ(home().no_path_to("203.0.113.9", EHOSTUNREACH).reason, PathReason::no_route);
