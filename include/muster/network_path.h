@@ -49,9 +49,9 @@ enum class PathReason : std::uint8_t {
 };
 
 enum class PathStatus : std::uint8_t {
-    satisfied,            ///< Packets can leave towards what was asked for. Not a promise that they arrive.
-    unsatisfied,          ///< They cannot, and `reason` says why.
-    requires_connection,  ///< They cannot now; a modem or a tunnel that is configured would have to connect first.
+    satisfied,    ///< Packets can leave towards what was asked for. Not a promise that they arrive.
+    unsatisfied,  ///< They cannot, and `reason` says why.
+    requires_connection,  ///< They cannot now; a modem, or a tunnel with an address or a default route, would have to connect first.
 };
 
 /// Stable, for programs.

@@ -82,11 +82,25 @@ PathReason obstacle(const std::vector<PathInterface>& table) {
     return PathReason::no_interface;
 }
 
+bool leads_everywhere(const NetworkFacts& facts, InterfaceIndex interface) {
+    return std::ranges::any_of(facts.routing.routes, [&](const os::RouteEntry& route) {
+        return route.to.length <= 1 &&
+               std::ranges::find(route.hops, interface, &os::NextHop::interface) != route.hops.end();
+    });
+}
+
+/// Somebody has set it up for use. What is neither Ethernet nor radio counts as a tunnel, and the kernel makes devices of its own of
+/// which nobody knows (sit0, tunl0, gre0): those would connect nothing.
+bool is_set_up(const NetworkFacts& facts, const Interface& tunnel) {
+    return !tunnel.addresses.empty() || leads_everywhere(facts, tunnel.index);
+}
+
 /// Something that would connect if somebody asked it to.
-bool waits_for_connection(const std::vector<PathInterface>& table) {
-    return std::ranges::any_of(table, [](const PathInterface& each) {
-        const bool dials =
-            each.interface.kind == InterfaceKind::cellular || each.interface.kind == InterfaceKind::tunnel;
+bool waits_for_connection(const NetworkFacts& facts, const std::vector<PathInterface>& table) {
+    return std::ranges::any_of(table, [&](const PathInterface& each) {
+        const Interface& interface = each.interface;
+        const bool dials = interface.kind == InterfaceKind::cellular ||
+                           (interface.kind == InterfaceKind::tunnel && is_set_up(facts, interface));
         return dials && each.reason != PathReason::none && each.reason != PathReason::not_allowed;
     });
 }
@@ -215,8 +229,8 @@ NetworkPath judge(const NetworkFacts& facts) {
     if (const PathInterface* by = find(path.interfaces, choice)) path.is_expensive = by->interface.is_metered;
     if (path.reach == PathReach::nothing) {
         path.reason = obstacle(path.interfaces);
-        path.status =
-            waits_for_connection(path.interfaces) ? PathStatus::requires_connection : PathStatus::unsatisfied;
+        path.status = waits_for_connection(facts, path.interfaces) ? PathStatus::requires_connection
+                                                                   : PathStatus::unsatisfied;
         return path;
     }
     path.status = PathStatus::satisfied;
@@ -259,7 +273,7 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
         return path;
     }
     path.reach = PathReach::nothing;
-    if (waits_for_connection(path.interfaces) && path.reason == PathReason::no_route)
+    if (waits_for_connection(facts, path.interfaces) && path.reason == PathReason::no_route)
         path.status = PathStatus::requires_connection;
     return path;
 }

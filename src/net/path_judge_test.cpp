@@ -196,6 +196,18 @@ TEST(PathJudge, AModemThatIsNotUpWouldHaveToConnect) {
     EXPECT_NE(Reachability::flags(path) & Reachability::kConnectionRequired, 0U);
 }
 
+TEST(PathJudge, ATunnelWouldHaveToConnectOnlyIfSomebodyHasSetItUp) {
+    auto tunnel = interface(kWlan, "sit0");
+    tunnel.kind = InterfaceKind::tunnel;
+    tunnel.up = false;
+    EXPECT_EQ(World{}.with(tunnel).path().status, PathStatus::unsatisfied)
+        << "the kernel makes such for itself";
+    EXPECT_EQ(World{}.with(tunnel).default_by(kWlan, "10.0.0.1").path().status,
+              PathStatus::requires_connection);
+    tunnel.addresses.push_back({ip("10.0.0.2"), 32, false});
+    EXPECT_EQ(World{}.with(tunnel).path().status, PathStatus::requires_connection);
+}
+
 TEST(PathJudge, WhatTheKernelWouldChooseMayCostMoney) {
     auto modem = interface(kWlan, "wwan0", {"198.51.100.7"});
     modem.kind = InterfaceKind::cellular;
