@@ -110,7 +110,8 @@ struct NetworkPath {
     PathReach reach = PathReach::nothing;  ///< By a socket that is bound to no interface.
     /// Why it is unsatisfied; if it is satisfied, what keeps it from reaching everywhere, or neighbour_silent.
     PathReason reason = PathReason::none;
-    /// All of them but loopback: those that carry something first, the kernel's choice before the others.
+    /// All of them but loopback: those that reach furthest first; among them the kernel's choice, and then the others as the
+    /// preferences and their metrics have it.
     std::vector<PathInterface> interfaces;
     std::vector<PathGateway> gateways;  ///< Of the default routes, the kernel's choice first.
     std::vector<Endpoint> dns_servers;  ///< Those that the system's resolver asks, in its order.

@@ -105,9 +105,9 @@ bool waits_for_connection(const NetworkFacts& facts, const std::vector<PathInter
     });
 }
 
-/// Enters the default routes of one family into the table. Returns what forbids or hinders the kernel's choice.
-PathReason enter_defaults(const NetworkFacts& facts, bool v6, NetworkPath& path) {
-    const DefaultRoute found = default_route(facts.routing, v6, facts.uid);
+/// Enters the default routes of one family into the table, and returns them.
+DefaultRoute enter_defaults(const NetworkFacts& facts, bool v6, NetworkPath& path) {
+    DefaultRoute found = default_route(facts.routing, v6, facts.uid);
     for (const DefaultHop& each : found.hops) {
         PathInterface* const by = find(path.interfaces, each.hop.interface);
         if (by == nullptr || by->reason != PathReason::none || !has_address(by->interface, v6)) continue;
@@ -123,13 +123,22 @@ PathReason enter_defaults(const NetworkFacts& facts, bool v6, NetworkPath& path)
         if (std::ranges::find(path.gateways, gateway) == path.gateways.end())
             path.gateways.push_back(gateway);
     }
+    return found;
+}
+
+InterfaceIndex choice_of(const DefaultRoute& found) {
+    return found.outcome == Outcome::found ? found.hops.front().hop.interface : InterfaceIndex::none;
+}
+
+/// What forbids or hinders the kernel's choice.
+PathReason trouble_with(const DefaultRoute& found, bool v6, const std::vector<PathInterface>& table) {
     switch (found.outcome) {
         case Outcome::nothing: return PathReason::no_route;
         case Outcome::route_forbids: return PathReason::route_forbids;
         case Outcome::rule_forbids: return PathReason::rule_forbids;
         case Outcome::found: break;
     }
-    const PathInterface* const choice = find(path.interfaces, found.hops.front().hop.interface);
+    const PathInterface* const choice = find(table, choice_of(found));
     if (choice == nullptr) return PathReason::no_interface;
     if (choice->reason == PathReason::none)
         return has_address(choice->interface, v6) ? PathReason::none : PathReason::no_address;
@@ -138,17 +147,9 @@ PathReason enter_defaults(const NetworkFacts& facts, bool v6, NetworkPath& path)
 
 void sort_by_preference(std::vector<PathInterface>& table, InterfaceIndex choice) {
     std::ranges::sort(table, {}, [&](const PathInterface& each) {
-        return std::tuple{-static_cast<int>(each.reach), each.interface.cost, each.interface.index != choice,
+        return std::tuple{-static_cast<int>(each.reach), each.interface.index != choice, each.interface.cost,
                           each.metric, each.interface.index};
     });
-}
-
-InterfaceIndex kernel_choice(const NetworkFacts& facts) {
-    for (const bool v6 : {false, true}) {
-        const DefaultRoute found = default_route(facts.routing, v6, facts.uid);
-        if (found.outcome == Outcome::found) return found.hops.front().hop.interface;
-    }
-    return InterfaceIndex::none;
 }
 
 /// A server is of use if it is this machine, on a link, or anywhere at all with a default route.
@@ -213,8 +214,10 @@ NetworkPath judge(const NetworkFacts& facts) {
     NetworkPath path;
     path.interfaces = table_of(facts);
     path.dns_servers = facts.dns_servers;
-    const PathReason v4 = enter_defaults(facts, false, path), v6 = enter_defaults(facts, true, path);
-    const InterfaceIndex choice = kernel_choice(facts);
+    const DefaultRoute to_v4 = enter_defaults(facts, false, path), to_v6 = enter_defaults(facts, true, path);
+    const PathReason v4 = trouble_with(to_v4, false, path.interfaces),
+                     v6 = trouble_with(to_v6, true, path.interfaces);
+    const InterfaceIndex choice = choice_of(to_v4.outcome == Outcome::found ? to_v4 : to_v6);
     sort_by_preference(path.interfaces, choice);
     const auto carries = [&](bool is_v6) {
         return std::ranges::any_of(path.interfaces, [&](const PathInterface& each) {

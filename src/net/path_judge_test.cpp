@@ -161,6 +161,22 @@ TEST(PathJudge, TheKernelsChoiceComesFirst) {
     EXPECT_EQ(path.gateways[0].interface, kWlan);
 }
 
+TEST(PathJudge, TheKernelsChoiceComesFirstAlsoIfAnotherOneIsPreferred) {
+    auto modem = interface(kWlan, "wwan0", {"198.51.100.7"});
+    modem.kind = InterfaceKind::cellular;
+    modem.cost = 100;
+    const NetworkPath path = World{}
+                                 .with(interface(kEth, "eth0", {"192.0.2.7"}))
+                                 .with(modem)
+                                 .default_by(kEth, "192.0.2.1", 600)
+                                 .default_by(kWlan, "198.51.100.1", 100)
+                                 .path();
+    ASSERT_THAT(path.interfaces, SizeIs(2));
+    EXPECT_EQ(path.interfaces[0].interface.index, kWlan);
+    EXPECT_NE(Reachability::flags(path) & Reachability::kCellular, 0U)
+        << "so an unbound socket goes by the modem";
+}
+
 TEST(PathJudge, ADefaultRouteByACableThatIsOutIsNone) {
     auto unplugged = interface(kEth, "eth0", {"192.0.2.7"});
     unplugged.carrier = false;
