@@ -40,7 +40,9 @@ enum class PathReason : std::uint8_t {
     no_route,           ///< No line of the tables leads there.
     route_forbids,      ///< A blackhole, unreachable or prohibit route.
     rule_forbids,       ///< A rule that drops, before any table is asked.
-    foreign_source,  ///< The kernel would send with the address of another interface: no answer finds its way back.
+    /// Bound to an interface or to an address: packets would carry the address of another interface, and no answer finds its way
+    /// back. An address on loopback belongs to the whole machine, and is none of another interface.
+    foreign_source,
     source_gone,  ///< The local address of the pair is no address of this machine (any more).
     /// The next hop did not answer for its link-layer address when the kernel asked it last. The path is satisfied all the same:
     /// packets leave, and only the next one makes the kernel ask again.

@@ -70,7 +70,7 @@ public:
                 return false;
             }
             for (const os::NextHop& hop : route->hops)
-                if (!hop.is_dead) add({hop, rule.table, route->metric});
+                if (!hop.is_dead) add({hop, rule.table, route->metric, route->source});
         }
         return true;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "os/routing.h"
@@ -12,6 +13,7 @@ struct DefaultHop {
     os::NextHop hop;
     std::uint32_t table = 0;
     std::uint32_t metric = 0;
+    std::optional<IpAddress> source;  ///< The own address that packets carry, if the route says so.
 
     bool operator==(const DefaultHop&) const = default;
 };

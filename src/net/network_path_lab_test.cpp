@@ -105,6 +105,22 @@ TEST_F(PathLab, ABoundSocketWithoutAnOwnAddressIsToldSo) {
     EXPECT_TRUE(towards(to("192.168.4.1", index("near0"))).is_satisfied());
 }
 
+TEST_F(PathLab, AnUnnumberedInterfaceCarriesTheAddressOfAnother) {
+    os::run("ip addr flush dev near0 && ip route add default dev near0");
+    EXPECT_EQ(now().reason, PathReason::no_address);
+    os::run("ip addr add 192.0.2.77/32 dev lo");
+    EXPECT_EQ(now().reach, PathReach::everywhere);
+    const NetworkPath path = towards(to("203.0.113.1"));
+    EXPECT_TRUE(path.is_satisfied());
+    EXPECT_EQ(path.route->source, ip("192.0.2.77"));
+    EXPECT_TRUE(towards(to("203.0.113.1", index("near0"))).is_satisfied());
+    os::run("ip addr del 192.0.2.77/32 dev lo && ip route replace default dev near0 src 10.78.0.1");
+    EXPECT_EQ(now().reach, PathReach::everywhere);
+    EXPECT_TRUE(towards(to("203.0.113.1")).is_satisfied());
+    EXPECT_EQ(towards(to("203.0.113.1", index("near0"))).reason, PathReason::foreign_source)
+        << "whoever binds to it gets no answer there";
+}
+
 TEST_F(PathLab, AnAddressPairIsViableWhileItsAddressIsThere) {
     const Endpoint peer = to("10.77.0.2");
     EXPECT_TRUE(path_between(ip("10.77.0.1"), peer)->is_satisfied());

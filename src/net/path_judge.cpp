@@ -60,6 +60,28 @@ bool is_own(const NetworkFacts& facts, InterfaceIndex interface, const IpAddress
     });
 }
 
+/// An address of the machine as a whole, at home on no link: answers to it come by whichever interface.
+bool is_on_loopback(const NetworkFacts& facts, const IpAddress& address) {
+    return !address.is_loopback() && std::ranges::any_of(facts.interfaces, [&](const Interface& each) {
+        return each.loopback && is_own(facts, each.index, address);
+    });
+}
+
+bool has_address_on_loopback(const NetworkFacts& facts, bool v6) {
+    return std::ranges::any_of(facts.interfaces, [&](const Interface& each) {
+        return each.loopback && std::ranges::any_of(each.addresses, [&](const InterfaceAddress& own) {
+                   return own.address.is_v6() == v6 && is_on_loopback(facts, own.address);
+               });
+    });
+}
+
+/// Whether packets that take this way have an address: the interface's own, the route's, or the machine's (an unnumbered
+/// interface, RFC 1812 5.3.13.1).
+bool has_source(const NetworkFacts& facts, const Interface& interface, const DefaultHop& way, bool v6) {
+    if (way.source) return is_own(facts, InterfaceIndex::none, *way.source);
+    return has_address(interface, v6) || has_address_on_loopback(facts, v6);
+}
+
 /// All but loopback, each with what it carries by itself.
 std::vector<PathInterface> table_of(const NetworkFacts& facts) {
     std::vector<PathInterface> table;
@@ -110,7 +132,9 @@ DefaultRoute enter_defaults(const NetworkFacts& facts, bool v6, NetworkPath& pat
     DefaultRoute found = default_route(facts.routing, v6, facts.uid);
     for (const DefaultHop& each : found.hops) {
         PathInterface* const by = find(path.interfaces, each.hop.interface);
-        if (by == nullptr || by->reason != PathReason::none || !has_address(by->interface, v6)) continue;
+        if (by == nullptr || !has_source(facts, by->interface, each, v6)) continue;
+        if (by->reason == PathReason::no_address) by->reason = PathReason::none;
+        if (by->reason != PathReason::none) continue;
         if (by->reach != PathReach::everywhere || each.metric < by->metric) by->metric = each.metric;
         by->reach = PathReach::everywhere;
         if (!each.hop.gateway) continue;
@@ -131,7 +155,8 @@ InterfaceIndex choice_of(const DefaultRoute& found) {
 }
 
 /// What forbids or hinders the kernel's choice.
-PathReason trouble_with(const DefaultRoute& found, bool v6, const std::vector<PathInterface>& table) {
+PathReason trouble_with(const NetworkFacts& facts, const DefaultRoute& found, bool v6,
+                        const std::vector<PathInterface>& table) {
     switch (found.outcome) {
         case Outcome::nothing: return PathReason::no_route;
         case Outcome::route_forbids: return PathReason::route_forbids;
@@ -141,7 +166,8 @@ PathReason trouble_with(const DefaultRoute& found, bool v6, const std::vector<Pa
     const PathInterface* const choice = find(table, choice_of(found));
     if (choice == nullptr) return PathReason::no_interface;
     if (choice->reason == PathReason::none)
-        return has_address(choice->interface, v6) ? PathReason::none : PathReason::no_address;
+        return has_source(facts, choice->interface, found.hops.front(), v6) ? PathReason::none
+                                                                            : PathReason::no_address;
     return choice->interface.kind == InterfaceKind::tunnel ? PathReason::vpn_inactive : choice->reason;
 }
 
@@ -199,12 +225,19 @@ PathReason trouble_with(const NetworkFacts& facts, const NetworkPath& path, cons
     const PathInterface* const by = find(path.interfaces, route.interface);
     if (by == nullptr)
         return question.remote.address.is_loopback() ? PathReason::none : PathReason::no_interface;
-    if (by->reason != PathReason::none)
+    // Whoever binds to an interface or an address relies on answers that come by it; others take what the kernel chooses.
+    const bool is_bound = question.remote.interface != InterfaceIndex::none || question.local;
+    const auto source = question.local ? question.local : route.source;
+    const bool is_machines = source && is_on_loopback(facts, *source);
+    const bool needs_none =
+        is_machines || (source && !is_bound && is_own(facts, InterfaceIndex::none, *source));
+    const bool is_unnumbered = by->reason == PathReason::no_address && needs_none;
+    if (by->reason != PathReason::none && !is_unnumbered)
         return by->interface.kind == InterfaceKind::tunnel && by->reason != PathReason::not_allowed
                    ? PathReason::vpn_inactive
                    : by->reason;
-    const auto source = question.local ? question.local : route.source;
-    if (source && !is_own(facts, route.interface, *source)) return PathReason::foreign_source;
+    const bool is_foreign = source && !is_machines && !is_own(facts, route.interface, *source);
+    if (is_bound && is_foreign) return PathReason::foreign_source;
     return PathReason::none;
 }
 
@@ -215,8 +248,8 @@ NetworkPath judge(const NetworkFacts& facts) {
     path.interfaces = table_of(facts);
     path.dns_servers = facts.dns_servers;
     const DefaultRoute to_v4 = enter_defaults(facts, false, path), to_v6 = enter_defaults(facts, true, path);
-    const PathReason v4 = trouble_with(to_v4, false, path.interfaces),
-                     v6 = trouble_with(to_v6, true, path.interfaces);
+    const PathReason v4 = trouble_with(facts, to_v4, false, path.interfaces),
+                     v6 = trouble_with(facts, to_v6, true, path.interfaces);
     const InterfaceIndex choice = choice_of(to_v4.outcome == Outcome::found ? to_v4 : to_v6);
     sort_by_preference(path.interfaces, choice);
     const auto carries = [&](bool is_v6) {

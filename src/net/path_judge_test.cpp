@@ -68,6 +68,13 @@ public:
                      {{ip(remote), 1, InterfaceIndex::none}, local ? std::optional{ip(local)} : std::nullopt},
                      answer);
     }
+    /// The same for a socket that is bound to the interface.
+    NetworkPath bound_path_to(const char* remote, InterfaceIndex by, const char* source) const {
+        os::RouteAnswer answer;
+        answer.entry.source = ip(source);
+        answer.entry.hops = {{.interface = by, .gateway = std::nullopt}};
+        return judge(with_rules(), {{ip(remote), 1, by}, std::nullopt}, answer);
+    }
     NetworkPath no_path_to(const char* remote, int error, InterfaceIndex by = InterfaceIndex::none) const {
         return judge(with_rules(), {{ip(remote), 1, by}, std::nullopt}, {.error = error, .entry = {}});
     }
@@ -294,7 +301,22 @@ TEST(PathTo, ErrorsOfTheKernelHaveReasons) {
 
 TEST(PathTo, TheAddressOfAnotherInterfaceBringsNoAnswer) {
     const World world = home().with(interface(kWlan, "wlan0", {"fe80::2"}));
-    EXPECT_EQ(world.path_to("192.168.4.1", kWlan, "192.0.2.7").reason, PathReason::foreign_source);
+    EXPECT_EQ(world.bound_path_to("192.168.4.1", kWlan, "192.0.2.7").reason, PathReason::foreign_source);
+    EXPECT_TRUE(world.path_to("192.168.4.1", kWlan, "192.0.2.7").is_satisfied())
+        << "a socket that is bound to nothing takes what the kernel chooses";
+}
+
+TEST(PathTo, AnInterfaceWithoutAddressCarriesTheMachines) {
+    auto lo = interface(InterfaceIndex{1}, "lo", {"127.0.0.1", "192.0.2.77"});
+    lo.loopback = true;
+    const World world = World{}.with(lo).with(interface(kEth, "eth0")).default_by(kEth, "198.51.100.1");
+    EXPECT_EQ(world.path().reach, PathReach::everywhere);
+    EXPECT_TRUE(world.path().supports_ipv4);
+    EXPECT_TRUE(world.path_to("203.0.113.9", kEth, "192.0.2.77").is_satisfied());
+    EXPECT_TRUE(world.bound_path_to("203.0.113.9", kEth, "192.0.2.77").is_satisfied());
+    lo.addresses.pop_back();
+    const World without = World{}.with(lo).with(interface(kEth, "eth0")).default_by(kEth, "198.51.100.1");
+    EXPECT_EQ(without.path().reason, PathReason::no_address);
 }
 
 TEST(PathTo, ASocketWhoseAddressIsGoneIsNotViable) {
