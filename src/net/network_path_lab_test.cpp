@@ -93,6 +93,19 @@ TEST_F(PathLab, RoutesAndRulesThatForbid) {
     EXPECT_EQ(towards(to("2001:db8::1")).reason, PathReason::route_forbids);
 }
 
+TEST_F(PathLab, RulesAreFollowedAsTheKernelDoes) {
+    os::run("ip route add default via 10.77.0.2 table 7");
+    EXPECT_EQ(now().reason, PathReason::no_route);
+    os::run("ip rule add pref 10 iif lo lookup 7");
+    EXPECT_EQ(now().reach, PathReach::everywhere) << "iif lo: what this machine sends";
+    os::run("ip rule del pref 10 && ip rule add pref 10 iif near1 lookup 7");
+    EXPECT_EQ(now().reason, PathReason::no_route) << "what it forwards";
+    os::run("ip rule del pref 10 && ip rule add pref 5 goto 40000 && ip rule add pref 10 lookup 7");
+    EXPECT_EQ(now().reach, PathReach::everywhere) << "there is no rule 40000";
+    os::run("ip rule add pref 40000 lookup 8");
+    EXPECT_EQ(now().reason, PathReason::no_route);
+}
+
 // User report U18: the right interface, but without an address of its own.
 TEST_F(PathLab, ABoundSocketWithoutAnOwnAddressIsToldSo) {
     os::run("ip addr flush dev near0");

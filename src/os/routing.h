@@ -73,10 +73,11 @@ struct RoutingRule {
     std::uint32_t target = 0;  ///< jump: the priority that comes next.
     bool is_inverted = false;  ///< Holds for what the selectors below do not match.
     std::optional<Prefix> from, to;
-    std::string in_interface, out_interface;  ///< By name; empty: any.
+    std::string in_interface, out_interface;  ///< By name; empty: any, or what this machine sends ("iif lo").
     std::uint32_t mark = 0, mark_mask = 0;    ///< The mark of the packet's socket; mask 0: any.
     std::optional<std::uint32_t> first_uid, last_uid;
-    bool has_other_selector = false;  ///< Ports, protocol, TOS, tunnel: nothing that a destination decides.
+    /// Ports, protocol, TOS, tunnel, VRF, or one that this code does not know: nothing that a destination decides.
+    bool has_other_selector = false;
     /// What is found is taken only if its prefix is longer than this.
     std::optional<std::uint32_t> suppressed_length;
 

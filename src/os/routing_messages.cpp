@@ -114,6 +114,30 @@ std::optional<NeighbourEntry::State> state_of(std::uint16_t state) {
     }
 }
 
+/// Attributes beyond those that we know are selectors as well: the kernel tells nothing else of a rule there.
+bool has_unknown_selector(const nlmsghdr& message) {
+    const auto* begin = reinterpret_cast<const std::byte*>(&message);
+    bool found = false;
+    for_each_attribute(begin + NLMSG_LENGTH(sizeof(fib_rule_hdr)), begin + message.nlmsg_len,
+                       [&](const nlattr* each) { found |= mnl_attr_get_type(each) > FRA_DPORT_RANGE; });
+    return found;
+}
+
+bool selects_by_what_we_do_not_ask(const nlmsghdr& message, const Attributes<FRA_DPORT_RANGE>& attributes) {
+    for (const std::uint16_t type :
+         {FRA_TUN_ID, FRA_L3MDEV, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE, FRA_FLOW})
+        if (!attributes.octets(type).empty()) return true;
+    return has_unknown_selector(message);
+}
+
+/// The kernel goes on with the next rule where the target of a jump is missing.
+bool leads_nowhere(const fib_rule_hdr& told) {
+    return told.action == FR_ACT_GOTO && (told.flags & FIB_RULE_UNRESOLVED) != 0;
+}
+
+/// "lo" stands for what this machine itself sends: for everything that we ask about.
+std::string_view in_interface(std::string_view name) { return name == "lo" ? std::string_view{} : name; }
+
 }  // namespace
 
 std::optional<RouteEntry> parse_route(const nlmsghdr& message) {
@@ -154,6 +178,7 @@ std::optional<RoutingRule> parse_rule(const nlmsghdr& message) {
         case FR_ACT_PROHIBIT: rule.action = RoutingRule::Action::prohibit; break;
         default: return std::nullopt;
     }
+    if (leads_nowhere(*told)) rule.action = RoutingRule::Action::nothing;
     rule.is_v6 = told->family == AF_INET6;
     rule.priority = attributes.number(FRA_PRIORITY).value_or(0);
     rule.table = attributes.number(FRA_TABLE).value_or(told->table);
@@ -161,7 +186,7 @@ std::optional<RoutingRule> parse_rule(const nlmsghdr& message) {
     rule.is_inverted = (told->flags & FIB_RULE_INVERT) != 0;
     rule.from = prefix_of(attributes.address(FRA_SRC, told->family), told->src_len, told->family);
     rule.to = prefix_of(attributes.address(FRA_DST, told->family), told->dst_len, told->family);
-    rule.in_interface = attributes.text(FRA_IIFNAME);
+    rule.in_interface = in_interface(attributes.text(FRA_IIFNAME));
     rule.out_interface = attributes.text(FRA_OIFNAME);
     rule.mark = attributes.number(FRA_FWMARK).value_or(0);
     rule.mark_mask = attributes.number(FRA_FWMASK).value_or(rule.mark == 0 ? 0 : ~0U);
@@ -171,9 +196,7 @@ std::optional<RoutingRule> parse_rule(const nlmsghdr& message) {
         rule.first_uid = range.start;
         rule.last_uid = range.end;
     }
-    rule.has_other_selector = told->tos != 0;
-    for (const std::uint16_t type : {FRA_TUN_ID, FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE, FRA_FLOW})
-        rule.has_other_selector |= !attributes.octets(type).empty();
+    rule.has_other_selector = told->tos != 0 || selects_by_what_we_do_not_ask(message, attributes);
     const auto suppressed = attributes.number(FRA_SUPPRESS_PREFIXLEN);
     if (suppressed && *suppressed != ~0U) rule.suppressed_length = suppressed;
     return rule;

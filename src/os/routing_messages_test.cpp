@@ -155,6 +155,36 @@ TEST(RoutingMessages, SelectorsOfRules) {
     EXPECT_FALSE(parse_rule(message));
 }
 
+TEST(RoutingMessages, ASelectorThatIsNewerThanThisCodeIsOne) {
+    Message<fib_rule_hdr> message;
+    message.fixed->action = FR_ACT_TO_TBL;
+    message.number(FRA_TABLE, 7).number(FRA_PROTOCOL, 2);
+    EXPECT_FALSE(parse_rule(message)->has_other_selector);
+    const std::uint8_t dscp = 10;
+    message.octets(FRA_DPORT_RANGE + 1, &dscp, sizeof dscp);
+    EXPECT_TRUE(parse_rule(message)->has_other_selector);
+}
+
+TEST(RoutingMessages, ARuleForWhatThisMachineSendsHoldsForUs) {
+    Message<fib_rule_hdr> message;
+    message.fixed->action = FR_ACT_TO_TBL;
+    message.octets(FRA_IIFNAME, "lo", 3);
+    EXPECT_THAT(parse_rule(message)->in_interface, IsEmpty());
+    Message<fib_rule_hdr> other;
+    other.fixed->action = FR_ACT_TO_TBL;
+    other.octets(FRA_IIFNAME, "eth0", 5);
+    EXPECT_EQ(parse_rule(other)->in_interface, "eth0");
+}
+
+TEST(RoutingMessages, AJumpToNowhereGoesOnWithTheNextRule) {
+    Message<fib_rule_hdr> message;
+    message.fixed->action = FR_ACT_GOTO;
+    message.number(FRA_GOTO, 300);
+    EXPECT_EQ(parse_rule(message)->action, RoutingRule::Action::jump);
+    message.fixed->flags = FIB_RULE_UNRESOLVED;
+    EXPECT_EQ(parse_rule(message)->action, RoutingRule::Action::nothing);
+}
+
 TEST(RoutingMessages, Neighbours) {
     Message<ndmsg> message;
     message.fixed->ndm_ifindex = 3;
