@@ -1,6 +1,7 @@
 #include "net/default_route.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace muster::net {
@@ -23,7 +24,7 @@ bool holds(const RoutingRule& rule, std::uint32_t uid) {
     return (is_marked || is_other_user || is_narrower) == rule.is_inverted;
 }
 
-/// The routes of a table to everywhere, by metric; both halves of the addresses count as one, and come first as their prefix is
+/// The routes of a table to everywhere for packets of no special service, by metric and preference; both halves of the addresses count as one, and come first as their prefix is
 /// longer.
 std::vector<const RouteEntry*> routes_to_everywhere(const os::RoutingState& routing, bool v6,
                                                     std::uint32_t table,
@@ -32,10 +33,12 @@ std::vector<const RouteEntry*> routes_to_everywhere(const os::RoutingState& rout
     const auto collect = [&](std::uint8_t length) {
         std::vector<const RouteEntry*> fitting;
         for (const RouteEntry& route : routing.routes)
-            if (route.is_v6 == v6 && route.table == table && route.to.length == length &&
+            if (route.is_v6 == v6 && route.table == table && route.tos == 0 && route.to.length == length &&
                 route.to.address.is_unspecified())
                 fitting.push_back(&route);
-        std::ranges::sort(fitting, {}, [](const RouteEntry* each) { return std::pair{each->metric, each}; });
+        std::ranges::sort(fitting, {}, [](const RouteEntry* each) {
+            return std::tuple{each->metric, -each->preference, each};
+        });
         found.insert(found.end(), fitting.begin(), fitting.end());
     };
     const bool has_upper_half = std::ranges::any_of(routing.routes, [&](const RouteEntry& route) {

@@ -61,6 +61,22 @@ TEST(DefaultRoute, TheLowestMetricWinsAndTheOthersFollow) {
     EXPECT_THAT(found.hops, SizeIs(2));
 }
 
+TEST(DefaultRoute, OfOneMetricTheRouterThatIsPreferredComesFirst) {
+    auto low = everywhere(kWlan, 1024), high = everywhere(kTun, 1024);
+    low.preference = -1;
+    high.preference = 1;
+    const auto found = default_route(state({low, everywhere(kEth, 1024), high}), false, 0);
+    ASSERT_THAT(found.hops, SizeIs(3));
+    EXPECT_EQ(choice(found), kTun);
+    EXPECT_EQ(found.hops.back().hop.interface, kWlan);
+}
+
+TEST(DefaultRoute, ARouteForOneTypeOfServiceIsNone) {
+    auto special = everywhere(kWlan, 0);
+    special.tos = 16;
+    EXPECT_EQ(choice(default_route(state({special, everywhere(kEth, 100)}), false, 0)), kEth);
+}
+
 TEST(DefaultRoute, NarrowRoutesAndTheOtherFamilyAreNone) {
     auto narrow = everywhere(kEth, 0, kMain, 24, "198.51.100.0");
     EXPECT_EQ(default_route(state({narrow}), false, 0).outcome, Outcome::nothing);

@@ -53,7 +53,10 @@ struct RouteEntry {
     std::uint32_t table = 0;
     Prefix to;  ///< Length 0: everywhere.
     RouteAction action = RouteAction::forward;
-    std::uint32_t metric = 0;          ///< The lower, the better.
+    std::uint32_t metric = 0;  ///< The lower, the better.
+    /// Between routes of one metric, as routers advertise it (RFC 4191): 1 high, 0 medium, -1 low.
+    int preference = 0;
+    std::uint8_t tos = 0;              ///< Only for packets of this type of service; 0: for all.
     std::optional<IpAddress> source;   ///< Which own address is used, if the route says so.
     std::optional<std::uint32_t> mtu;  ///< Octets, if the route says so.
     std::uint8_t protocol = 0;         ///< Who made it: rtm_protocol of rtnetlink(7).

@@ -5,6 +5,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
+#include <linux/icmpv6.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -78,6 +79,11 @@ std::vector<NextHop> hops_of(ByteView nested, std::uint8_t family) {
     return hops;
 }
 
+int preference_of(std::optional<std::uint8_t> told) {
+    if (told == ICMPV6_ROUTER_PREF_HIGH) return 1;
+    return told == ICMPV6_ROUTER_PREF_LOW ? -1 : 0;
+}
+
 std::optional<std::uint32_t> mtu_of(ByteView metrics) {
     if (metrics.empty()) return std::nullopt;
     return Attributes<RTAX_MTU>{metrics}.number(RTAX_MTU);
@@ -145,15 +151,16 @@ std::optional<RouteEntry> parse_route(const nlmsghdr& message) {
     if (told == nullptr || !is_ip(told->rtm_family)) return std::nullopt;
     const auto action = action_of(told->rtm_type);
     if (!action) return std::nullopt;
-    const Attributes<RTA_TABLE> first{message, sizeof(rtmsg)};
-    const Attributes<RTA_VIA> attributes{message, sizeof(rtmsg)};
+    const Attributes<RTA_PREF> attributes{message, sizeof(rtmsg)};
     RouteEntry entry;
     entry.is_v6 = told->rtm_family == AF_INET6;
-    entry.table = first.number(RTA_TABLE).value_or(told->rtm_table);
+    entry.table = attributes.number(RTA_TABLE).value_or(told->rtm_table);
     entry.to = {attributes.address(RTA_DST, told->rtm_family).value_or(unspecified(told->rtm_family)),
                 told->rtm_dst_len};
     entry.action = *action;
     entry.metric = attributes.number(RTA_PRIORITY).value_or(0);
+    entry.preference = preference_of(attributes.octet(RTA_PREF));
+    entry.tos = told->rtm_tos;
     entry.source = attributes.address(RTA_PREFSRC, told->rtm_family);
     entry.mtu = mtu_of(attributes.octets(RTA_METRICS));
     entry.protocol = told->rtm_protocol;

@@ -80,6 +80,18 @@ TEST(RoutingMessages, TheLargeNumberOfATableWins) {
     EXPECT_EQ(parse_route(message)->table, 51820U);
 }
 
+TEST(RoutingMessages, WhatARouterAdvertisesAndForWhichService) {
+    for (const auto& [told, preference] : {std::pair{1, 1}, {0, 0}, {3, -1}, {2, 0}}) {
+        auto message = unicast("0.0.0.0", 0);
+        const auto octet = static_cast<std::uint8_t>(told);
+        message.octets(RTA_PREF, &octet, sizeof octet);
+        EXPECT_EQ(parse_route(message)->preference, preference) << told;
+    }
+    auto message = unicast("0.0.0.0", 0);
+    message.fixed->rtm_tos = 16;
+    EXPECT_EQ(parse_route(message)->tos, 16);
+}
+
 TEST(RoutingMessages, ARouteOverSeveralHops) {
     auto message = unicast("0.0.0.0", 0);
     std::array<rtnexthop, 2> hops{};
