@@ -21,6 +21,27 @@ constexpr std::size_t kMostOthers = 3;
 // Who has not been heard for longer may have left the network long ago, and says nothing about the interface now.
 constexpr std::uint32_t kStillThere = 10 * 60 * 1000;  // ms
 
+/// What the kernel's answers mean: one errno for each type of route that leads nowhere.
+PathFindings::Route route_of(const Result<RouteAnswer>& answer) {
+    if (!answer) return PathFindings::Route::unknown;
+    switch (answer->error) {
+        case 0: return PathFindings::Route::there;
+        case EACCES:  // prohibit
+        case EINVAL:  // blackhole
+            return PathFindings::Route::forbidden;
+        case EHOSTUNREACH:  // unreachable, and nothing but the last resort of a packet with a fixed interface
+        case ENETUNREACH: return PathFindings::Route::gone;
+        default: return PathFindings::Route::unknown;
+    }
+}
+
+/// Over that interface if there is a hop, or the first.
+std::optional<NextHop> hop_over(InterfaceIndex interface, const std::vector<NextHop>& hops) {
+    const auto found = std::ranges::find(hops, interface, &NextHop::interface);
+    if (found != hops.end()) return *found;
+    return hops.empty() ? std::nullopt : std::optional{hops.front()};
+}
+
 }  // namespace
 
 SendRefusal refusal_of(int error) {
@@ -49,12 +70,26 @@ Result<std::unique_ptr<PathInquiry>> PathInquiry::begin(const Endpoint& remote, 
 
 PathInquiry::PathInquiry(std::unique_ptr<KernelFacts> kernel, const Endpoint& remote)
     : kernel_(std::move(kernel)), remote_(remote), hop_(remote.address) {
-    const RouteFacts route = kernel_->route_to(remote_);
-    found_.route = route.route;
-    if (route.gateway) hop_ = *route.gateway;
-    found_.is_on_link = found_.route == PathFindings::Route::there && !route.gateway;
-    if (remote_.interface == InterfaceIndex::none) remote_.interface = route.interface;
+    read_route();
     received_before_ = kernel_->packets_received(remote_.interface);
+}
+
+void PathInquiry::read_route() {
+    const auto line = kernel_->line_for(remote_);
+    found_.route = route_of(line);
+    const bool is_gone = found_.route == PathFindings::Route::gone;
+    if (is_gone && remote_.interface != InterfaceIndex::none) {
+        // What is said of the address by any interface: forbidden is worth more than gone.
+        const auto anywhere =
+            route_of(kernel_->line_for({remote_.address, remote_.port, InterfaceIndex::none}));
+        if (anywhere == PathFindings::Route::forbidden) found_.route = anywhere;
+    }
+    if (found_.route != PathFindings::Route::there) return;
+    const auto hop = hop_over(remote_.interface, line->entry.hops);
+    if (!hop) return;
+    found_.is_on_link = !hop->gateway;
+    if (hop->gateway) hop_ = *hop->gateway;
+    if (remote_.interface == InterfaceIndex::none) remote_.interface = hop->interface;
 }
 
 void PathInquiry::ask_peer(const IpAddress& local) {

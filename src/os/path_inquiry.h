@@ -35,6 +35,7 @@ private:
         bool answered = false;
     };
     PathInquiry(std::unique_ptr<KernelFacts> kernel, const Endpoint& remote);
+    void read_route();
     void ask_peer(const IpAddress& local);
     void ask_neighbours();
     void ask_neighbour(const IpAddress& neighbour);

@@ -114,6 +114,17 @@ TEST_F(InquiryLab, ReadsWhatTheRoutesSay) {
         << "over that interface there is only the last resort";
 }
 
+TEST_F(InquiryLab, ADestinationBehindSeveralRoutersIsNotOnTheLink) {
+    run("ip route add 203.0.113.0/24 nexthop via 10.77.0.2 dev near0 nexthop via 10.78.0.2 dev near1");
+    run("ip -6 route add 2001:db8::/32 nexthop via fe80::2 dev near0 nexthop via fe80::2 dev near1");
+    for (const std::string address : {"203.0.113.1", "2001:db8::1"})
+        for (const InterfaceIndex by : {InterfaceIndex::none, index("near0"), index("near1")}) {
+            const PathFindings found = ask({ip(address.c_str()), 4711, by});
+            EXPECT_EQ(found.route, Route::there) << address;
+            EXPECT_FALSE(found.is_on_link) << address << ": a router that fails is not the peer";
+        }
+}
+
 TEST_F(InquiryLab, AsksTheNeighboursToo) {
     meet("10.77.0.2");
     far_runs("ip addr add 10.77.0.3/24 dev far0 && ip addr add 10.77.0.4/24 dev far0");

@@ -32,19 +32,6 @@ constexpr int kDumpAttempts = 8;
 
 std::uint8_t family_of(const IpAddress& address) { return address.is_v6() ? AF_INET6 : AF_INET; }
 
-/// What fib_lookup's errors mean: one for each type of route that leads nowhere.
-PathFindings::Route route_of(int error) {
-    switch (error) {
-        case 0: return PathFindings::Route::there;
-        case EACCES:  // prohibit
-        case EINVAL:  // blackhole
-            return PathFindings::Route::forbidden;
-        case EHOSTUNREACH:  // unreachable, and nothing but the last resort of a packet with a fixed interface
-        case ENETUNREACH: return PathFindings::Route::gone;
-        default: return PathFindings::Route::unknown;
-    }
-}
-
 /// A kernel that does not know the family, or has no rules, has nothing of the kind.
 bool is_unknown(int error) { return error == EOPNOTSUPP || error == EAFNOSUPPORT; }
 
@@ -66,33 +53,6 @@ Result<std::unique_ptr<KernelFacts>> KernelFacts::open() {
 KernelFacts::KernelFacts(std::unique_ptr<NetlinkSocket> socket) : socket_(std::move(socket)) {}
 
 KernelFacts::~KernelFacts() = default;
-
-RouteFacts KernelFacts::route_to(const Endpoint& remote) {
-    const RouteFacts facts = look_up(remote);
-    if (facts.route != PathFindings::Route::gone || remote.interface == InterfaceIndex::none) return facts;
-    const RouteFacts anywhere = look_up({remote.address, remote.port, InterfaceIndex::none});
-    return anywhere.route == PathFindings::Route::forbidden ? anywhere : facts;
-}
-
-RouteFacts KernelFacts::look_up(const Endpoint& remote) {
-    auto* route = socket_->begin<rtmsg>(RTM_GETROUTE, 0, family_of(remote.address));
-    route->rtm_dst_len = remote.address.is_v6() ? 128 : 32;
-    route->rtm_flags = RTM_F_FIB_MATCH;
-    socket_->put_address(RTA_DST, remote.address);
-    if (remote.interface != InterfaceIndex::none)
-        socket_->put_number(RTA_OIF, static_cast<std::uint32_t>(remote.interface));
-    RouteFacts facts;
-    const int error = socket_->ask([&](const nlmsghdr& answer) {
-        const auto* told = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&answer));
-        const Attributes<RTA_PREF> attributes{answer, sizeof(rtmsg)};
-        facts.gateway = attributes.address(RTA_GATEWAY, told->rtm_family);
-        facts.interface = InterfaceIndex{attributes.number(RTA_OIF).value_or(0)};
-        const bool forbids = told->rtm_type == RTN_PROHIBIT || told->rtm_type == RTN_BLACKHOLE;
-        if (forbids) facts.route = PathFindings::Route::forbidden;
-    });
-    if (facts.route == PathFindings::Route::unknown) facts.route = route_of(error);
-    return facts;
-}
 
 Result<RoutingState> KernelFacts::routing() {
     int error = 0;
@@ -136,10 +96,19 @@ int KernelFacts::read_family(bool v6, RoutingState& state) {
 }
 
 Result<RouteAnswer> KernelFacts::answer(const Endpoint& remote, const std::optional<IpAddress>& from) {
+    return ask_route(remote, from, RTM_F_LOOKUP_TABLE);
+}
+
+Result<RouteAnswer> KernelFacts::line_for(const Endpoint& remote) {
+    return ask_route(remote, std::nullopt, RTM_F_FIB_MATCH);
+}
+
+Result<RouteAnswer> KernelFacts::ask_route(const Endpoint& remote, const std::optional<IpAddress>& from,
+                                           unsigned flags) {
     auto* route = socket_->begin<rtmsg>(RTM_GETROUTE, 0, family_of(remote.address));
     const std::uint8_t bits = remote.address.is_v6() ? 128 : 32;
     route->rtm_dst_len = bits;
-    route->rtm_flags = RTM_F_LOOKUP_TABLE;
+    route->rtm_flags = flags;
     if (from) route->rtm_src_len = bits;
     socket_->put_address(RTA_DST, remote.address);
     if (from) socket_->put_address(RTA_SRC, *from);

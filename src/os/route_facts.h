@@ -5,7 +5,6 @@
 #include <optional>
 #include <vector>
 
-#include "base/path_findings.h"
 #include "os/routing.h"
 
 #include "muster/endpoint.h"
@@ -25,15 +24,6 @@ struct Neighbour {
     bool operator==(const Neighbour&) const = default;
 };
 
-/// How the kernel would send to an address.
-struct RouteFacts {
-    PathFindings::Route route = PathFindings::Route::unknown;
-    std::optional<IpAddress> gateway;
-    InterfaceIndex interface = InterfaceIndex::none;
-
-    bool operator==(const RouteFacts&) const = default;
-};
-
 /// Asks the kernel for facts about routes, neighbours and counters, by rtnetlink. Each call waits for the kernel, which
 /// answers in some ten microseconds, and 20 ms at most. A resource; one thread or strand.
 class KernelFacts {
@@ -44,15 +34,15 @@ public:
     KernelFacts(const KernelFacts&) = delete;
     KernelFacts& operator=(const KernelFacts&) = delete;
 
-    /// The route that the routing tables have, over the endpoint's interface if it names one. If they have none there,
-    /// what they say of the address by any interface: forbidden is worth more than gone.
-    RouteFacts route_to(const Endpoint& remote);
     /// All tables, rules and neighbours of both families; begins anew if they change meanwhile, up to eight times. What the kernel
     /// does not know at all (rules, IPv6) is empty. Errors: system, timed_out.
     Result<RoutingState> routing();
     /// How the kernel would send to an address, by all rules and tables. `from`: the source address, if it is fixed already.
     /// Errors: unsupported (the kernel does not know the family), system, timed_out.
     Result<RouteAnswer> answer(const Endpoint& remote, const std::optional<IpAddress>& from);
+    /// The line of the tables that matches an address, with all of its hops; over the endpoint's interface if it names one. Unlike
+    /// answer(), there is none where the kernel would send only because a socket is bound. Errors: as answer().
+    Result<RouteAnswer> line_for(const Endpoint& remote);
     /// Those on an interface of one family that are not known to be gone; at most 256.
     std::vector<Neighbour> neighbours(InterfaceIndex interface, bool v6);
     /// Makes the kernel ask for the link-layer address of a neighbour now. False: only root may, or it is none.
@@ -61,7 +51,8 @@ public:
     std::optional<std::uint64_t> packets_received(InterfaceIndex interface);
 
 private:
-    RouteFacts look_up(const Endpoint& remote);
+    Result<RouteAnswer> ask_route(const Endpoint& remote, const std::optional<IpAddress>& from,
+                                  unsigned flags);
     int read_family(bool v6, RoutingState& state);
     explicit KernelFacts(std::unique_ptr<NetlinkSocket> socket);
 

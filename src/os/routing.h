@@ -104,7 +104,7 @@ struct NeighbourEntry {
 /// The answer to "how would you send there?"
 struct RouteAnswer {
     int error = 0;  ///< One of those that says_how_it_routes() knows.
-    /// With error 0: what is used, with one hop and the source address.
+    /// With error 0: what is used. Of the kernel's choice one hop and the source address, of a line of the tables all hops.
     RouteEntry entry;
 
     bool operator==(const RouteAnswer&) const = default;
