@@ -65,7 +65,7 @@ std::string_view explain(PathReason reason) noexcept;
 
 /// What the kernel itself knows about a device on the link. It asks nobody for it.
 enum class LinkProof : std::uint8_t {
-    unknown,   ///< Nobody has asked, or the answer is older than the kernel trusts.
+    unknown,  ///< Nobody has asked, or the answer is older than the kernel trusts, or somebody has written it down by hand.
     verified,  ///< It has answered for its link-layer address within the last half minute or so.
     failed,    ///< It was asked and did not answer.
 };
@@ -84,12 +84,14 @@ struct PathInterface {
 struct PathGateway {
     IpAddress address;
     InterfaceIndex interface = InterfaceIndex::none;
+    /// Compared only as failed or not: the kernel turns verified into unknown and back for as long as packets flow.
     LinkProof proof = LinkProof::unknown;
     /// How long ago it was heard last. Not compared: it grows by itself.
     Duration heard{};
 
     bool operator==(const PathGateway& other) const {
-        return address == other.address && interface == other.interface && proof == other.proof;
+        return address == other.address && interface == other.interface &&
+               (proof == LinkProof::failed) == (other.proof == LinkProof::failed);
     }
 };
 
@@ -124,9 +126,10 @@ struct NetworkPath {
     /// The interface that the kernel would choose (for the destination, if there is one) costs money: cellular, or metered by
     /// the preferences.
     bool is_expensive = false;
-    std::optional<PathRoute> route;          ///< path_to() only.
-    LinkProof on_link = LinkProof::unknown;  ///< path_to() only: the next hop's.
-    Duration on_link_heard{};                ///< How long ago the next hop was heard last. Not compared.
+    std::optional<PathRoute> route;  ///< path_to() only.
+    LinkProof on_link =
+        LinkProof::unknown;    ///< path_to() only: the next hop's. Compared as PathGateway::proof.
+    Duration on_link_heard{};  ///< How long ago the next hop was heard last. Not compared.
 
     bool is_satisfied() const { return status == PathStatus::satisfied; }
     /// All that is said above for people: several lines, the first of them a sentence.

@@ -134,12 +134,13 @@ std::string NetworkPath::explain() const {
 }
 
 bool NetworkPath::operator==(const NetworkPath& other) const {
+    const auto is_silent = [](const NetworkPath& path) { return path.on_link == LinkProof::failed; };
     const auto all = [](const NetworkPath& path) {
         return std::tie(path.revision, path.status, path.reach, path.reason, path.interfaces, path.gateways,
                         path.dns_servers, path.supports_ipv4, path.supports_ipv6, path.supports_dns,
-                        path.is_expensive, path.route, path.on_link);
+                        path.is_expensive, path.route);
     };
-    return all(*this) == all(other);
+    return all(*this) == all(other) && is_silent(*this) == is_silent(other);
 }
 
 std::uint32_t Reachability::flags(const NetworkPath& path) noexcept {

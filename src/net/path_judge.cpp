@@ -30,8 +30,7 @@ PathReason reason_of(const Interface& interface) {
 LinkProof proof_of(os::NeighbourEntry::State state) {
     using State = os::NeighbourEntry::State;
     switch (state) {
-        case State::reachable:
-        case State::permanent: return LinkProof::verified;
+        case State::reachable: return LinkProof::verified;
         case State::failed: return LinkProof::failed;
         default: return LinkProof::unknown;
     }

@@ -337,6 +337,40 @@ TEST(PathTo, ANextHopThatDoesNotAnswerIsTold) {
     EXPECT_EQ(world.path_to("192.0.2.8", kEth, "192.0.2.7").reason, PathReason::none);
 }
 
+TEST(PathTo, OnlyWhoHasAnsweredIsVerified) {
+    using State = os::NeighbourEntry::State;
+    const auto proof = [](State state) {
+        const World world =
+            World{}.with(interface(kEth, "eth0", {"192.0.2.7"})).neighbour(kEth, "192.0.2.9", state);
+        return world.path_to("192.0.2.9", kEth, "192.0.2.7").on_link;
+    };
+    EXPECT_EQ(proof(State::reachable), LinkProof::verified);
+    EXPECT_EQ(proof(State::stale), LinkProof::unknown);
+    EXPECT_EQ(proof(State::delay), LinkProof::unknown)
+        << "after hours without a word it begins like that as well";
+    EXPECT_EQ(proof(State::permanent), LinkProof::unknown) << "somebody wrote it down; it has said nothing";
+    EXPECT_EQ(proof(State::failed), LinkProof::failed);
+}
+
+TEST(NetworkPath, ANeighbourThatIsAskedAgainIsNoChange) {
+    World world = home();
+    const auto machine = [&](os::NeighbourEntry::State state) {
+        world.facts.routing.neighbours.front().state = state;
+        return world.path();
+    };
+    const auto route = [&](os::NeighbourEntry::State state) {
+        world.facts.routing.neighbours.front().state = state;
+        return world.path_to("203.0.113.9", kEth, "192.0.2.7", "192.0.2.1");
+    };
+    using State = os::NeighbourEntry::State;
+    for (const State state : {State::stale, State::delay, State::probe}) {
+        EXPECT_EQ(machine(State::reachable), machine(state));
+        EXPECT_EQ(route(State::reachable), route(state));
+    }
+    EXPECT_FALSE(machine(State::reachable) == machine(State::failed));
+    EXPECT_FALSE(route(State::probe) == route(State::failed));
+}
+
 TEST(Prefix, ContainsWhatBeginsAlike) {
     EXPECT_TRUE((os::Prefix{ip("192.0.2.0"), 25}.contains(ip("192.0.2.127"))));
     EXPECT_FALSE((os::Prefix{ip("192.0.2.0"), 25}.contains(ip("192.0.2.128"))));
