@@ -7,10 +7,10 @@
 #include <CLI/Formatter.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include "command.h"
+#include "destination.h"
 #include "options.h"
 #include "output.h"
 #include "run.h"
@@ -24,29 +24,6 @@ namespace muster::cli {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::uint16_t kAnyPort = 9;  // discard: a route does not depend on it
-
-/// An address as people write it, with or without port; a name is looked up by the system's resolver.
-Result<Endpoint> find_destination(asio::io_context& io, const std::string& text) {
-    if (auto endpoint = parse_endpoint(text)) return *endpoint;
-    const std::string port = ":" + std::to_string(kAnyPort);
-    if (auto endpoint = parse_endpoint(text + port)) return *endpoint;
-    auto bracketed = parse_endpoint("[" + text + "]" + port);
-    if (bracketed) return *bracketed;
-    if (text.find_first_of(":%/ ") != std::string::npos) return bracketed.error();
-    boost::system::error_code error;
-    asio::ip::udp::resolver resolver{io};
-    const auto found = resolver.resolve(text, std::to_string(kAnyPort), error);
-    if (error || found.empty())
-        return Error{Errc::bad_input,
-                     "no address is known for the name '" + printable(text) + "': " + error.message()}
-            .cure("check the name, or give an address: 192.0.2.1, fe80::1%eth0");
-    const auto address = found.begin()->endpoint().address();
-    if (address.is_v4())
-        return Endpoint{IpAddress{address.to_v4().to_bytes()}, kAnyPort, InterfaceIndex::none};
-    return Endpoint{IpAddress{address.to_v6().to_bytes()}, kAnyPort, InterfaceIndex::none};
-}
 
 std::string name_of(const NetworkPath& path, InterfaceIndex index) {
     for (const PathInterface& each : path.interfaces)
