@@ -76,7 +76,7 @@ JsonLine json_of(const NetworkPath& path) {
         .json("dns_servers", list(servers));
     if (!path.route) return line;
     JsonLine route;
-    route.text("interface", name_of(path, path.route->interface))
+    route.text("interface", path.route->interface_name)
         .integer("table", path.route->table)
         .flag("local", path.route->is_local);
     if (path.route->gateway) route.text("gateway", path.route->gateway->to_string());
@@ -145,7 +145,7 @@ private:
     }
     static std::string route_line(const NetworkPath& path, const PathRoute& route) {
         if (route.is_local) return "it is this machine";
-        std::string line = "by " + printable(name_of(path, route.interface));
+        std::string line = "by " + printable(route.interface_name);
         line += route.gateway ? ", gateway " + route.gateway->to_string() : ", on the link";
         if (route.source) line += ", from " + route.source->to_string();
         return line + ", table " + std::to_string(route.table) +

@@ -98,6 +98,7 @@ struct PathGateway {
 /// The line of the routing tables that is used for one destination.
 struct PathRoute {
     InterfaceIndex interface = InterfaceIndex::none;
+    std::string interface_name;        ///< Also that of loopback, which the table of interfaces leaves out.
     std::optional<IpAddress> gateway;  ///< None: the destination is on the link.
     std::optional<IpAddress> source;   ///< The own address that packets would carry.
     std::uint32_t table = 0;           ///< 254: main, 255: local.

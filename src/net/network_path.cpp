@@ -16,13 +16,6 @@ Result<NetworkPath> ask(const PathPreferences& preferences,
     return net::read_path(preferences, question);
 }
 
-std::string name_of(const NetworkPath& path, InterfaceIndex index) {
-    for (const PathInterface& each : path.interfaces)
-        if (each.interface.index == index) return each.interface.name;
-    return index == InterfaceIndex::none ? "no interface"
-                                         : "interface " + std::to_string(static_cast<std::uint32_t>(index));
-}
-
 std::string sentence(const NetworkPath& path) {
     std::string text{explain(path.reason)};
     if (!path.is_satisfied()) return std::string{to_string(path.status)} + ": " + text;
@@ -119,7 +112,7 @@ std::string_view explain(PathReason reason) noexcept {
 std::string NetworkPath::explain() const {
     std::string text = sentence(*this);
     if (route && !route->is_local) {
-        text += "\n  by " + name_of(*this, route->interface);
+        text += "\n  by " + route->interface_name;
         if (route->gateway) text += ", gateway " + route->gateway->to_string();
         if (route->source) text += ", from " + route->source->to_string();
         text += ", table " + std::to_string(route->table);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -217,6 +218,11 @@ PathRoute route_of(const os::RouteEntry& entry) {
     return route;
 }
 
+std::string name_of(const NetworkFacts& facts, InterfaceIndex index) {
+    const auto found = std::ranges::find(facts.interfaces, index, &Interface::index);
+    return found == facts.interfaces.end() ? std::string{} : found->name;
+}
+
 /// Why the route that the kernel would take is of no use.
 PathReason trouble_with(const NetworkFacts& facts, const NetworkPath& path, const PathRoute& route,
                         const RouteQuestion& question) {
@@ -282,6 +288,7 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
     if (answer.error == 0) {
         PathRoute route = route_of(answer.entry);
         if (question.local) route.source = question.local;
+        route.interface_name = name_of(facts, route.interface);
         const IpAddress hop = route.gateway.value_or(question.remote.address);
         if (const auto* neighbour = find_neighbour(facts, route.interface, hop)) {
             path.on_link = proof_of(neighbour->state);

@@ -282,6 +282,7 @@ TEST(PathTo, WhatIsTrueElsewhereIsNotSaidOfADestination) {
     const World costly = World{world}.default_by(kWlan, "198.51.100.1");
     ASSERT_TRUE(costly.path().is_expensive);
     EXPECT_FALSE(costly.path_to("127.0.0.1", InterfaceIndex{1}, "127.0.0.1").is_expensive);
+    EXPECT_EQ(costly.path_to("127.0.0.1", InterfaceIndex{1}, "127.0.0.1").route->interface_name, "lo");
     const NetworkPath none = costly.no_path_to("2001:db8::1", ENETUNREACH);
     EXPECT_FALSE(none.is_expensive);
     EXPECT_FALSE(none.supports_ipv6) << "no packet leaves there";
