@@ -7,10 +7,9 @@
 
 #include <linux/rtnetlink.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "os/resolver_config.h"
 #include "os/system_error.h"
 
 namespace muster::os {
@@ -21,9 +20,6 @@ constexpr int kReadsPerCall = 256;  // while events pour in; the socket stays re
 constexpr std::array kGroups = {RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
                                 RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_IPV4_RULE,
                                 RTNLGRP_IPV6_RULE,  RTNLGRP_NEIGH};
-// Whoever writes resolv.conf does so by a new file in its folder, or in place.
-constexpr std::array kFolders = {"/etc", "/run/systemd/resolve"};
-constexpr std::uint32_t kChanges = IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE;
 
 Result<FileDescriptor> open_kernel() {
     FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
@@ -40,13 +36,6 @@ Result<FileDescriptor> open_kernel() {
     return socket;
 }
 
-FileDescriptor open_files() {
-    FileDescriptor files{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
-    if (!files.is_open()) return files;
-    for (const char* folder : kFolders) ::inotify_add_watch(files.get(), folder, kChanges | IN_ONLYDIR);
-    return files;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<NetworkWatch>> NetworkWatch::open() {
@@ -54,10 +43,10 @@ Result<std::unique_ptr<NetworkWatch>> NetworkWatch::open() {
     if (!poll.is_open()) return system_error("open an epoll instance", errno);
     auto kernel = open_kernel();
     if (!kernel) return kernel.error();
-    FileDescriptor files = open_files();
+    FileWatch files{resolver_files()};
     epoll_event readable{};
     readable.events = EPOLLIN;
-    for (const int descriptor : {kernel->get(), files.get()})
+    for (const int descriptor : {kernel->get(), files.native_handle()})
         if (descriptor >= 0 && ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, descriptor, &readable) != 0)
             return system_error("wait for network events", errno);
     return std::unique_ptr<NetworkWatch>{
@@ -75,8 +64,7 @@ bool NetworkWatch::receive() {
         if (got < 0 && errno != ENOBUFS && errno != EINTR) break;
         has_changed |= got < 0 || from.nl_pid == 0;  // other programs may send to us as well
     }
-    while (files_.is_open() && ::read(files_.get(), buffer.data(), buffer.size()) > 0) has_changed = true;
-    return has_changed;
+    return files_.receive() || has_changed;
 }
 
 }  // namespace muster::os

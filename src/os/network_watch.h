@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "os/file_descriptor.h"
+#include "os/file_watch.h"
 
 #include "muster/error.h"
 
@@ -21,13 +22,12 @@ public:
     int native_handle() const { return poll_.get(); }
 
 private:
-    NetworkWatch(FileDescriptor poll, FileDescriptor kernel, FileDescriptor files)
+    NetworkWatch(FileDescriptor poll, FileDescriptor kernel, FileWatch files)
         : poll_(std::move(poll)), kernel_(std::move(kernel)), files_(std::move(files)) {}
 
     FileDescriptor poll_;    // epoll over the two others
     FileDescriptor kernel_;  // rtnetlink
-    FileDescriptor
-        files_;  // inotify; not open where the kernel has no instance left: then changes of servers alone are missed
+    FileWatch files_;        // of DNS servers; nothing comes where the kernel has no instance left
 };
 
 }  // namespace muster::os

@@ -65,4 +65,6 @@ std::vector<Endpoint> dns_servers() {
     return behind.empty() ? servers : behind;
 }
 
+std::vector<std::filesystem::path> resolver_files() { return {kConfig, kBehindStub}; }
+
 }  // namespace muster::os

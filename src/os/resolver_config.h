@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,5 +16,8 @@ std::vector<Endpoint> parse_dns_servers(std::string_view text);
 /// Those that the system's resolver asks. Where only a local stub stands in /etc/resolv.conf (systemd-resolved), those
 /// behind it, from the file that it keeps. Empty if the files cannot be read.
 std::vector<Endpoint> dns_servers();
+
+/// The files that dns_servers() reads.
+std::vector<std::filesystem::path> resolver_files();
 
 }  // namespace muster::os
