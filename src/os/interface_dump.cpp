@@ -20,7 +20,7 @@ namespace {
 // The kernel fills up to 32 KiB per read of a dump.
 constexpr std::size_t kBufferSize = 32768;
 // A dump takes well below a millisecond for a dozen interfaces, some 50 for thousands.
-constexpr int kPatience = 1000;  // ms
+constexpr std::chrono::milliseconds kPatience{1000};
 constexpr int kAttempts = 8;
 // More than a socket holds; if events pour in faster than they are read, the rest is applied.
 constexpr int kMostQueued = 1 << 16;
@@ -47,14 +47,16 @@ InterfaceDump::InterfaceDump(int socket)
 std::span<std::byte> InterfaceDump::buffer() { return {buffer_.get(), kBufferSize}; }
 
 Result<InterfaceTable> InterfaceDump::read() {
+    const TimePoint deadline = SteadyClock::now() + kPatience;
     Result<> done;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         discard_queued();
         InterfaceTable table;
         bool interrupted = false;
-        done = read_part(RTM_GETLINK, table, interrupted);
-        if (done && !interrupted) done = read_part(RTM_GETADDR, table, interrupted);
+        done = read_part(RTM_GETLINK, table, interrupted, deadline);
+        if (done && !interrupted) done = read_part(RTM_GETADDR, table, interrupted, deadline);
         if (done && !interrupted) return table;
+        if (SteadyClock::now() >= deadline) break;
     }
     if (!done) return done.error();
     return Error{Errc::timed_out, "reading the interfaces: they never stopped changing"};
@@ -67,14 +69,15 @@ void InterfaceDump::discard_queued() {
         if (read_netlink(socket_, buffer()) == -EAGAIN) return;
 }
 
-Result<> InterfaceDump::read_part(std::uint16_t what, InterfaceTable& table, bool& interrupted) {
+Result<> InterfaceDump::read_part(std::uint16_t what, InterfaceTable& table, bool& interrupted,
+                                  TimePoint deadline) {
     if (auto asked = request(what); !asked) return asked;
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{kPatience};
-    while (std::chrono::steady_clock::now() < deadline) {
+    for (auto now = SteadyClock::now(); now < deadline; now = SteadyClock::now()) {
         const auto size = read_netlink(socket_, buffer());
         if (size == -EAGAIN) {
             pollfd wait{socket_, POLLIN, 0};
-            ::poll(&wait, 1, kPatience);
+            const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
+            ::poll(&wait, 1, static_cast<int>(left.count()));
             continue;
         }
         if (size == -ENOBUFS) {  // events were lost: what this dump tells may be older than they were

@@ -9,6 +9,7 @@
 #include "os/interface_table.h"
 
 #include "muster/error.h"
+#include "muster/time.h"
 
 namespace muster::os {
 
@@ -24,7 +25,7 @@ public:
     explicit InterfaceDump(int socket);
 
     /// Begins anew if things changed meanwhile, up to eight times. Errors: system, timed_out (the kernel did not answer
-    /// within a second, or they never stopped changing).
+    /// within a second, in all, or they never stopped changing).
     Result<InterfaceTable> read();
 
     /// Room for one read; free between two calls of read().
@@ -32,7 +33,7 @@ public:
 
 private:
     void discard_queued();
-    Result<> read_part(std::uint16_t what, InterfaceTable& table, bool& interrupted);
+    Result<> read_part(std::uint16_t what, InterfaceTable& table, bool& interrupted, TimePoint deadline);
     Result<> request(std::uint16_t what);
 
     int socket_;

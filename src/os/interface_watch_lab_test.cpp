@@ -5,7 +5,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "os/interface_watch.h"
 #include "os/lab_hear.h"
@@ -127,6 +130,18 @@ TEST_F(WatchLab, WhatIsQueuedBeforeALossBringsNothingBack) {
     EXPECT_GE(watch_->resyncs(), 1u);
     EXPECT_THAT(find("near1")->addresses, SizeIs(2));
     EXPECT_EQ(find("br9"), nullptr);
+}
+
+TEST(InterfaceDump, AKernelThatDoesNotAnswerIsWaitedForASecondInAll) {
+    const FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
+    sock_filter nothing BPF_STMT(BPF_RET | BPF_K, 0);
+    const sock_fprog program{1, &nothing};
+    ASSERT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0);
+    const auto begin = SteadyClock::now();
+    const auto table = InterfaceDump{socket.get()}.read();
+    ASSERT_FALSE(table.has_value());
+    EXPECT_EQ(table.error().code(), Errc::timed_out);
+    EXPECT_LT(SteadyClock::now() - begin, std::chrono::milliseconds{1500});
 }
 
 }  // namespace
