@@ -169,6 +169,8 @@ Result<NetworkPath> path_between(const IpAddress& local, const Endpoint& remote,
                                  const PathPreferences& preferences = {});
 
 struct PathMonitorOptions {
+    PathMonitorOptions() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
+
     PathPreferences preferences;
     /// Only what matters to this destination; none: the machine as a whole.
     std::optional<Endpoint> remote;
@@ -184,7 +186,8 @@ public:
     using OnChange = std::function<void(const NetworkPath& path)>;
 
     /// current() is complete when it returns, and no change after it is missed. `on_change` is never called from inside
-    /// open(), nor after the monitor is gone; it may destroy the monitor. Errors: as current_path() and path_to().
+    /// open(), nor after the monitor is gone; it may destroy the monitor. Errors: as current_path() and path_to();
+    /// bad_input also if `quiet` or `max_delay` is negative, or longer than an hour.
     static Result<PathMonitor> open(const boost::asio::any_io_executor& executor, OnChange on_change,
                                     PathMonitorOptions options = {});
     PathMonitor(PathMonitor&&) noexcept;

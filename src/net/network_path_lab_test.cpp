@@ -226,6 +226,18 @@ TEST_F(MonitoredPathLab, TheFinalStateIsTheKernels) {
     EXPECT_EQ(last, now());
 }
 
+TEST_F(MonitoredPathLab, ItWaitsNeitherForEverNorBackwards) {
+    for (const Duration wrong : {Duration{-1}, Duration{2h}, Duration::max()}) {
+        PathMonitorOptions options;
+        options.quiet = wrong;
+        const auto never = [](const NetworkPath&) {};
+        EXPECT_EQ(PathMonitor::open(io_.get_executor(), never, options).error().code(), Errc::bad_input);
+        options.quiet = 1ms;
+        options.max_delay = wrong;
+        EXPECT_EQ(PathMonitor::open(io_.get_executor(), never, options).error().code(), Errc::bad_input);
+    }
+}
+
 TEST_F(MonitoredPathLab, WithoutDescriptorsItTriesAgainAndDoesNotSpin) {
     os::run("ip link set near0 down");
     {

@@ -3,6 +3,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "net/monitor_waits.h"
 #include "net/network_reader.h"
 #include "net/path_changes.h"
 #include "os/network_watch.h"
@@ -97,6 +98,7 @@ private:
 Result<PathMonitor> PathMonitor::open(const asio::any_io_executor& executor, OnChange on_change,
                                       PathMonitorOptions options) {
     if (auto fine = check_path_preferences(options.preferences); !fine) return fine.error();
+    if (auto fine = net::check_waits(options.quiet, options.max_delay); !fine) return fine.error();
     const auto question = Driver::question_of(options);
     if (question)
         if (auto fine = net::check_question(*question); !fine) return fine.error();

@@ -6,6 +6,7 @@
 #include <boost/asio/strand.hpp>
 
 #include "net/interface_monitor.h"
+#include "net/monitor_waits.h"
 #include "node/completion.h"
 
 #include "muster/interface_monitor.h"
@@ -87,13 +88,8 @@ private:
 
 namespace {
 
-constexpr Duration kLongest = std::chrono::hours{1};
-
 Result<net::DebounceOptions> debounce_options(const InterfaceMonitorOptions& options) {
-    for (const Duration each : {options.quiet, options.max_delay})
-        if (each < Duration{} || each > kLongest)
-            return Error{Errc::bad_input, "an interface monitor cannot wait that long, or less than nothing"}
-                .cure("give durations between 0 and an hour");
+    if (auto fine = net::check_waits(options.quiet, options.max_delay); !fine) return fine.error();
     return net::DebounceOptions{options.quiet, options.max_delay, options.immediate_per_second};
 }
 
