@@ -1,8 +1,8 @@
 // Asks how things are as the first thing that the process does, and then by which way packets to one address leave; tells both
-// and how long they took. With --late it is done as by a monitor that only tells later: it asks a monitor that has just been
-// started on another thread.
-#include <atomic>
-#include <thread>
+// and how long they took. With --late, what is known to who asks nothing and only listens to a monitor, when the time is over in which
+// an answer is due.
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "probe.h"
 
@@ -39,13 +39,15 @@ void tell(std::string_view event, const Result<NetworkPath>& path, Duration took
         tell_failure(path.error());
 }
 
-/// What a monitor has to say in its first moment whose first reading is an event like any other.
-void ask_late() {
-    std::atomic<bool> is_known = false;
-    std::thread reader{[&] { is_known = current_path().has_value(); }};
-    const bool was_known = is_known;
-    reader.join();
-    lab::tell("path", {{"status", was_known ? "known" : "undetermined"}});
+/// As with monitors that have nothing but a handler: until something changes, nobody has said anything.
+void listen() {
+    constexpr Duration kDue = std::chrono::milliseconds{5};
+    boost::asio::io_context io;
+    bool is_known = false;
+    const auto monitor = PathMonitor::open(io.get_executor(), [&](const NetworkPath&) { is_known = true; });
+    if (!monitor) return tell_failure(monitor.error());
+    io.run_for(kDue);
+    lab::tell("path", {{"status", is_known ? "known" : "undetermined"}});
 }
 
 }  // namespace
@@ -55,7 +57,7 @@ int main(int argc, char** argv) {
     const auto path = current_path();
     const Duration took = SteadyClock::now() - begin;
     Options options{argc, argv};
-    if (options.has("late")) return ask_late(), 0;
+    if (options.has("late")) return listen(), 0;
     PathPreferences preferences;
     const std::string metered = options.text("metered", "");
     if (!metered.empty()) preferences.metered.push_back(metered);
