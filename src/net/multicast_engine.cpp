@@ -104,41 +104,56 @@ void MulticastEngine::update(Port& port, const Interface& interface, TimePoint n
 
 void MulticastEngine::remove(InterfaceIndex index) {
     note(index, SilenceCause::interface_gone);
-    wire_.leave(index);
+    end_membership(ports_.at(index));
     ports_.erase(index);
     changed_ = true;
 }
 
 void MulticastEngine::join(Port& port, TimePoint now) {
-    const auto joined = static_cast<std::size_t>(
-        std::ranges::count_if(ports_, [](const auto& each) { return each.second.keeper.has_value(); }));
-    if (joined < kMostMemberships) return take_answer(port, wire_.join(port.interface.index), now);
+    if (port.is_chosen && !has_room()) make_room();
+    if (has_room()) return take_answer(port, wire_.join(port.interface.index), now);
     take_answer(port,
                 {JoinAnswer::Kind::failed, "the group is joined on too many interfaces already: choose some"},
                 now);
 }
 
+/// Who only looks gives way to who is to receive.
+void MulticastEngine::make_room() {
+    const auto watched = std::ranges::find_if(
+        ports_, [](const auto& each) { return each.second.told.membership == Membership::watched; });
+    if (watched != ports_.end()) leave(watched->second, Membership::not_chosen);
+}
+
 void MulticastEngine::take_answer(Port& port, const JoinAnswer& answer, TimePoint now) {
     port.told.finding = answer.why;
     if (answer.kind == JoinAnswer::Kind::joined) {
-        if (!port.keeper) port.keeper.emplace(now);
+        if (!port.keeper) {
+            port.keeper.emplace(now);
+            ++memberships_;
+        }
         port.retry_at = kNever;
         port.retry_wait = {};
         return set(port, port.is_chosen ? Membership::joined : Membership::watched);
     }
-    port.keeper.reset();
+    end_membership(port);
     port.retry_wait = port.retry_wait == Duration{} ? kFirstRetry : std::min(2 * port.retry_wait, kLastRetry);
-    port.retry_at = port.is_chosen ? now + port.retry_wait : kNever;
+    port.retry_at = now + port.retry_wait;
     if (!port.is_chosen) return set(port, Membership::not_chosen);
     set(port, answer.kind == JoinAnswer::Kind::forbidden ? Membership::blocked : Membership::failed);
 }
 
 void MulticastEngine::leave(Port& port, Membership then) {
-    if (port.keeper) wire_.leave(port.interface.index);
-    port.keeper.reset();
+    end_membership(port);
     port.retry_at = kNever;
     port.retry_wait = {};
     set(port, then);
+}
+
+void MulticastEngine::end_membership(Port& port) {
+    if (!port.keeper) return;
+    wire_.leave(port.interface.index);
+    port.keeper.reset();
+    --memberships_;
 }
 
 void MulticastEngine::set(Port& port, Membership membership) {
@@ -162,7 +177,9 @@ bool MulticastEngine::on_datagram(InterfaceIndex interface, std::size_t octets, 
         noted_ = SilenceCause::none;
     }
     if (!port.is_chosen) elsewhere_at_ = now;
-    if (judged_.state != MulticastState::receiving) tend(now);
+    // More of the same says nothing new, and tend() looks at every interface.
+    const auto said = port.is_chosen ? MulticastState::receiving : MulticastState::sender_on_other_interface;
+    if (judged_.state != said) tend(now);
     return port.is_chosen;
 }
 
@@ -186,7 +203,10 @@ void MulticastEngine::end_outage(bool is_revived, TimePoint now) {
 
 void MulticastEngine::on_timer(TimePoint now) {
     for (auto& [index, port] : ports_) {
-        if (port.retry_at <= now) join(port, now);
+        if (port.retry_at <= now) {
+            port.retry_at = kNever;
+            if (port.is_chosen) join(port, now);  // the others: look_elsewhere()
+        }
         if (!port.keeper || !port.keeper->on_timer(now) || !port.told.carries) continue;
         ++port.told.announcements;
         take_answer(port, wire_.announce(index), now);
@@ -259,7 +279,8 @@ void MulticastEngine::look_elsewhere(TimePoint now) {
     if (!is_missed) elsewhere_at_.reset();
     for (auto& [index, port] : ports_) {
         const bool wanted = options_.look_elsewhere && is_missed && port.told.carries;
-        if (port.told.membership == Membership::not_chosen && wanted) join(port, now);
+        const bool may_join = port.told.membership == Membership::not_chosen && port.retry_at == kNever;
+        if (wanted && may_join && has_room()) join(port, now);
         if (port.told.membership == Membership::watched && !wanted) leave(port, Membership::not_chosen);
     }
 }

@@ -44,7 +44,8 @@ struct MulticastEngineOptions {
 /// engine: interfaces, arrivals and time in; joins (through MulticastWire), a status and a deadline out.
 class MulticastEngine {
 public:
-    /// Sockets are not for free: on no more interfaces than this is the group joined. The others say so in `finding`.
+    /// Sockets are not for free: on no more interfaces than this is the group joined. The chosen ones beyond say so in
+    /// `finding`; those that are only watched give way to them.
     static constexpr std::size_t kMostMemberships = 128;
 
     MulticastEngine(MulticastEngineOptions options, MulticastWire& wire, TimePoint now);
@@ -65,7 +66,7 @@ private:
         MulticastInterface told;
         bool is_chosen = false;
         std::optional<MembershipKeeper> keeper;  // while joined
-        TimePoint retry_at = kNever;
+        TimePoint retry_at = kNever;  // not before, if the last join failed
         Duration retry_wait{};
     };
 
@@ -76,7 +77,10 @@ private:
     void join(Port& port, TimePoint now);
     void leave(Port& port, Membership then);
     void take_answer(Port& port, const JoinAnswer& answer, TimePoint now);
+    void end_membership(Port& port);
     void set(Port& port, Membership membership);
+    bool has_room() const { return memberships_ < kMostMemberships; }
+    void make_room();
 
     void note(InterfaceIndex index, SilenceCause cause);
     void end_outage(bool is_revived, TimePoint now);
@@ -92,6 +96,7 @@ private:
     MulticastEngineOptions options_;
     MulticastWire& wire_;
     std::map<InterfaceIndex, Port> ports_;
+    std::size_t memberships_ = 0;  // of all ports
 
     ArrivalRhythm rhythm_;               // of all chosen interfaces together
     std::optional<TimePoint> heard_at_;  // on a chosen interface, at last

@@ -25,6 +25,12 @@ Interface ethernet(std::uint32_t index) {
     return interface;
 }
 
+std::vector<Interface> many_ethernets(std::size_t count) {
+    std::vector<Interface> many;
+    for (std::uint32_t i = 0; i < count; ++i) many.push_back(ethernet(10 + i));
+    return many;
+}
+
 Interface without_carrier(Interface interface) {
     interface.carrier = false;
     return interface;
@@ -41,6 +47,8 @@ Interface loopback() {
 
 struct FakeWire final : MulticastWire {
     JoinAnswer join(InterfaceIndex interface) override {
+        ++joins;
+        if (refused.contains(interface)) return {JoinAnswer::Kind::failed, "the join fails: No such device"};
         if (answer.kind == JoinAnswer::Kind::joined) joined.insert(interface);
         return answer;
     }
@@ -50,8 +58,9 @@ struct FakeWire final : MulticastWire {
         if (on_announce) on_announce(interface);
         return answer;
     }
-    std::set<InterfaceIndex> joined;
+    std::set<InterfaceIndex> joined, refused;
     JoinAnswer answer;
+    int joins = 0;
     int announced = 0;
     std::function<void(InterfaceIndex)> on_announce;
 };
@@ -243,14 +252,46 @@ TEST_F(MulticastEngineTest, ARefusedJoinIsBlockedAndTriedAgain) {
 }
 
 TEST_F(MulticastEngineTest, TooManyInterfacesAreSaidNotJoined) {
-    std::vector<Interface> many;
-    many.reserve(MulticastEngine::kMostMemberships + 1);
-    for (std::uint32_t i = 0; i < MulticastEngine::kMostMemberships + 1; ++i)
-        many.push_back(ethernet(10 + i));
-    begin(many);
+    begin(many_ethernets(MulticastEngine::kMostMemberships + 1));
     EXPECT_EQ(wire_.joined.size(), MulticastEngine::kMostMemberships);
     EXPECT_EQ(port(MulticastEngine::kMostMemberships).membership, Membership::failed);
     EXPECT_NE(port(MulticastEngine::kMostMemberships).finding, "");
+}
+
+TEST_F(MulticastEngineTest, ALookElsewhereThatFailsIsRepeatedMoreAndMoreSeldomWhateverComes) {
+    MulticastEngineOptions options;
+    options.interfaces = {"eth2"};
+    wire_.refused = {InterfaceIndex{4}};
+    begin({ethernet(2), ethernet(3), ethernet(4)}, options);
+    pass(1s);
+    wire_.joins = 0;
+    for (int i = 0; i < 600; ++i) {
+        pass(100ms);
+        engine_->on_datagram(kEth3, 100, now_);
+    }
+    EXPECT_EQ(state(), MulticastState::sender_on_other_interface);
+    EXPECT_EQ(wire_.joins, 5) << "after 1, 3, 7, 15 and 31 s of a minute";
+    wire_.refused.clear();
+    pass(5s);
+    EXPECT_THAT(wire_.joined, ElementsAre(kEth2, kEth3, InterfaceIndex{4}));
+}
+
+TEST_F(MulticastEngineTest, AnInterfaceThatIsOnlyWatchedGivesWayToOneThatIsChosen) {
+    constexpr auto kMost = MulticastEngine::kMostMemberships;
+    MulticastEngineOptions options;
+    options.interfaces = {"eth2", "eth3"};
+    auto interfaces = many_ethernets(kMost + 10);
+    interfaces.insert(interfaces.begin(), ethernet(2));
+    begin(interfaces, options);
+    pass(1s);
+    EXPECT_EQ(wire_.joins, static_cast<int>(kMost)) << "no attempt where there is no room";
+    interfaces.insert(interfaces.begin() + 1, ethernet(3));
+    change(interfaces);
+    EXPECT_EQ(port(1).membership, Membership::joined) << port(1).finding;
+    EXPECT_EQ(wire_.joined.size(), kMost);
+    interfaces.erase(interfaces.begin() + 1);
+    change(interfaces);
+    EXPECT_EQ(wire_.joined.size(), kMost) << "and the place is taken again";
 }
 
 TEST_F(MulticastEngineTest, TellsChangesAndNotCounters) {
