@@ -159,7 +159,7 @@ private:
             if (packet.kind == os::TappedPacket::Kind::query) {
                 ++link->queries;
             } else if (packet.destination == options_.group && packet.port == options_.port) {
-                ++(link->*period_).on_wire;
+                if (++(link->*period_).on_wire == 1) link->first_after = SteadyClock::now() - began_;
                 note(link->senders, packet.source);
             } else if (packet.destination == options_.group) {
                 note(link->other_ports, packet.port);
@@ -208,6 +208,7 @@ private:
     }
 
     void finish() {
+        facts_.listened_after = SteadyClock::now() - began_;
         const auto counters = os::read_multicast_counters(is_v6());
         facts_.group_packets = counters.group_packets - counters_.group_packets;
         facts_.delivered = counters.delivered - counters_.delivered;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "muster/interface.h"
+#include "muster/time.h"
 
 namespace muster::net {
 
@@ -24,6 +25,7 @@ struct LinkFacts {
     Interface interface;
     std::uint32_t members = 0;       ///< Sockets of this machine that had joined here before the examination.
     HeardOnLink before, after;       ///< ... the membership was announced afresh.
+    Duration first_after{};          ///< From announcing to the first of `after.on_wire`, if there is one.
     std::vector<IpAddress> senders;  ///< To group and port, at most 16.
     std::vector<std::uint16_t> other_ports;     ///< To which the group was sent, at most 16.
     std::vector<IpAddress> included, excluded;  ///< Senders that are let in only, or kept out.
@@ -51,6 +53,7 @@ struct MulticastFacts {
     std::uint16_t port = 0;
     std::vector<LinkFacts> links;  ///< All that can do multicast, but loopback.
     std::vector<SocketFacts> sockets;
+    Duration listened_after{};             ///< From announcing to the end.
     bool is_tapped = false;                ///< Otherwise `on_wire` is not known.
     bool has_own_socket = false;           ///< Otherwise `taken` is not known.
     bool knows_sockets = false;            ///< Otherwise `sockets` is not known.

@@ -9,6 +9,11 @@
 namespace muster::net {
 namespace {
 
+using namespace std::chrono_literals;
+
+// What a switch forwards again comes so soon, if it is sent often: the report takes no time, and the tap is read every 20 ms.
+constexpr Duration kRevivalTakes = 200ms;
+
 std::string times(std::uint64_t count, const char* what) {
     return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
@@ -54,13 +59,20 @@ private:
                         count + " came from " + link.senders.front().to_string() +
                             ", which the memberships here do not let in");
         }
-        const bool is_late = facts_.is_tapped && came(link.before) == 0;
-        if (is_late) {
+        if (is_revived(link)) {
             return find(MulticastCause::switch_forgot, link,
                         "nothing came until the membership was announced afresh, then " +
-                            times(came(link.after), "datagram") + "; " + queries_text(link));
+                            times(link.after.on_wire, "datagram") + "; " + queries_text(link));
         }
         if (is_dropped(link)) return judge_drop(link);
+    }
+
+    /// Only what is on the wire tells: a socket of our own listens only since the announcement, and what this machine sends
+    /// itself is never on the wire. One datagram may be one of a slow sender, and more that begin late are one that began.
+    bool is_revived(const LinkFacts& link) const {
+        if (!facts_.is_tapped || link.before.on_wire > 0 || link.after.on_wire < 2) return false;
+        const auto count = static_cast<Duration::rep>(link.after.on_wire);
+        return link.first_after <= std::max<Duration>(kRevivalTakes, facts_.listened_after / count);
     }
 
     void judge_elsewhere(const LinkFacts& link, const std::string& count) {
@@ -258,6 +270,12 @@ void list_facts(const MulticastFacts& facts, MulticastDiagnosis& out) {
         std::string text = "bound to " + socket.local.to_string();
         if (socket.drops > 0) text += ", " + times(socket.drops, "datagram") + " dropped";
         out.seen.push_back({"socket", socket.owner.empty() ? "of a program" : socket.owner, std::move(text)});
+    }
+    for (const LinkFacts& link : facts.links) {
+        const bool is_too_little = link.before.on_wire == 0 && link.after.on_wire == 1;
+        if (facts.is_tapped && link.members > 0 && is_too_little)
+            out.unseen.push_back("whether a switch had forgotten the membership on " + link.interface.name +
+                                 ": one datagram is too little to tell; listen longer");
     }
     if (!facts.is_tapped)
         out.unseen.push_back("what comes before any filter of this machine: needs root (CAP_NET_RAW)");

@@ -7,6 +7,7 @@
 namespace muster::net {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using enum MulticastCause;
@@ -57,7 +58,11 @@ protected:
         link.before = link.after = {};
         link.senders.clear();
     }
-    static void comes_only_after_announcing(LinkFacts& link) { link.before = {}; }
+    void comes_only_after_announcing(LinkFacts& link) {
+        link.before = {};
+        link.first_after = 40ms;
+        facts_.listened_after = 500ms;
+    }
 
     std::vector<MulticastCause> causes() const {
         std::vector<MulticastCause> causes;
@@ -78,6 +83,29 @@ TEST_F(MulticastJudgeTest, KnowsASwitchThatForgot) {
     comes_only_after_announcing(eth2());
     EXPECT_THAT(causes(), ElementsAre(switch_forgot));
     EXPECT_FALSE(judge(facts_).arrives);
+}
+
+TEST_F(MulticastJudgeTest, BlamesNoSwitchForWhatTheTapCannotSee) {
+    eth2().before = {};
+    eth2().after = {0, 10};  // this machine sends it itself
+    EXPECT_THAT(causes(), IsEmpty());
+    EXPECT_TRUE(judge(facts_).arrives);
+}
+
+TEST_F(MulticastJudgeTest, BlamesNoSwitchForASenderThatIsSlowOrHasJustBegun) {
+    eth2().before = {};
+    eth2().after = {1, 1};
+    eth2().first_after = 100ms;
+    facts_.listened_after = 2s;
+    EXPECT_THAT(causes(), IsEmpty());
+    EXPECT_THAT(judge(facts_).unseen, ElementsAre(testing::HasSubstr("listen longer")));
+    eth2().after = {10, 10};
+    eth2().first_after = 1500ms;
+    EXPECT_THAT(causes(), IsEmpty()) << "20 per second, since a second and a half after the announcement";
+    EXPECT_THAT(judge(facts_).unseen, IsEmpty());
+    eth2().after = {2, 2};
+    eth2().first_after = 900ms;
+    EXPECT_THAT(causes(), ElementsAre(switch_forgot)) << "one per second, from the first on";
 }
 
 TEST_F(MulticastJudgeTest, KnowsThatNobodyHasJoinedAlsoIfASwitchKeptItBackUntilWeDid) {
