@@ -105,6 +105,22 @@ TEST(MulticastTap, TakesNoReportForAQueryAndNoFragmentForADatagram) {
         EXPECT_FALSE(parse_tapped(ByteView{kDatagramV4}.first(size))) << size;
 }
 
+TEST(MulticastTap, ReadsTheFirstFragmentOfIpv6AndNoLaterOne) {
+    Bytes packet = octets({0x60, 0, 0, 0, 0, 16, 44, 1});
+    packet.resize(40);
+    const auto rest = octets({17, 0, 0, 1, 0, 0, 0, 9, 0x12, 0x34, 0x15, 0xe0, 0, 12, 0, 0});
+    packet.insert(packet.end(), rest.begin(), rest.end());
+    ASSERT_TRUE(parse_tapped(packet)) << "more are to come, and the offset is 0";
+    EXPECT_EQ(parse_tapped(packet)->port, 5600);
+    for (std::size_t size = 40; size < 52; ++size)
+        EXPECT_FALSE(parse_tapped(ByteView{packet}.first(size))) << size;
+    packet[43] = std::byte{0x08};
+    EXPECT_FALSE(parse_tapped(packet));
+    packet[42] = std::byte{0x01};
+    packet[43] = std::byte{0};
+    EXPECT_FALSE(parse_tapped(packet));
+}
+
 TEST(UdpSockets, ReadsNothingFromNonsense) {
     std::vector<UdpSocketFacts> out;
     EXPECT_EQ(parse_udp_sockets({}, 5600, out), std::nullopt);

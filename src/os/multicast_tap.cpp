@@ -19,9 +19,9 @@
 namespace muster::os {
 namespace {
 
-constexpr std::size_t kLongestHeader = 128;  // of IPv4 with all options, or IPv6 with one extension, and UDP
+constexpr std::size_t kLongestHeader = 128;  // of IPv4 with all options, or IPv6 with some extensions, and UDP
 constexpr int kMostPackets = 4096;
-constexpr std::uint8_t kIgmp = 2, kUdp = 17, kIcmp6 = 58, kHopByHop = 0;
+constexpr std::uint8_t kIgmp = 2, kUdp = 17, kIcmp6 = 58, kHopByHop = 0, kFragment = 44;
 constexpr std::uint8_t kIgmpQuery = 0x11, kMldQuery = 130;
 
 std::uint8_t octet(ByteView octets, std::size_t at) { return std::to_integer<std::uint8_t>(octets[at]); }
@@ -58,6 +58,19 @@ std::optional<TappedPacket> parse_v4(ByteView packet) {
     return parse_payload(octet(packet, 9), packet.subspan(header), out);
 }
 
+/// Goes on to what follows an extension header; false if that is in another packet.
+bool skip_extension(std::uint8_t& protocol, ByteView& payload) {
+    constexpr std::size_t kUnit = 8;  // RFC 8200 section 4
+    if (payload.size() < kUnit) return false;
+    const bool is_fragment = protocol == kFragment;
+    const bool is_later_fragment = is_fragment && (octet(payload, 2) != 0 || (octet(payload, 3) & 0xf8) != 0);
+    if (is_later_fragment) return false;
+    const std::size_t size = is_fragment ? kUnit : (static_cast<std::size_t>(octet(payload, 1)) + 1) * kUnit;
+    protocol = octet(payload, 0);
+    payload = payload.subspan(std::min(size, payload.size()));
+    return true;
+}
+
 std::optional<TappedPacket> parse_v6(ByteView packet) {
     constexpr std::size_t kHeader = 40;
     if (packet.size() < kHeader) return std::nullopt;
@@ -66,12 +79,9 @@ std::optional<TappedPacket> parse_v6(ByteView packet) {
     out.destination = address_at<IpAddress::V6>(packet, 24);
     auto protocol = octet(packet, 6);
     auto payload = packet.subspan(kHeader);
-    if (protocol == kHopByHop &&
-        payload.size() >= 2) {  // all MLD has it: the router alert (RFC 3810 section 5)
-        const std::size_t size = (static_cast<std::size_t>(octet(payload, 1)) + 1) * 8;
-        protocol = octet(payload, 0);
-        payload = payload.subspan(std::min(size, payload.size()));
-    }
+    // All MLD has the router alert (RFC 3810 section 5), and what is larger than the MTU comes in fragments.
+    while (protocol == kHopByHop || protocol == kFragment)
+        if (!skip_extension(protocol, payload)) return std::nullopt;
     return parse_payload(protocol, payload, out);
 }
 
