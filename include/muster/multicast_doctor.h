@@ -28,7 +28,7 @@ struct DiagnoseOptions {
     /// Where it is expected: selectors as in PathPreferences; empty: on any interface. The others are looked at as well.
     std::vector<std::string> interfaces;
     /// How long to listen, twice: before and after the membership has been announced afresh. Less than the time between
-    /// two datagrams finds nothing. It ends sooner when enough has come.
+    /// two datagrams finds nothing. It ends sooner when enough has come wherever the group is joined.
     Duration listen = std::chrono::seconds{2};
 };
 

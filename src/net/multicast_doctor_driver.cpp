@@ -8,6 +8,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "net/multicast_judge.h"
 #include "os/interface_watch.h"
 #include "os/membership_report.h"
 #include "os/multicast_socket.h"
@@ -28,8 +29,7 @@ using namespace std::chrono_literals;
 
 // The buffer of the tap holds about a thousand packets: 50,000 per second are not lost between two looks.
 constexpr Duration kLook = 20ms;
-// Of what comes regularly so many are enough to judge by; then listening goes on for no longer than this.
-constexpr std::uint64_t kEnough = 5;
+// If enough comes sooner, listening goes on for no longer than this.
 constexpr Duration kAtLeast = 300ms;
 constexpr std::size_t kMostNoted = 16;
 
@@ -142,10 +142,8 @@ private:
         read_tap();
         for (const Ear& ear : ears_) read_ear(ear);
         const Duration passed = SteadyClock::now() - began_;
-        const bool has_enough = std::ranges::any_of(facts_.links, [&](const LinkFacts& link) {
-            return std::max((link.*period_).on_wire, (link.*period_).taken) >= kEnough;
-        });
-        if (passed < options_.listen && (!has_enough || passed < kAtLeast)) return wait();
+        const bool is_early = passed < kAtLeast || !has_enough(facts_, period_);
+        if (passed < options_.listen && is_early) return wait();
         if (period_ == &LinkFacts::after) return finish();
         announce();
         listen(&LinkFacts::after);

@@ -287,6 +287,20 @@ void list_facts(const MulticastFacts& facts, MulticastDiagnosis& out) {
 
 }  // namespace
 
+bool has_enough(const MulticastFacts& facts, HeardOnLink LinkFacts::*period) {
+    constexpr std::uint64_t kEnough = 5;
+    bool is_any_joined = false, are_all_heard = true, is_any_heard = false;
+    for (const LinkFacts& link : facts.links) {
+        if (!is_expected(link)) continue;
+        const bool is_heard = came(link.*period) >= kEnough;
+        is_any_heard |= is_heard;
+        if (link.members == 0) continue;
+        is_any_joined = true;
+        are_all_heard &= is_heard;
+    }
+    return is_any_joined ? are_all_heard : is_any_heard;
+}
+
 MulticastDiagnosis judge(const MulticastFacts& facts) {
     MulticastDiagnosis diagnosis = Judgement{facts}.judge();
     list_facts(facts, diagnosis);

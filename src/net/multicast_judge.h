@@ -10,4 +10,8 @@ namespace muster::net {
 /// something does; notes like port_shared come last.
 MulticastDiagnosis judge(const MulticastFacts& facts);
 
+/// Whether one of the two times of listening has brought so much, wherever the group is expected and joined, that more of
+/// it would tell nothing new; where nobody has joined, whether it has come by any interface on which it is expected.
+bool has_enough(const MulticastFacts& facts, HeardOnLink LinkFacts::*period);
+
 }  // namespace muster::net

@@ -108,6 +108,17 @@ TEST_F(MulticastJudgeTest, BlamesNoSwitchForASenderThatIsSlowOrHasJustBegun) {
     EXPECT_THAT(causes(), ElementsAre(switch_forgot)) << "one per second, from the first on";
 }
 
+TEST_F(MulticastJudgeTest, HasHeardEnoughWhenItHasWhereTheGroupIsJoined) {
+    EXPECT_TRUE(has_enough(facts_, &LinkFacts::before));
+    comes_not_by(eth2());
+    comes_by(eth3());
+    EXPECT_FALSE(has_enough(facts_, &LinkFacts::before)) << "what comes elsewhere says nothing of eth2";
+    eth2().members = 0;
+    EXPECT_TRUE(has_enough(facts_, &LinkFacts::before));
+    eth3().interface.prohibited = true;
+    EXPECT_FALSE(has_enough(facts_, &LinkFacts::before));
+}
+
 TEST_F(MulticastJudgeTest, KnowsThatNobodyHasJoinedAlsoIfASwitchKeptItBackUntilWeDid) {
     eth2().members = 0;
     EXPECT_THAT(causes(), ElementsAre(not_joined));
