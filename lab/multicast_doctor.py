@@ -2,7 +2,7 @@
 """Whether `muster multicast doctor` names why a program gets nothing, in a network made for each cause, IPv4 and IPv6.
 
 The programs are plain ones (multicast_peers.py), each with one mistake, or with a machine or network that has one. A cause
-counts as named if the doctor finds it, and nothing beside it that is not so. Controls: a healthy program, about which the
+counts as named if the doctor finds it, and nothing beside it that is not so. Controls: healthy programs, about which the
 doctor must find nothing; and a naive doctor, who looks only whether the group is joined.
 """
 import time
@@ -51,9 +51,9 @@ class Room:
         process.expect("joined")
         return process
 
-    def send(self, device="lan0", port=PORT, source=""):
-        self.sender.spawn([netlab.PYTHON, PEERS, "send", self.group, str(port), device, str(INTERVAL), *([source] if source else [])],
-                          "sender").expect("sending")
+    def send(self, *options, host=None, device="lan0", port=PORT, interval=INTERVAL):
+        (host or self.sender).spawn([netlab.PYTHON, PEERS, "send", self.group, str(port), device, str(interval), *options],
+                                    "sender").expect("sending")
 
     def examine(self, program):
         doctor = self.receiver.spawn([program, "multicast", "doctor", f"{self.group if self.family == 4 else f'[{self.group}]'}:{PORT}",
@@ -88,7 +88,7 @@ def joined_elsewhere(room):
 
 def sender_elsewhere(room):
     room.listen("join=lan0")
-    room.send("net0", source=room.address(1))
+    room.send(f"source={room.address(1)}", device="net0")
 
 
 def rp_filter(room):
@@ -184,14 +184,45 @@ def case(result, program, cause, family):
     return fine, naive == cause.__name__
 
 
-def healthy(result, program, family):
+def heard(room):
+    room.listen("join=lan0")
+    room.send()
+
+
+def heard_from_here(room):
+    """The sender is on the same machine: what it sends is on no wire that comes in."""
+    room.listen("join=lan0")
+    room.send(host=room.receiver)
+
+
+def heard_in_fragments(room):
+    room.listen("join=lan0")
+    room.send("size=4000")
+
+
+def heard_seldom(room):
+    """Once in a time that is longer than each time of listening."""
+    room.listen("join=lan0")
+    room.send(interval=1.0)
+
+
+def heard_beside_garbage(room):
+    """Somebody else sends a lot to the same group, by an interface on which it is not joined."""
+    room.listen("join=lan0")
+    room.send(interval=0.5)
+    room.send(device="net0", interval=0.01)
+
+
+HEALTHY = [heard, heard_from_here, heard_in_fragments, heard_seldom, heard_beside_garbage]
+
+
+def healthy(result, program, control, family):
     with netlab.Lab() as lab:
         room = Room(lab, family)
-        room.listen("join=lan0")
-        room.send()
+        control(room)
         time.sleep(0.2)
         diagnosis = room.examine(program)
-    result.require(diagnosis["arrives"] and not diagnosis["findings"], f"IPv{family}: a healthy program is healthy: "
+    result.require(diagnosis["arrives"] and not diagnosis["findings"], f"IPv{family}: {control.__name__} is healthy: "
                    f"{[finding['cause'] for finding in diagnosis['findings']]}")
 
 
@@ -206,7 +237,8 @@ def scenario(_, result, arguments):
             fine, naively = case(result, program, cause, family)
             named, naive, cases = named + fine, naive + naively, cases + 1
         result.require(named == len(wanted) * arguments.n, f"IPv{family}: {named} of {len(wanted) * arguments.n} causes named")
-        healthy(result, program, family)
+        for control in HEALTHY if arguments.all else HEALTHY[:2]:
+            healthy(result, program, control, family)
     result.row("control: naive doctor", "causes named", named=naive, of=cases)
     result.require(naive <= cases // 3, "the naive doctor misses most")
 

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Plain multicast programs, as people write them: a sender, and listeners that join once and hope.
 
-  multicast_peers.py send GROUP PORT DEVICE INTERVAL [SOURCE]
+  multicast_peers.py send GROUP PORT DEVICE INTERVAL [KEY=VALUE ...]
+      source=ADDRESS         what it binds to
+      size=OCTETS            so long is each datagram, at least
   multicast_peers.py listen GROUP PORT [KEY=VALUE ...]
       join=DEVICE|any|none   where it joins: by index, as INADDR_ANY, or not at all (default: any)
       bind=ADDRESS           what it binds to (default: any)
@@ -39,7 +41,9 @@ def storage(address):
     return struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton(address))
 
 
-def send(group, port, device, interval, source=""):
+def send(group, port, device, interval, *words):
+    options = dict(word.split("=", 1) for word in words)
+    source, size = options.get("source"), int(options.get("size", 0))
     v6 = is_v6(group)
     out = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
     level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
@@ -54,7 +58,7 @@ def send(group, port, device, interval, source=""):
     number, due = 0, time.monotonic()
     while True:
         try:
-            out.sendto(str(number).encode(), (group, int(port)))
+            out.sendto(str(number).encode().ljust(size), (group, int(port)))
         except OSError as error:
             say("refused", error=str(error))
         number += 1
