@@ -14,10 +14,17 @@ constexpr int kDeviations = 6;
 // Half of it would cry at each pause of a busy sender; twice as much, and an outage could last half a second.
 constexpr Duration kSoonest = 250ms;
 
+// One outage says nothing of the rhythm; so many times in a row it is another rhythm. Half of it would take a path that
+// fails four times for a slower sender.
+constexpr unsigned kLateOnesOfAnotherRhythm = 8;
+
 }  // namespace
 
 void ArrivalRhythm::on_arrival(TimePoint now) {
-    if (arrivals_ > 0 && now < late_at()) {  // an outage says nothing of the rhythm
+    const bool is_late = now >= late_at();
+    late_in_a_row_ = is_late ? late_in_a_row_ + 1 : 0;
+    if (late_in_a_row_ == kLateOnesOfAnotherRhythm) *this = {};
+    if (arrivals_ > 0 && !is_late) {
         const Duration gap = now - last_;
         const Duration off = gap > mean_ ? gap - mean_ : mean_ - gap;
         mean_ = arrivals_ == 1 ? gap : mean_ + (gap - mean_) / 8;  // as RFC 6298 smooths round trips

@@ -179,6 +179,22 @@ TEST_F(MulticastEngineTest, SilenceHasACauseThatGetsClearer) {
     EXPECT_EQ(status().last_outage->cause, SilenceCause::sender_paused);
 }
 
+TEST_F(MulticastEngineTest, ASenderThatBecomesSlowerIsNoOutageForEver) {
+    begin({ethernet(2)});
+    hear(kEth2, 5s);
+    for (int i = 0; i < 60; ++i) {
+        pass(2s);
+        engine_->on_datagram(kEth2, 100, now_);
+    }
+    EXPECT_EQ(status().outages, 8u);
+    engine_->take_change();
+    for (int i = 0; i < 60; ++i) {
+        pass(2s);
+        engine_->on_datagram(kEth2, 100, now_);
+    }
+    EXPECT_FALSE(engine_->take_change()) << to_string(state());
+}
+
 TEST_F(MulticastEngineTest, ALostCarrierIsNoSilenceAndIsTheCauseOfTheOutage) {
     begin({ethernet(2)});
     hear(kEth2, 5s);
