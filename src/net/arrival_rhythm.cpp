@@ -11,6 +11,8 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t kArrivalsOfARhythm = 8;
 // What comes at random (Poisson) has a mean deviation of 0.74 means: this allows gaps of 5.4 means, one of 220 is longer.
 constexpr int kDeviations = 6;
+// A quarter of the mean gap: who speaks once a second by the clock has no deviation to speak of, and is late by a millisecond now and then.
+constexpr int kLeastSlackDivisor = 4;
 // Half of it would cry at each pause of a busy sender; twice as much, and an outage could last half a second.
 constexpr Duration kSoonest = 250ms;
 
@@ -36,7 +38,8 @@ void ArrivalRhythm::on_arrival(TimePoint now) {
 
 TimePoint ArrivalRhythm::late_at() const {
     if (arrivals_ <= kArrivalsOfARhythm) return kNever;
-    return last_ + std::max(kSoonest, mean_ + kDeviations * deviation_);
+    const Duration slack = std::max(mean_ / kLeastSlackDivisor, kDeviations * deviation_);
+    return last_ + std::max(kSoonest, mean_ + slack);
 }
 
 }  // namespace muster::net

@@ -48,5 +48,11 @@ TEST_F(ArrivalRhythmTest, LearnsAnotherOfASenderThatBecomesSlower) {
     EXPECT_EQ(rhythm_.late_at(), now_ + 250ms);
 }
 
+TEST_F(ArrivalRhythmTest, LetsWhoSpeaksByTheClockBeALittleLate) {
+    hear_every(1s, 300);
+    EXPECT_EQ(hear_every(1100ms, 1), 0);
+    EXPECT_EQ(hear_every(2s, 1), 1);
+}
+
 }  // namespace
 }  // namespace muster::net
