@@ -19,6 +19,8 @@ constexpr unsigned kRevivalsThatTeach = 2;
 constexpr Duration kFirstWait = 250ms;
 // What comes so soon after an announcement comes because of it: less than the time to the next.
 constexpr Duration kRevivalTakes = 200ms;
+// No switch forgets sooner what it has been told: queries are seconds apart. What comes late sooner is a sender that pauses.
+constexpr Duration kShortestMemory = 1s;
 // Senders that pause often must not fill the network with announcements: so many at once, and one every ten seconds.
 constexpr double kMostAtOnce = 6;
 constexpr double kMostPerSecond = 0.1;
@@ -29,8 +31,8 @@ MembershipKeeper::MembershipKeeper(TimePoint now)
     : announced_at_(now), refresh_(kRefresh), lateness_(kMostAtOnce, kMostPerSecond) {}
 
 bool MembershipKeeper::on_heard(TimePoint now) {
-    const bool is_revived =
-        asking_ == Asking::because_late && asked_at_ != kNever && now <= asked_at_ + kRevivalTakes;
+    const bool was_asked = asking_ == Asking::because_late && asked_at_ != kNever;
+    const bool is_revived = was_asked && now <= asked_at_ + kRevivalTakes && remembered() >= kShortestMemory;
     if (is_revived) learn_refresh();
     if (asked_at_ != kNever) announced_at_ = asked_at_;
     rhythm_.on_arrival(now);
@@ -39,11 +41,12 @@ bool MembershipKeeper::on_heard(TimePoint now) {
     return is_revived;
 }
 
-/// The switch has forgotten the membership between the last announcement and what came last.
+/// If a switch has forgotten the membership, then between the last announcement and what came last.
+Duration MembershipKeeper::remembered() const { return rhythm_.last() - announced_at_; }
+
 void MembershipKeeper::learn_refresh() {
     if (++revivals_ < kRevivalsThatTeach) return;
-    const Duration remembered = rhythm_.last() - announced_at_;
-    refresh_ = std::clamp(remembered / 2, kShortestRefresh, refresh_);
+    refresh_ = std::clamp(remembered() / 2, kShortestRefresh, refresh_);
 }
 
 void MembershipKeeper::on_link_changed(TimePoint now) { ask(Asking::because_link_has_changed, now); }

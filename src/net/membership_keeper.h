@@ -31,6 +31,7 @@ private:
     enum class Asking : std::uint8_t { no, because_late, because_link_has_changed };
 
     void ask(Asking why, TimePoint now);
+    Duration remembered() const;
     void learn_refresh();
 
     ArrivalRhythm rhythm_;

@@ -93,6 +93,17 @@ TEST_F(MembershipKeeperTest, TellsASwitchThatForgetsSoonOftenEnough) {
     EXPECT_EQ(outages, 2) << "it is told every ten seconds now";
 }
 
+TEST_F(MembershipKeeperTest, TakesASenderThatBecomesSlowerForNoForgetfulSwitch) {
+    hear_every(50ms, 100);
+    int revived = 0;
+    for (int i = 0; i < 60; ++i) {  // each of them falls together with the third announcement
+        pass(1s);
+        revived += keeper_.on_heard(now_);
+    }
+    EXPECT_LE(revived, 1) << "by chance";
+    EXPECT_THAT(hear_every(1s, 600), SizeIs(10)) << "and is announced once a minute, as before";
+}
+
 TEST_F(MembershipKeeperTest, DoesNotFloodTheNetworkForASenderThatPausesAllTheTime) {
     std::size_t announced = 0;
     for (int pause = 0; pause < 600; ++pause) {
