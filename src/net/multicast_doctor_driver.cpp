@@ -14,6 +14,7 @@
 #include "os/multicast_socket.h"
 #include "os/multicast_tables.h"
 #include "os/multicast_tap.h"
+#include "os/socket_holders.h"
 #include "os/timer.h"
 #include "os/udp_sockets.h"
 
@@ -114,13 +115,18 @@ private:
         facts_.knows_sockets = sockets.has_value();
         if (!sockets) return;
         known_ = *std::move(sockets);
+        std::set<std::uint32_t> inodes;
+        for (const auto& each : known_) inodes.insert(each.inode);
+        const auto holders = os::holders_of(inodes);
         for (const auto& each : known_) {
             SocketFacts socket;
-            socket.owner = os::owner_of_socket(each.inode);
             socket.local = each.local;
             socket.bound_to = each.bound_to;
             socket.hears_others_groups = each.hears_others_groups;
-            if (is_v6()) socket.hears_others_groups = os::hears_others_groups_v6(each.inode);
+            if (const auto holder = holders.find(each.inode); holder != holders.end()) {
+                socket.owner = os::name_of(holder->second);
+                if (is_v6()) socket.hears_others_groups = os::hears_others_groups_v6(holder->second);
+            }
             facts_.sockets.push_back(std::move(socket));
         }
     }

@@ -1,23 +1,17 @@
 #include "os/udp_sockets.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <charconv>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <utility>
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "os/file_descriptor.h"
 #include "os/netlink_attributes.h"
@@ -106,45 +100,6 @@ Result<> read_family(std::uint8_t family, std::uint16_t port, std::vector<UdpSoc
     return Error{Errc::timed_out, "reading the UDP sockets: the kernel did not come to an end"};
 }
 
-using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
-
-Directory open_directory(const std::string& path) { return {::opendir(path.c_str()), ::closedir}; }
-
-std::optional<int> number(const char* text) {
-    int value = 0;
-    const char* end = text + std::strlen(text);
-    const auto [at, error] = std::from_chars(text, end, value);
-    return error == std::errc{} && at == end ? std::optional{value} : std::nullopt;
-}
-
-struct Holder {
-    int pid = 0;
-    int descriptor = -1;
-};
-
-std::optional<int> descriptor_in(int pid, const std::string& wanted) {
-    const std::string path = "/proc/" + std::to_string(pid) + "/fd";
-    const auto directory = open_directory(path);
-    while (const dirent* entry = directory ? ::readdir(directory.get()) : nullptr) {
-        std::array<char, 64> target{};
-        const auto size = ::readlink((path + "/" + entry->d_name).c_str(), target.data(), target.size());
-        if (size > 0 && wanted == std::string_view{target.data(), static_cast<std::size_t>(size)})
-            return number(entry->d_name);
-    }
-    return std::nullopt;
-}
-
-std::optional<Holder> holder_of(std::uint32_t inode) {
-    const std::string wanted = "socket:[" + std::to_string(inode) + "]";
-    const auto processes = open_directory("/proc");
-    while (const dirent* entry = processes ? ::readdir(processes.get()) : nullptr) {
-        const auto pid = number(entry->d_name);
-        if (!pid) continue;
-        if (const auto descriptor = descriptor_in(*pid, wanted)) return Holder{*pid, *descriptor};
-    }
-    return std::nullopt;
-}
-
 }  // namespace
 
 std::optional<int> parse_udp_sockets(ByteView messages, std::uint16_t port,
@@ -173,33 +128,6 @@ Result<std::vector<UdpSocketFacts>> udp_sockets(std::uint16_t port, bool v6) {
     std::erase_if(sockets, [](const auto& each) { return !each.local.is_unspecified() || each.is_v6_only; });
     if (auto read = read_family(AF_INET, port, sockets); !read) return read.error();
     return sockets;
-}
-
-std::string owner_of_socket(std::uint32_t inode) {
-    const auto holder = holder_of(inode);
-    if (!holder) return {};
-    const auto pid = std::to_string(holder->pid);
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{
-        std::fopen(("/proc/" + pid + "/comm").c_str(), "re"), std::fclose};
-    std::array<char, 64> name{};
-    const auto size = file ? std::fread(name.data(), 1, name.size(), file.get()) : 0;
-    std::string text{name.data(), size};
-    text.erase(std::min(text.find('\n'), text.size()));
-    return text + " (" + pid + ")";
-}
-
-std::optional<bool> hears_others_groups_v6(std::uint32_t inode) {
-    const auto holder = holder_of(inode);
-    if (!holder) return std::nullopt;
-    const FileDescriptor process{static_cast<int>(::syscall(SYS_pidfd_open, holder->pid, 0))};
-    if (!process.is_open()) return std::nullopt;
-    const FileDescriptor copy{
-        static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), holder->descriptor, 0))};
-    int value = 1;
-    socklen_t size = sizeof value;
-    if (!copy.is_open() || ::getsockopt(copy.get(), IPPROTO_IPV6, IPV6_MULTICAST_ALL, &value, &size) != 0)
-        return std::nullopt;
-    return value != 0;
 }
 
 }  // namespace muster::os

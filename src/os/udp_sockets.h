@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "muster/bytes.h"
@@ -31,12 +30,5 @@ std::optional<int> parse_udp_sockets(ByteView messages, std::uint16_t port, std:
 /// The UDP sockets with this port that can get datagrams of this family, at most 256. Errors: system, unsupported (the
 /// kernel has no udp_diag), timed_out.
 Result<std::vector<UdpSocketFacts>> udp_sockets(std::uint16_t port, bool v6);
-
-/// The program that has the socket, as "name (pid)"; empty if it cannot be seen (another user's).
-std::string owner_of_socket(std::uint32_t inode);
-
-/// Whether an IPv6 socket takes what others have joined (IPV6_MULTICAST_ALL), which the kernel does not tell from outside:
-/// looks through a copy of the descriptor. Nullopt if that is not allowed (ptrace rights).
-std::optional<bool> hears_others_groups_v6(std::uint32_t inode);
 
 }  // namespace muster::os
