@@ -53,12 +53,6 @@ Result<> set_hop_limit(int socket, bool v6, int limit) {
               : set_option(socket, IPPROTO_IP, IP_TTL, limit, "IP_TTL");
 }
 
-void enlarge_buffer(int socket, std::uint32_t size) {
-    const int value = static_cast<int>(size);
-    if (::setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &value, sizeof value) != 0)
-        ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &value, sizeof value);
-}
-
 void put_address(const IpAddress& address, sockaddr_storage& out) {
     SocketAddress name{};
     const auto size = to_socket_address({address, 0, InterfaceIndex::none}, name);
@@ -124,7 +118,8 @@ Result<std::unique_ptr<MulticastSocket>> MulticastSocket::open(const MulticastOp
     if (done) done = set_hop_limit(socket.get(), v6, options.hop_limit);
     if (done) done = share_port(socket.get(), options.sharing);
     if (!done) return done.error();
-    if (options.receive_buffer != 0) enlarge_buffer(socket.get(), options.receive_buffer);
+    if (options.receive_buffer != 0)
+        enlarge_buffer(socket.get(), SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer);
     const auto address = bind_address(socket.get(), options);
     if (!address) return address.error();
     const auto port = bind_udp(socket.get(), {*address, options.port, options.interface});

@@ -111,6 +111,13 @@ Result<> set_option(int socket, int level, int name, int value, const char* what
     return system_error(std::string{"set socket option "} + what, error);
 }
 
+void enlarge_buffer(int socket, int forced, int plain, std::uint32_t octets) {
+    const int value = static_cast<int>(std::min<std::uint32_t>(octets, 1u << 30));
+    if (::setsockopt(socket, SOL_SOCKET, forced, &value, sizeof value) == 0) return;
+    ::setsockopt(socket, SOL_SOCKET, plain, &value,
+                 sizeof value);  // cut to net.core.[rw]mem_max; good enough
+}
+
 Result<FileDescriptor> open_udp(IpFamily family) {
     const bool v6 = family == IpFamily::v6;
     FileDescriptor opened{::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};

@@ -34,6 +34,9 @@ IpAddress to_address(const in6_addr& address);
 /// Sets one option; `what` names it in the error.
 Result<> set_option(int socket, int level, int name, int value, const char* what);
 
+/// Enlarges a buffer as far as the system allows: `forced` is SO_RCVBUFFORCE, `plain` SO_RCVBUF; or those of sending.
+void enlarge_buffer(int socket, int forced, int plain, std::uint32_t octets);
+
 /// Opens a nonblocking UDP socket of `family`; an IPv6 one carries only IPv6. Asks for interface index and
 /// local address of everything received.
 Result<FileDescriptor> open_udp(IpFamily family);

@@ -20,13 +20,6 @@ constexpr std::size_t kMaxSegments = 64;
 // not count it, but IPv4's does; the smaller of the two serves both).
 constexpr std::size_t kMaxBatch = 65535 - 8 - 40;
 
-void enlarge_buffer(int socket, int forced, int plain, std::uint32_t octets) {
-    const int value = static_cast<int>(std::min<std::uint32_t>(octets, 1u << 30));
-    if (::setsockopt(socket, SOL_SOCKET, forced, &value, sizeof value) == 0) return;
-    ::setsockopt(socket, SOL_SOCKET, plain, &value,
-                 sizeof value);  // cut to net.core.[rw]mem_max; good enough
-}
-
 Result<> forbid_fragments(int socket, IpFamily family) {
     if (family == IpFamily::v4)
         return set_option(socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER");
