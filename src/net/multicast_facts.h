@@ -55,6 +55,7 @@ struct MulticastFacts {
     std::vector<SocketFacts> sockets;
     Duration listened_after{};             ///< From announcing to the end.
     bool is_tapped = false;                ///< Otherwise `on_wire` is not known.
+    std::uint64_t tap_losses = 0;          ///< Packets that came too fast to be looked at.
     bool has_own_socket = false;           ///< Otherwise `taken` is not known.
     bool knows_sockets = false;            ///< Otherwise `sockets` is not known.
     std::uint64_t reverse_path_drops = 0;  ///< During the examination, of the whole machine, as the next two.

@@ -70,7 +70,8 @@ private:
     /// Only what is on the wire tells: a socket of our own listens only since the announcement, and what this machine sends
     /// itself is never on the wire. One datagram may be one of a slow sender, and more that begin late are one that began.
     bool is_revived(const LinkFacts& link) const {
-        if (!facts_.is_tapped || link.before.on_wire > 0 || link.after.on_wire < 2) return false;
+        if (!facts_.is_tapped || facts_.tap_losses > 0) return false;
+        if (link.before.on_wire > 0 || link.after.on_wire < 2) return false;
         const auto count = static_cast<Duration::rep>(link.after.on_wire);
         return link.first_after <= std::max<Duration>(kRevivalTakes, facts_.listened_after / count);
     }
@@ -279,6 +280,8 @@ void list_facts(const MulticastFacts& facts, MulticastDiagnosis& out) {
     }
     if (!facts.is_tapped)
         out.unseen.push_back("what comes before any filter of this machine: needs root (CAP_NET_RAW)");
+    if (facts.tap_losses > 0)
+        out.unseen.push_back(times(facts.tap_losses, "packet") + " of the wire: they came too fast");
     if (!facts.has_own_socket)
         out.unseen.push_back("what a socket of our own gets: the port cannot be shared");
     if (!facts.knows_sockets)

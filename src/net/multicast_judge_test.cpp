@@ -92,6 +92,13 @@ TEST_F(MulticastJudgeTest, BlamesNoSwitchForWhatTheTapCannotSee) {
     EXPECT_TRUE(judge(facts_).arrives);
 }
 
+TEST_F(MulticastJudgeTest, BlamesNoSwitchIfItHasNotSeenAllOfTheWire) {
+    comes_only_after_announcing(eth2());
+    facts_.tap_losses = 3;
+    EXPECT_THAT(causes(), IsEmpty());
+    EXPECT_THAT(judge(facts_).unseen, ElementsAre("3 packets of the wire: they came too fast"));
+}
+
 TEST_F(MulticastJudgeTest, BlamesNoSwitchForASenderThatIsSlowOrHasJustBegun) {
     eth2().before = {};
     eth2().after = {1, 1};

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/reader.h"
+#include "os/socket_message.h"
 #include "os/system_error.h"
 
 namespace muster::os {
@@ -21,6 +22,8 @@ namespace {
 
 constexpr std::size_t kLongestHeader = 128;  // of IPv4 with all options, or IPv6 with some extensions, and UDP
 constexpr int kMostPackets = 4096;
+// The kernel counts some 770 octets for a small packet: this holds ten thousand, the default 277.
+constexpr std::uint32_t kBuffer = 1 << 22;
 constexpr std::uint8_t kIgmp = 2, kUdp = 17, kIcmp6 = 58, kHopByHop = 0, kFragment = 44;
 constexpr std::uint8_t kIgmpQuery = 0x11, kMldQuery = 130;
 
@@ -132,6 +135,7 @@ Result<std::unique_ptr<MulticastTap>> MulticastTap::open(const IpAddress& group)
     FileDescriptor socket{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (!socket.is_open()) return system_error("listen to the wire", errno);
     if (auto done = filter(socket.get(), group); !done) return done.error();
+    enlarge_buffer(socket.get(), SO_RCVBUFFORCE, SO_RCVBUF, kBuffer);
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
     address.sll_protocol = protocol;
@@ -148,10 +152,15 @@ void MulticastTap::read(const OnPacket& on_packet) {
         const auto got = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0,
                                     reinterpret_cast<sockaddr*>(&from), &size);
         if (got < 0) return;
-        if (from.sll_pkttype == PACKET_OUTGOING) continue;
         const auto packet = parse_tapped(ByteView{buffer}.first(static_cast<std::size_t>(got)));
         if (packet) on_packet(InterfaceIndex{static_cast<std::uint32_t>(from.sll_ifindex)}, *packet);
     }
+}
+
+std::uint64_t MulticastTap::take_losses() {
+    tpacket_stats counters{};
+    socklen_t size = sizeof counters;  // reading sets them to zero
+    return ::getsockopt(socket_.get(), SOL_PACKET, PACKET_STATISTICS, &counters, &size) == 0 ? counters.tp_drops : 0;
 }
 
 }  // namespace muster::os

@@ -41,6 +41,8 @@ public:
 
     /// Hands over what has come since the last call, at most 4,096 packets.
     void read(const OnPacket& on_packet);
+    /// How many packets have been lost since the last call because the buffer was full.
+    std::uint64_t take_losses();
 
 private:
     explicit MulticastTap(FileDescriptor socket) : socket_(std::move(socket)) {}
