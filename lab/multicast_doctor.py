@@ -197,7 +197,7 @@ def heard_from_here(room):
 
 def heard_in_fragments(room):
     room.listen("join=lan0")
-    room.send("size=4000")
+    room.send("size=16000")
 
 
 def heard_seldom(room):

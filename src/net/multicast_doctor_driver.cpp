@@ -201,6 +201,7 @@ private:
                 os::PortSharing::address;  // with SO_REUSEPORT it would take from others what they joined
             wanted.bind = os::BindTo::group;
             wanted.interface = link.interface.index;
+            wanted.max_datagram = os::kLargestDatagram;
             auto socket = os::MulticastSocket::open(wanted);
             if (!socket) {  // without the port it can join nevertheless
                 facts_.has_own_socket = false;

@@ -11,8 +11,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-// The largest UDP datagram of IPv4. Pages that none has touched cost nothing.
-constexpr std::size_t kLargestDatagram = 65507;
 // Half a second of a television channel (16 Mbit/s) fits, should the strand be busy for so long.
 constexpr std::uint32_t kReceiveBuffer = 1 << 20;
 // Others on the strand get their turn after so many batches.
@@ -93,7 +91,7 @@ Result<std::unique_ptr<os::MulticastSocket>> MulticastDriver::open_socket(Interf
     options.bind = bind;
     options.interface = interface;
     options.sources = options_.sources;
-    options.max_datagram = kLargestDatagram;
+    options.max_datagram = os::kLargestDatagram;
     options.receive_buffer = kReceiveBuffer;
     return os::MulticastSocket::open(options);
 }

@@ -12,6 +12,9 @@
 
 namespace muster::os {
 
+/// The largest UDP datagram of IPv4.
+inline constexpr std::size_t kLargestDatagram = 65507;
+
 /// How a port is shared with other programs of this host.
 enum class PortSharing {
     exclusive,         ///< Plain bind: fails if anybody has the port. The test of RFC 6762 section 15.1.
@@ -40,7 +43,7 @@ struct MulticastOptions {
     /// Of what is sent. Link-local protocols check by 255 that a datagram has crossed no router (RFC 6762 section 11).
     std::uint8_t hop_limit = 255;
     /// Largest datagram accepted; what is longer is dropped and counted. The default is that of RFC 6762 section 17: 9000
-    /// with headers.
+    /// with headers. Memory that none has touched costs nothing: kLargestDatagram is no waste.
     std::size_t max_datagram = 9216;
     /// Wanted receive buffer, taken as far as the system allows; 0: the system's default.
     std::uint32_t receive_buffer = 0;
