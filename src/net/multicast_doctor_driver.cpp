@@ -209,8 +209,9 @@ private:
                 socket = os::MulticastSocket::open(wanted);
             }
             if (!socket) continue;
-            link.is_refused =
-                (*socket)->try_join(link.interface.index).kind == os::JoinOutcome::Kind::forbidden;
+            const auto joined = (*socket)->try_join(link.interface.index).kind;
+            link.has_ear = joined == os::JoinOutcome::Kind::joined;
+            link.is_refused = joined == os::JoinOutcome::Kind::forbidden;
             if (link.members > 0) (void)os::report_membership(options_.group, link.interface.index);
             ears_.push_back({link.interface.index, *std::move(socket)});
         }

@@ -31,6 +31,7 @@ struct LinkFacts {
     std::vector<IpAddress> included, excluded;  ///< Senders that are let in only, or kept out.
     unsigned queries = 0;                       ///< For memberships that came while listening.
     int rp_filter = 0;
+    bool has_ear = false;     ///< A socket of our own has joined here; otherwise `after.taken` says nothing.
     bool is_refused = false;  ///< A policy forbade our own join.
 
     bool operator==(const LinkFacts&) const = default;
@@ -56,7 +57,7 @@ struct MulticastFacts {
     Duration listened_after{};             ///< From announcing to the end.
     bool is_tapped = false;                ///< Otherwise `on_wire` is not known.
     std::uint64_t tap_losses = 0;          ///< Packets that came too fast to be looked at.
-    bool has_own_socket = false;           ///< Otherwise `taken` is not known.
+    bool has_own_socket = false;           ///< Otherwise the port cannot be shared, and `taken` is not known.
     bool knows_sockets = false;            ///< Otherwise `sockets` is not known.
     std::uint64_t reverse_path_drops = 0;  ///< During the examination, of the whole machine, as the next two.
     std::uint64_t group_packets = 0;

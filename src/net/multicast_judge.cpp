@@ -127,13 +127,18 @@ private:
     /// The kernel keeps to itself what the wire brought.
     bool is_dropped(const LinkFacts& link) const {
         if (!facts_.is_tapped || link.after.on_wire == 0) return false;
-        if (facts_.has_own_socket) return link.after.taken == 0;
-        return facts_.reverse_path_drops > 0 || facts_.delivered < came(link);
+        if (facts_.has_own_socket) return link.has_ear && link.after.taken == 0;
+        return is_filtered(link) || facts_.delivered < came(link);
+    }
+
+    /// The counter is of the whole machine: it rises for an interface that does not filter if another one does.
+    bool is_filtered(const LinkFacts& link) const {
+        return facts_.reverse_path_drops > 0 && link.rp_filter > 0;
     }
 
     void judge_drop(const LinkFacts& link) {
         const std::string count = times(came(link), "datagram") + " came, and no socket gets any";
-        if (facts_.reverse_path_drops > 0) {
+        if (is_filtered(link)) {
             return find(MulticastCause::rp_filter, link,
                         count + "; the kernel has dropped " + times(facts_.reverse_path_drops, "packet") +
                             " because the way back leads elsewhere (IPReversePathFilter), and rp_filter is " +
@@ -163,7 +168,9 @@ private:
 
     /// Without sight of the wire: what never came and what was dropped look alike, but for a counter.
     bool judge_unheard_drop() {
-        if (facts_.is_tapped || facts_.reverse_path_drops == 0) return false;
+        const bool is_any_filtered = std::ranges::any_of(
+            facts_.links, [&](const LinkFacts& link) { return is_expected(link) && is_filtered(link); });
+        if (facts_.is_tapped || !is_any_filtered) return false;
         find(MulticastCause::rp_filter, "",
              "nothing reaches a socket, and the kernel has dropped " +
                  times(facts_.reverse_path_drops, "packet") +

@@ -19,6 +19,7 @@ LinkFacts link(std::uint32_t index) {
     facts.interface.index = InterfaceIndex{index};
     facts.interface.name = "eth" + std::to_string(index);
     facts.interface.up = facts.interface.carrier = facts.interface.multicast = true;
+    facts.has_ear = true;
     facts.interface.addresses.push_back({ip(("10." + std::to_string(index) + ".0.2").c_str()), 24, false});
     return facts;
 }
@@ -160,12 +161,20 @@ TEST_F(MulticastJudgeTest, TellsTheKernelsReversePathFilterFromAFirewall) {
     eth2().after.taken = 0;
     EXPECT_THAT(causes(), ElementsAre(firewall));
     facts_.reverse_path_drops = 20;
+    EXPECT_THAT(causes(), ElementsAre(firewall)) << "another interface has dropped something";
+    eth2().rp_filter = 1;
     EXPECT_THAT(causes(), ElementsAre(rp_filter));
     facts_.has_own_socket = false;
     EXPECT_THAT(causes(), ElementsAre(rp_filter));
     facts_.reverse_path_drops = 0;
     facts_.delivered = 0;
     EXPECT_THAT(causes(), ElementsAre(firewall)) << "by counters";
+}
+
+TEST_F(MulticastJudgeTest, SaysNothingOfDropsWhereItCouldNotListen) {
+    eth2().after.taken = 0;
+    eth2().has_ear = false;
+    EXPECT_THAT(causes(), IsEmpty()) << "our own join failed: for want of memory, say";
 }
 
 TEST_F(MulticastJudgeTest, KnowsSourceFiltersAlsoWhereASwitchHelpsWithThem) {
@@ -242,6 +251,8 @@ TEST_F(MulticastJudgeTest, WithoutRightsItSaysWhatItCouldNotSeeAndGuessesNoSwitc
     EXPECT_EQ(judge(facts_).unseen.size(), 2u);
     comes_not_by(eth2());
     facts_.reverse_path_drops = 20;
+    EXPECT_THAT(causes(), ElementsAre(no_sender)) << "it is not said to be dropped where nothing is filtered";
+    eth2().rp_filter = 1;
     EXPECT_THAT(causes(), ElementsAre(rp_filter));
 }
 
