@@ -11,11 +11,9 @@
       source=ADDRESS         source-specific
       all=0                  IP_MULTICAST_ALL off
       buffer=OCTETS          SO_RCVBUF, and it never reads until it is told "read"
-      first=COUNT            joins so many other IPv4 groups first, and does not look at what the last join returns
 
 Both print JSON lines; a listener prints {"event": "got", "n"} for each datagram, and "summary" when it is told "report".
 """
-import contextlib
 import json
 import select
 import socket
@@ -66,7 +64,7 @@ def send(group, port, device, interval, *words):
         time.sleep(max(0.0, due - time.monotonic()))
 
 
-def listener(group, port, join="any", bind="", device="", source="", buffer="", first=0, **options):
+def listener(group, port, join="any", bind="", device="", source="", buffer="", **options):
     v6 = is_v6(group)
     level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
     heard = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
@@ -83,13 +81,10 @@ def listener(group, port, join="any", bind="", device="", source="", buffer="", 
     index = 0 if join == "any" else socket.if_nametoindex(join)
     # gr_interface and, aligned to eight octets, the addresses
     request = struct.pack("=I4x", index) + storage(group)
-    for number in range(int(first)):
-        heard.setsockopt(level, MCAST_JOIN_GROUP, struct.pack("=I4x", index) + storage(f"239.1.0.{number + 1}"))
-    with contextlib.suppress(OSError) if first else contextlib.nullcontext():
-        if source:
-            heard.setsockopt(level, MCAST_JOIN_SOURCE_GROUP, request + storage(source))
-        else:
-            heard.setsockopt(level, MCAST_JOIN_GROUP, request)
+    if source:
+        heard.setsockopt(level, MCAST_JOIN_SOURCE_GROUP, request + storage(source))
+    else:
+        heard.setsockopt(level, MCAST_JOIN_GROUP, request)
     return heard
 
 

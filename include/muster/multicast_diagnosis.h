@@ -24,7 +24,6 @@ enum class MulticastCause : std::uint8_t {
     not_own_membership,  ///< Only another program has joined, and this one's socket takes no part (IP_MULTICAST_ALL off).
     buffer_full,      ///< The program does not read, or not fast enough.
     port_shared,      ///< Several programs have the port: only one of them gets answers by unicast.
-    too_many_groups,  ///< More groups than one socket may join.
     blocked,          ///< A policy of this machine refuses the join.
     link_down,        ///< The interface on which it is joined is off or has no carrier.
     nobody_listens,   ///< No program has a socket with this port.

@@ -19,7 +19,6 @@ std::string_view to_string(MulticastCause cause) noexcept {
         case not_own_membership: return "not_own_membership";
         case buffer_full: return "buffer_full";
         case port_shared: return "port_shared";
-        case too_many_groups: return "too_many_groups";
         case blocked: return "blocked";
         case link_down: return "link_down";
         case nobody_listens: return "nobody_listens";
@@ -38,8 +37,8 @@ std::string_view cure_of(MulticastCause cause) noexcept {
                    "on Muster's MulticastGroup announces itself afresh";
         case not_joined:
             return "join the group on the interface by which it comes, by its index, and again whenever an "
-                   "interface "
-                   "appears: one that was made anew has no memberships";
+                   "interface appears: one that was made anew has no memberships; and look at what the join "
+                   "returns: one socket may join so many groups (net.ipv4.igmp_max_memberships)";
         case joined_elsewhere:
             return "join on the interface by which it comes, by its index: \"any interface\" is the one of "
                    "the default "
@@ -65,9 +64,6 @@ std::string_view cure_of(MulticastCause cause) noexcept {
             return "nothing, if only what is sent to the group counts; for answers by unicast, bind one "
                    "socket to the "
                    "port alone, or send from another port";
-        case too_many_groups:
-            return "use further sockets, or raise net.ipv4.igmp_max_memberships; look at what the join "
-                   "returns";
         case blocked: return "allow the program multicast in this machine's policy";
         case link_down: return "plug the cable in, join the Wi-Fi again, or switch the interface on";
         case nobody_listens: return "start the program that is to receive it, or look at its port";

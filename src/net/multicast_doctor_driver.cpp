@@ -34,11 +34,10 @@ constexpr Duration kLook = 20ms;
 constexpr int kMaxReadsInARow = 8;
 // If enough comes sooner, listening goes on for no longer than this.
 constexpr Duration kAtLeast = 300ms;
-constexpr std::size_t kMostNoted = 16;
 
 template <class T>
-void note(std::vector<T>& list, const T& value) {
-    if (list.size() < kMostNoted && std::ranges::find(list, value) == list.end()) list.push_back(value);
+void note(std::vector<T>& list, const T& value, std::size_t most) {
+    if (list.size() < most && std::ranges::find(list, value) == list.end()) list.push_back(value);
 }
 
 class Examination : public std::enable_shared_from_this<Examination> {
@@ -90,26 +89,23 @@ private:
     }
 
     void take_memberships() {
-        const auto is_kernels =
-            [](const IpAddress& group) {  // all hosts on the link, and what IPv6 needs to be found
-                if (group.is_v4()) return group == IpAddress{IpAddress::V4{224, 0, 0, 1}};
-                return group.v6()[1] <= 2;
-            };
-        std::set<std::pair<InterfaceIndex, IpAddress>> others;
-        for (const auto& each : os::read_memberships(is_v6())) {
-            LinkFacts* link = link_of(each.interface);
-            if (each.group == options_.group && link != nullptr) link->members = each.users;
-            if (each.group != options_.group && !is_kernels(each.group))
-                others.emplace(each.interface, each.group);
-        }
-        facts_.groups_joined = static_cast<std::uint32_t>(others.size());
-        facts_.group_limit = is_v6() ? 0 : os::read_group_limit();
-        for (const auto& each : os::read_source_filters(is_v6())) {
-            LinkFacts* link = link_of(each.interface);
-            if (each.group != options_.group || link == nullptr) continue;
-            if (each.including > 0) note(link->included, each.source);
-            if (each.excluding > 0) note(link->excluded, each.source);
-        }
+        const auto memberships = os::read_memberships(is_v6());
+        for (const auto& each : memberships)
+            if (LinkFacts* link = link_of(each.interface); each.group == options_.group && link != nullptr)
+                link->members = each.users;
+        for (const auto& each : os::read_source_filters(is_v6()))
+            if (LinkFacts* link = link_of(each.interface); each.group == options_.group && link != nullptr)
+                link->sources.push_back({each.source, each.including, each.excluding});
+        if (!is_v6()) take_limit(memberships);
+    }
+
+    void take_limit(const std::vector<os::GroupMembership>& memberships) {
+        const IpAddress all_hosts{IpAddress::V4{224, 0, 0, 1}};  // the kernel's own
+        facts_.groups_joined =
+            static_cast<std::uint32_t>(std::ranges::count_if(memberships, [&](const auto& each) {
+                return each.group != options_.group && each.group != all_hosts;
+            }));
+        facts_.group_limit = os::read_group_limit();
     }
 
     void take_sockets() {
@@ -166,9 +162,9 @@ private:
                 ++link->queries;
             } else if (packet.destination == options_.group && packet.port == options_.port) {
                 if (++(link->*period_).on_wire == 1) link->first_after = SteadyClock::now() - began_;
-                note(link->senders, packet.source);
+                note(link->senders, packet.source, LinkFacts::kMostSenders);
             } else if (packet.destination == options_.group) {
-                note(link->other_ports, packet.port);
+                note(link->other_ports, packet.port, LinkFacts::kMostPorts);
             }
         });
         facts_.tap_losses += tap_->take_losses();
@@ -183,7 +179,7 @@ private:
                 if (batch[i].remote.interface != ear.interface)
                     continue;  // IPv6 gives every member all interfaces'
                 ++(link->*period_).taken;
-                note(link->senders, batch[i].remote.address);
+                note(link->senders, batch[i].remote.address, LinkFacts::kMostSenders);
             }
             if (count < batch.size()) return;
         }

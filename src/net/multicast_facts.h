@@ -19,6 +19,15 @@ struct HeardOnLink {
     bool operator==(const HeardOnLink&) const = default;
 };
 
+/// A sender that sockets of this machine name for a group on one interface.
+struct SourceFacts {
+    IpAddress source;
+    std::uint32_t including = 0;  ///< How many take what it sends, of those that take only what is named.
+    std::uint32_t excluding = 0;  ///< How many take everything but.
+
+    bool operator==(const SourceFacts&) const = default;
+};
+
 /// A group on one interface, as an examination found it.
 struct LinkFacts {
     /// `prohibited`: not where it is expected. It is looked at nevertheless: the sender may be there.
@@ -26,10 +35,11 @@ struct LinkFacts {
     std::uint32_t members = 0;       ///< Sockets of this machine that had joined here before the examination.
     HeardOnLink before, after;       ///< ... the membership was announced afresh.
     Duration first_after{};          ///< From announcing to the first of `after.on_wire`, if there is one.
-    std::vector<IpAddress> senders;  ///< To group and port, at most 16.
-    std::vector<std::uint16_t> other_ports;     ///< To which the group was sent, at most 16.
-    std::vector<IpAddress> included, excluded;  ///< Senders that are let in only, or kept out.
-    unsigned queries = 0;                       ///< For memberships that came while listening.
+    static constexpr std::size_t kMostSenders = 16, kMostPorts = 16;
+    std::vector<IpAddress> senders;          ///< To group and port, the first kMostSenders.
+    std::vector<std::uint16_t> other_ports;  ///< To which the group was sent, the first kMostPorts.
+    std::vector<SourceFacts> sources;
+    unsigned queries = 0;  ///< For memberships that came while listening.
     int rp_filter = 0;
     bool has_ear = false;     ///< A socket of our own has joined here; otherwise `after.taken` says nothing.
     bool is_refused = false;  ///< A policy forbade our own join.
@@ -62,7 +72,7 @@ struct MulticastFacts {
     std::uint64_t reverse_path_drops = 0;  ///< During the examination, of the whole machine, as the next two.
     std::uint64_t group_packets = 0;
     std::uint64_t delivered = 0;
-    std::uint32_t groups_joined = 0;  ///< On this machine, but for those of the kernel.
+    std::uint32_t groups_joined = 0;  ///< On this machine, but for those of the kernel; IPv4 only, as the next.
     std::uint32_t group_limit = 0;    ///< For one socket; 0: none.
 
     bool operator==(const MulticastFacts&) const = default;

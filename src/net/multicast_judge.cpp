@@ -103,25 +103,24 @@ private:
 
     void judge_unjoined(const LinkFacts& link, const std::string& count) {
         if (std::exchange(is_unjoined_told_, true)) return;
-        const bool may_be_limit = facts_.group_limit != 0 && facts_.groups_joined >= facts_.group_limit;
-        if (may_be_limit) {
-            return find(MulticastCause::too_many_groups, link,
-                        count + " came, nobody has joined the group, and " +
-                            times(facts_.groups_joined, "other group") + " are joined: one socket may join " +
-                            std::to_string(facts_.group_limit));
-        }
-        find(MulticastCause::not_joined, link,
-             count + " came, and nobody here has joined the group on any interface");
+        std::string signal = count + " came, and nobody here has joined the group on any interface";
+        if (facts_.group_limit != 0 && facts_.groups_joined >= facts_.group_limit)
+            signal += "; one socket may join " + times(facts_.group_limit, "group") + " (igmp_max_memberships), and " +
+                      std::to_string(facts_.groups_joined) + " others are joined by all programs together";
+        find(MulticastCause::not_joined, link, std::move(signal));
     }
 
+    /// Every sender that was seen, by every socket that has joined; not said if there may be more senders than are known.
     static bool is_kept_out(const LinkFacts& link) {
-        if (link.senders.empty()) return false;
-        const auto is_among = [&](const std::vector<IpAddress>& list) {
-            return std::ranges::any_of(link.senders, [&](const IpAddress& sender) {
-                return std::ranges::find(list, sender) != list.end();
-            });
-        };
-        return is_among(link.excluded) || (!link.included.empty() && !is_among(link.included));
+        if (link.senders.empty() || link.senders.size() >= LinkFacts::kMostSenders) return false;
+        // So many sockets at least take only what is named; the kernel does not tell how many there are.
+        std::uint32_t selective = 0;
+        for (const SourceFacts& each : link.sources) selective = std::max(selective, each.including);
+        return std::ranges::all_of(link.senders, [&](const IpAddress& sender) {
+            const auto named = std::ranges::find(link.sources, sender, &SourceFacts::source);
+            if (named == link.sources.end()) return selective >= link.members;
+            return named->including == 0 && selective + named->excluding >= link.members;
+        });
     }
 
     /// The kernel keeps to itself what the wire brought.
