@@ -110,8 +110,10 @@ private:
 
     void take_sockets() {
         auto sockets = os::udp_sockets(options_.port, is_v6());
-        facts_.knows_sockets = sockets.has_value();
-        if (!sockets) return;
+        if (!sockets) {
+            facts_.sockets_error = sockets.error().message();
+            return;
+        }
         known_ = *std::move(sockets);
         std::set<std::uint32_t> inodes;
         for (const auto& each : known_) inodes.insert(each.inode);
@@ -219,7 +221,7 @@ private:
         facts_.group_packets = counters.group_packets - counters_.group_packets;
         facts_.delivered = counters.delivered - counters_.delivered;
         facts_.reverse_path_drops = counters.reverse_path_drops - counters_.reverse_path_drops;
-        if (const auto now = os::udp_sockets(options_.port, is_v6()); now && facts_.knows_sockets) {
+        if (const auto now = os::udp_sockets(options_.port, is_v6())) {
             for (std::size_t i = 0; i < known_.size(); ++i) {
                 const auto same = std::ranges::find(*now, known_[i].inode, &os::UdpSocketFacts::inode);
                 if (same != now->end()) facts_.sockets[i].drops = same->drops - known_[i].drops;

@@ -52,7 +52,7 @@ struct SocketFacts {
     std::string owner;  ///< "receiver (4711)"; empty if it cannot be seen.
     IpAddress local;
     InterfaceIndex bound_to = InterfaceIndex::none;
-    std::uint64_t drops = 0;  ///< During the examination.
+    std::uint32_t drops = 0;  ///< During the examination.
     std::optional<bool> hears_others_groups;
 
     bool operator==(const SocketFacts&) const = default;
@@ -68,7 +68,7 @@ struct MulticastFacts {
     bool is_tapped = false;                ///< Otherwise `on_wire` is not known.
     std::uint64_t tap_losses = 0;          ///< Packets that came too fast to be looked at.
     bool has_own_socket = false;           ///< Otherwise the port cannot be shared, and `taken` is not known.
-    bool knows_sockets = false;            ///< Otherwise `sockets` is not known.
+    std::string sockets_error;             ///< Why `sockets` is not known; empty if it is.
     std::uint64_t reverse_path_drops = 0;  ///< During the examination, of the whole machine, as the next two.
     std::uint64_t group_packets = 0;
     std::uint64_t delivered = 0;

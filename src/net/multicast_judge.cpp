@@ -49,6 +49,11 @@ private:
         find(cause, link.interface.name, std::move(signal));
     }
 
+    /// What may be worth knowing, and keeps nothing away.
+    void note(MulticastCause cause, std::string signal) {
+        out_.findings.push_back({cause, "", std::move(signal)});
+    }
+
     // It comes by this interface.
 
     void judge_arrival(const LinkFacts& link) {
@@ -180,27 +185,18 @@ private:
     // What the programs do.
 
     void judge_sockets() {
-        if (!facts_.knows_sockets) return;
+        if (!facts_.sockets_error.empty()) return;
         if (facts_.sockets.empty())
             find(MulticastCause::nobody_listens, "", "no UDP socket has port " + std::to_string(facts_.port));
         for (const SocketFacts& socket : facts_.sockets) judge_socket(socket);
-        const auto is_open = [](const SocketFacts& socket) { return socket.local.is_unspecified(); };
-        const auto open = std::ranges::count_if(facts_.sockets, is_open);
-        if (open < 2) return;
-        std::string owners;
-        for (const SocketFacts& socket : facts_.sockets)
-            if (is_open(socket)) owners += (owners.empty() ? "" : ", ") + name_of(socket);
-        const bool was_clear = is_clear_;
-        find(
-            MulticastCause::port_shared, "",
-            times(static_cast<std::uint64_t>(open), "socket") + " have the port on every address: " + owners);
-        is_clear_ = was_clear;  // of the group each gets its copy
+        note_own_memberships();
+        note_shared_port();
     }
 
     void judge_socket(const SocketFacts& socket) {
         const std::string who = name_of(socket);
-        const bool is_open = socket.local.is_unspecified() || socket.local == facts_.group;
-        if (!is_open) {
+        if (!may_hear(socket)) {
+            if (has_other_that_may_hear(socket)) return;  // this one is for something else
             return find(MulticastCause::bound_to_unicast, "",
                         who + " is bound to " + socket.local.to_string() +
                             ", which gets nothing that is sent to a group");
@@ -210,17 +206,20 @@ private:
                         who + " is bound to " + bound->interface.name + ", by which nothing comes");
         }
         if (socket.drops > 0) {
-            return find(MulticastCause::buffer_full, "",
-                        "the kernel has dropped " + times(socket.drops, "datagram") + " of " + who +
-                            " because its buffer was full");
+            find(MulticastCause::buffer_full, "",
+                 "the kernel has dropped " + times(socket.drops, "datagram") + " of " + who +
+                     " (buffer full, or broken)");
         }
-        const bool others_joined = members() > 0 && members() < facts_.sockets.size();
-        if (socket.hears_others_groups == false && others_joined) {
-            find(MulticastCause::not_own_membership, "",
-                 who + " takes only what it has joined itself (IP_MULTICAST_ALL off), and of " +
-                     times(facts_.sockets.size(), "socket") + " with the port " + std::to_string(members()) +
-                     " have joined");
-        }
+    }
+
+    bool may_hear(const SocketFacts& socket) const {
+        return socket.local.is_unspecified() || socket.local == facts_.group;
+    }
+
+    bool has_other_that_may_hear(const SocketFacts& socket) const {
+        return std::ranges::any_of(facts_.sockets, [&](const SocketFacts& other) {
+            return other.owner == socket.owner && may_hear(other);
+        });
     }
 
     /// The interface to which a socket is bound although the group comes by another, for which the same program has none;
@@ -234,11 +233,37 @@ private:
             const auto covers = [&](const SocketFacts& other) {
                 const bool is_open =
                     other.bound_to == InterfaceIndex::none || other.bound_to == link.interface.index;
-                return is_open && other.owner == socket.owner;
+                return is_open && may_hear(other) && other.owner == socket.owner;
             };
             if (came(link) > 0 && std::ranges::none_of(facts_.sockets, covers)) return &*bound;
         }
         return nullptr;
+    }
+
+    // Which sockets have joined the kernel does not tell: so this can be no more than a note.
+    void note_own_memberships() {
+        const auto hearing = static_cast<std::uint64_t>(
+            std::ranges::count_if(facts_.sockets, [&](const auto& each) { return may_hear(each); }));
+        if (members() == 0 || members() >= hearing) return;
+        for (const SocketFacts& socket : facts_.sockets) {
+            if (!may_hear(socket) || socket.hears_others_groups != false) continue;
+            note(MulticastCause::not_own_membership,
+                 name_of(socket) + " takes only what it has joined itself (IP_MULTICAST_ALL off), and of " +
+                     times(hearing, "socket") + " with the port " + std::to_string(members()) +
+                     " have joined");
+        }
+    }
+
+    void note_shared_port() {
+        std::string owners;
+        std::uint64_t open = 0;
+        for (const SocketFacts& socket : facts_.sockets) {
+            if (!socket.local.is_unspecified()) continue;
+            owners += (owners.empty() ? "" : ", ") + name_of(socket);
+            ++open;
+        }
+        if (open < 2) return;
+        note(MulticastCause::port_shared, times(open, "socket") + " have the port on every address: " + owners);
     }
 
     /// One socket may have joined on several interfaces, and count as often.
@@ -290,8 +315,8 @@ void list_facts(const MulticastFacts& facts, MulticastDiagnosis& out) {
         out.unseen.push_back(times(facts.tap_losses, "packet") + " of the wire: they came too fast");
     if (!facts.has_own_socket)
         out.unseen.push_back("what a socket of our own gets: the port cannot be shared");
-    if (!facts.knows_sockets)
-        out.unseen.push_back("the sockets of other programs: the kernel has no udp_diag");
+    if (!facts.sockets_error.empty())
+        out.unseen.push_back("the sockets of other programs: " + facts.sockets_error);
 }
 
 }  // namespace

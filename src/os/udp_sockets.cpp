@@ -46,11 +46,8 @@ UdpSocketFacts facts_of(const nlmsghdr& message, const inet_diag_msg& socket) {
     const Attributes<INET_DIAG_SOCKOPT> attributes{message, sizeof(inet_diag_msg)};
     const auto memory = attributes.octets(INET_DIAG_SKMEMINFO);
     constexpr std::size_t kDrops = SK_MEMINFO_DROPS * sizeof(std::uint32_t);
-    if (memory.size() >= kDrops + sizeof(std::uint32_t)) {
-        std::uint32_t drops = 0;
-        std::memcpy(&drops, memory.data() + kDrops, sizeof drops);
-        facts.drops = drops;
-    }
+    if (memory.size() >= kDrops + sizeof facts.drops)
+        std::memcpy(&facts.drops, memory.data() + kDrops, sizeof facts.drops);
     const auto v6_only = attributes.octets(INET_DIAG_SKV6ONLY);
     facts.is_v6_only = !v6_only.empty() && v6_only[0] != std::byte{0};
     const auto options = attributes.octets(INET_DIAG_SOCKOPT);
