@@ -178,8 +178,6 @@ private:
         for (int reads = 0; reads < kMaxReadsInARow; ++reads) {
             const auto count = ear.socket->receive(batch);
             for (std::size_t i = 0; i < count; ++i) {
-                if (batch[i].remote.interface != ear.interface)
-                    continue;  // IPv6 gives every member all interfaces'
                 ++(link->*period_).taken;
                 note(link->senders, batch[i].remote.address, LinkFacts::kMostSenders);
             }

@@ -149,8 +149,6 @@ void MulticastDriver::read(Port& port) {
     for (int reads = 0; reads < kMaxReadsInARow && !port.is_closed(); ++reads) {
         const auto count = port.socket->receive(batch);
         for (std::size_t i = 0; i < count && !port.is_closed(); ++i) {
-            // IPv6 gives a socket what comes for its group by any interface on which somebody here has joined it.
-            if (batch[i].remote.interface != port.interface) continue;
             const bool is_wanted =
                 engine_.on_datagram(port.interface, batch[i].octets.size(), SteadyClock::now());
             if (is_wanted && handlers_.on_datagram) handlers_.on_datagram(batch[i]);

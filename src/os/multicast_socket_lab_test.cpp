@@ -139,6 +139,27 @@ TEST_P(MulticastLab, LoopbackAloneCarriesIpv4GroupsOnly) {
     EXPECT_THAT(hear(*listener, 1, v6() ? kAtOnce : kPatience), SizeIs(v6() ? 0 : 1));
 }
 
+using MulticastScopeLab = TwoHosts;
+
+TEST_F(MulticastScopeLab, OfAnIpv6GroupWiderThanALinkASocketOfOneInterfaceHearsOnlyThatOne) {
+    const IpAddress group = ip("ff15::7:7");
+    far_.enter();
+    std::vector<std::unique_ptr<MulticastSocket>> listeners;
+    for (const char* name : {"far0", "far1"}) {
+        auto opened = MulticastSocket::open({group, kPort, PortSharing::address, BindTo::group, index(name)});
+        ASSERT_TRUE(opened.has_value()) << opened.error().message();
+        ASSERT_TRUE((*opened)->join(index(name)).has_value());
+        listeners.push_back(*std::move(opened));
+    }
+    near_.enter();
+    const auto speaker = MulticastSocket::open({.group = group});
+    ASSERT_TRUE(speaker.has_value());
+    ASSERT_EQ((*speaker)->send({{group, kPort, index("near0")}, {}, as_bytes("hello"), 0, 0}).status,
+              SendStatus::sent);
+    EXPECT_THAT(hear(*listeners[0], 1), SizeIs(1));
+    EXPECT_THAT(hear(*listeners[1], 1, kAtOnce), IsEmpty());
+}
+
 INSTANTIATE_TEST_SUITE_P(BothFamilies, MulticastLab, testing::Values(IpFamily::v4, IpFamily::v6),
                          [](const auto& info) { return info.param == IpFamily::v4 ? "v4" : "v6"; });
 
