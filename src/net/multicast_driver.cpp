@@ -47,8 +47,9 @@ MulticastDriver::MulticastDriver(asio::any_io_executor strand, MulticastDriverOp
 MulticastDriver::~MulticastDriver() = default;
 
 Result<void> MulticastDriver::start() {
-    // The same on every interface, so it is said at once: whether the port can be shared at all.
-    if (const auto shared = open_socket(InterfaceIndex::none, os::BindTo::wildcard); !shared) {
+    // The same on every interface, so it is said at once: whether the port can be shared at all. Not on the wildcard
+    // address, which would take unicast from others for a moment.
+    if (const auto shared = open_socket(InterfaceIndex::none, os::BindTo::loopback); !shared) {
         Error why = shared.error();
         if (why.code() == Errc::already_exists)
             why.cure("another program keeps the port for itself: stop it, or make it share (SO_REUSEADDR)");

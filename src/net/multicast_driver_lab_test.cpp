@@ -10,6 +10,7 @@
 
 #include "net/multicast_driver.h"
 #include "os/lab_namespace.h"
+#include "os/socket_message.h"
 
 #include "muster/multicast_sender.h"
 
@@ -135,6 +136,18 @@ TEST_P(MulticastDriverLab, SharesThePortAndSaysWhoDoesNot) {
     const auto started = refused->start();
     ASSERT_FALSE(started.has_value());
     EXPECT_EQ(started.error().code(), Errc::already_exists);
+}
+
+TEST_P(MulticastDriverLab, LivesBesideAProgramThatHasThePortOfAnAddressForItself) {
+    far_.enter();
+    const bool v6 = group().is_v6();
+    const auto other = os::open_udp(v6 ? os::IpFamily::v6 : os::IpFamily::v4);
+    ASSERT_TRUE(other.has_value());
+    const Endpoint own{*IpAddress::parse(v6 ? "fe80::2" : "10.77.0.2"), kPort, index("far0")};
+    ASSERT_TRUE(os::bind_udp(other->get(), own).has_value());
+    listen();
+    say("hello", {"near0"});
+    EXPECT_TRUE(hears("hello"));
 }
 
 INSTANTIATE_TEST_SUITE_P(BothFamilies, MulticastDriverLab,
