@@ -57,7 +57,7 @@ void MembershipKeeper::ask(Asking why, TimePoint now) {
     wait_ = kFirstWait;
 }
 
-bool MembershipKeeper::on_timer(TimePoint now) {
+MembershipKeeper::Due MembershipKeeper::on_timer(TimePoint now) {
     if (asking_ == Asking::no && now >= rhythm_.late_at()) {
         if (lateness_.take(now))
             ask(Asking::because_late, now);
@@ -65,15 +65,15 @@ bool MembershipKeeper::on_timer(TimePoint now) {
             rhythm_ = {};  // who pauses so often has none
     }
     if (asking_ != Asking::no) {
-        if (now < ask_at_) return false;
+        if (now < ask_at_) return Due::nothing;
         asked_at_ = now;
         ask_at_ = now + wait_;
         wait_ = std::min(2 * wait_, kRefresh);
-        return true;
+        return Due::asking;
     }
-    if (now < announced_at_ + refresh_) return false;
+    if (now < announced_at_ + refresh_) return Due::nothing;
     announced_at_ = now;
-    return true;
+    return Due::refresh;
 }
 
 TimePoint MembershipKeeper::next_wakeup() const {

@@ -23,8 +23,13 @@ public:
     /// The interface can carry something again, or is otherwise not what it was: switches forget who was behind a port
     /// that went down, and the kernel forgets the memberships of an interface that is deleted.
     void on_link_changed(TimePoint now);
-    /// True: announce it now.
-    bool on_timer(TimePoint now);
+    /// Why the membership is to be announced now.
+    enum class Due : std::uint8_t {
+        nothing,
+        refresh,  ///< Nothing is missed; a switch may need to hear of it once in a while.
+        asking,   ///< What came regularly is late, or the link has changed.
+    };
+    Due on_timer(TimePoint now);
     TimePoint next_wakeup() const;
 
 private:

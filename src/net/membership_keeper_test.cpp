@@ -23,7 +23,7 @@ protected:
         const TimePoint begin = now_;
         for (; keeper_.next_wakeup() <= begin + time;) {
             now_ = std::max(now_, keeper_.next_wakeup());
-            if (keeper_.on_timer(now_)) announced.push_back(now_ - begin);
+            if (keeper_.on_timer(now_) != MembershipKeeper::Due::nothing) announced.push_back(now_ - begin);
         }
         now_ = begin + time;
         return announced;
@@ -46,6 +46,14 @@ protected:
 TEST_F(MembershipKeeperTest, AnnouncesOnceAMinuteWhateverComes) {
     EXPECT_THAT(pass(3min), ElementsAre(60s, 120s, 180s));
     EXPECT_THAT(hear_every(50ms, 20 * 120), SizeIs(2));
+}
+
+TEST_F(MembershipKeeperTest, TellsARoutineFromSomethingMissed) {
+    now_ += 60s;
+    EXPECT_EQ(keeper_.on_timer(now_), MembershipKeeper::Due::refresh);
+    EXPECT_EQ(keeper_.on_timer(now_), MembershipKeeper::Due::nothing);
+    keeper_.on_link_changed(now_);
+    EXPECT_EQ(keeper_.on_timer(now_), MembershipKeeper::Due::asking);
 }
 
 TEST_F(MembershipKeeperTest, AnnouncesSoonAfterWhatCameRegularlyStaysAway) {

@@ -5,6 +5,8 @@
 #include <system_error>
 #include <utility>
 
+#include "os/multicast_tables.h"
+
 namespace muster::net {
 
 namespace asio = boost::asio;
@@ -124,9 +126,17 @@ JoinAnswer MulticastDriver::try_join(Port& port) {
 JoinAnswer MulticastDriver::announce(InterfaceIndex interface) {
     const auto known = ports_.find(interface);
     if (known == ports_.end()) return join(interface);
-    // The kernel folds both into one report of the membership, and what lies in the socket's queue stays there.
+    // With IGMPv3 and MLDv2 the kernel folds both into one report of the membership; what lies in the socket's queue stays
+    // there.
     known->second->socket->leave(interface);
     return try_join(*known->second);
+}
+
+bool MulticastDriver::has_older_querier(InterfaceIndex interface) {
+    if (options_.group.is_v6()) return false;  // the kernel tells nobody what it knows of MLDv1
+    return std::ranges::any_of(os::read_memberships(false), [&](const os::GroupMembership& each) {
+        return each.interface == interface && (each.igmp_version == 1 || each.igmp_version == 2);
+    });
 }
 
 void MulticastDriver::leave(InterfaceIndex interface) {

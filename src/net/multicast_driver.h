@@ -52,6 +52,7 @@ private:
     JoinAnswer join(InterfaceIndex interface) override;
     void leave(InterfaceIndex interface) override;
     JoinAnswer announce(InterfaceIndex interface) override;
+    bool has_older_querier(InterfaceIndex interface) override;
 
     Result<std::unique_ptr<os::MulticastSocket>> open_socket(InterfaceIndex interface, os::BindTo bind) const;
     JoinAnswer try_join(Port& port);

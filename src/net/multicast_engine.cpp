@@ -207,7 +207,11 @@ void MulticastEngine::on_timer(TimePoint now) {
             port.retry_at = kNever;
             if (port.is_chosen) join(port, now);  // the others: look_elsewhere()
         }
-        if (!port.keeper || !port.keeper->on_timer(now) || !port.told.carries) continue;
+        using enum MembershipKeeper::Due;
+        const auto due = port.keeper ? port.keeper->on_timer(now) : nothing;
+        if (due == nothing || !port.told.carries) continue;
+        // Whoever asks does not forget, and a goodbye may cut off a port at once.
+        if (due == refresh && wire_.has_older_querier(index)) continue;
         ++port.told.announcements;
         take_answer(port, wire_.announce(index), now);
     }

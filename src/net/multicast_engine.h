@@ -29,6 +29,9 @@ public:
     virtual void leave(InterfaceIndex interface) = 0;
     /// Leaves and joins in one go, which makes the kernel announce the membership afresh.
     virtual JoinAnswer announce(InterfaceIndex interface) = 0;
+    /// Whether somebody asks for memberships there in an older version of the protocol, in which announce() says goodbye
+    /// before it says hello.
+    virtual bool has_older_querier(InterfaceIndex interface) = 0;
 };
 
 struct MulticastEngineOptions {

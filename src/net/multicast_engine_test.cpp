@@ -58,6 +58,8 @@ struct FakeWire final : MulticastWire {
         if (on_announce) on_announce(interface);
         return answer;
     }
+    bool has_older_querier(InterfaceIndex) override { return is_querier_older; }
+    bool is_querier_older = false;
     std::set<InterfaceIndex> joined, refused;
     JoinAnswer answer;
     int joins = 0;
@@ -156,6 +158,20 @@ TEST_F(MulticastEngineTest, WhenASwitchForgetsTheMembershipIsAnnouncedAndTheOuta
     EXPECT_EQ(status().last_outage->cause, SilenceCause::switch_forgot);
     EXPECT_LE(status().last_outage->length, 310ms);
     EXPECT_EQ(status().outages, 1u);
+}
+
+TEST_F(MulticastEngineTest, SaysNoGoodbyeAsARoutineWhereOneWouldBeHeard) {
+    wire_.is_querier_older = true;
+    begin({ethernet(2)});
+    hear(kEth2, 150s);
+    EXPECT_EQ(wire_.announced, 0);
+    pass(1s);
+    EXPECT_GT(wire_.announced, 0) << "it is late: there is nothing to be cut off from";
+    wire_.is_querier_older = false;
+    hear(kEth2, 1s);
+    wire_.announced = 0;
+    hear(kEth2, 150s);
+    EXPECT_EQ(wire_.announced, 2);
 }
 
 TEST_F(MulticastEngineTest, SilenceHasACauseThatGetsClearer) {

@@ -103,22 +103,30 @@ int read_number(const std::string& path) {
     return number<int>(text).value_or(0);
 }
 
+/// "V2", the last word of a line; 0 if it is something else.
+unsigned version_in(std::string_view line) {
+    const auto at = line.rfind('V');
+    return at == std::string_view::npos ? 0 : number<unsigned>(line.substr(at + 1)).value_or(0);
+}
+
 }  // namespace
 
 std::vector<GroupMembership> parse_igmp(std::string_view text) {
     std::vector<GroupMembership> memberships;
     std::optional<std::uint32_t> index;
+    unsigned version = 0;
     while (!text.empty() && memberships.size() < kMostLines) {
         auto line = take_line(text);
         const bool is_group = line.starts_with('\t');
         const auto first = take_word(line);
         if (!is_group) {
             index = number<std::uint32_t>(first);
+            version = version_in(line);
             continue;
         }
         const auto group = native_address(first);
         const auto users = number<std::uint32_t>(take_word(line));
-        if (index && group && users) memberships.push_back({InterfaceIndex{*index}, *group, *users});
+        if (index && group && users) memberships.push_back({InterfaceIndex{*index}, *group, *users, version});
     }
     return memberships;
 }

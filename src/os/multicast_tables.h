@@ -14,6 +14,9 @@ struct GroupMembership {
     InterfaceIndex interface = InterfaceIndex::none;
     IpAddress group;
     std::uint32_t users = 0;  ///< How many sockets, the kernel itself included.
+    /// Of IGMP, as spoken on the interface: 1 or 2 as long as somebody has asked in that version lately, or the machine is
+    /// made to speak it (force_igmp_version). 0: not known, as always in IPv6.
+    unsigned igmp_version = 0;
 
     bool operator==(const GroupMembership&) const = default;
 };

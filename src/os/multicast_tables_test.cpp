@@ -28,10 +28,13 @@ TEST(MulticastTables, ReadsMembershipsOfIpv4) {
         "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
         "1\tlo        :     1      V3\n"
         "\t\t\t\t010000E0     1 0:00000000\t\t0\n"
-        "4\teth0      :     2      V3\n"
-        "\t\t\t\t070707EF     3 0:00000000\t\t1\n");
-    EXPECT_THAT(read, ElementsAre(GroupMembership{InterfaceIndex{1}, ip("224.0.0.1"), 1},
-                                  GroupMembership{InterfaceIndex{4}, ip("239.7.7.7"), 3}));
+        "4\tV1andlonger: 2      V2\n"
+        "\t\t\t\t070707EF     3 0:00000000\t\t1\n"
+        "5\teth1      :     1    NONE\n"
+        "\t\t\t\t010000E0     1 0:00000000\t\t0\n");
+    EXPECT_THAT(read, ElementsAre(GroupMembership{InterfaceIndex{1}, ip("224.0.0.1"), 1, 3},
+                                  GroupMembership{InterfaceIndex{4}, ip("239.7.7.7"), 3, 2},
+                                  GroupMembership{InterfaceIndex{5}, ip("224.0.0.1"), 1, 0}));
 }
 
 TEST(MulticastTables, ReadsMembershipsOfIpv6) {
