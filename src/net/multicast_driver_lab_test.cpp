@@ -150,6 +150,19 @@ TEST_P(MulticastDriverLab, LivesBesideAProgramThatHasThePortOfAnAddressForItself
     EXPECT_TRUE(hears("hello"));
 }
 
+TEST_P(MulticastDriverLab, SendsByTheInterfacesThatAreThereHoweverMuchHasChangedBefore) {
+    near_.enter();
+    auto sender = MulticastSender::open({group(), kPort});
+    ASSERT_TRUE(sender.has_value());
+    std::string many;
+    for (int i = 0; i < 300; ++i) many += "link add many" + std::to_string(i) + " type veth\n";
+    run("printf '" + many + "' | ip -batch -");
+    run("ip link set near0 down");
+    const auto sent = sender->send(as_bytes("hello"));
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_EQ(sent[0].name, "near1");
+}
+
 INSTANTIATE_TEST_SUITE_P(BothFamilies, MulticastDriverLab,
                          testing::Values("239.7.7.7", "ff02::7:7", "ff15::7:7"), [](const auto& info) {
                              const std::string group{info.param};

@@ -4,9 +4,9 @@
 #include <system_error>
 #include <utility>
 
-#include "os/interface_watch.h"
 #include "os/multicast_socket.h"
 
+#include "muster/interface.h"
 #include "muster/path_preferences.h"
 
 namespace muster {
@@ -24,6 +24,8 @@ Result<void> check(const MulticastSenderOptions& options) {
         return Error{Errc::bad_input,
                      "the group " + options.group.to_string() + " is not a multicast address"};
     if (options.port == 0) return Error{Errc::bad_input, "the group needs a port"};
+    if (options.hop_limit == 0)
+        return Error{Errc::bad_input, "a hop limit of 0 reaches nobody: 1 is the least"};
     return check_path_preferences(preferences_of(options));
 }
 
@@ -45,7 +47,6 @@ IpAddress source_on(const Interface& interface, const IpAddress& group) {
 struct MulticastSender::Parts {
     MulticastSenderOptions options;
     PathPreferences preferences;
-    std::unique_ptr<os::InterfaceWatch> watch;
     std::unique_ptr<os::MulticastSocket> socket;
 
     MulticastSent send_by(const Interface& interface, ByteView octets) {
@@ -67,16 +68,14 @@ struct MulticastSender::Parts {
 
 Result<MulticastSender> MulticastSender::open(MulticastSenderOptions options) {
     if (auto fine = check(options); !fine) return fine.error();
-    auto watch = os::InterfaceWatch::open();
-    if (!watch) return watch.error();
     os::MulticastOptions wanted;
     wanted.group = options.group;
     wanted.hop_limit = options.hop_limit;
     auto socket = os::MulticastSocket::open(wanted);
     if (!socket) return socket.error();
     auto preferences = preferences_of(options);
-    return MulticastSender{std::make_unique<Parts>(
-        Parts{std::move(options), std::move(preferences), *std::move(watch), *std::move(socket)})};
+    return MulticastSender{
+        std::make_unique<Parts>(Parts{std::move(options), std::move(preferences), *std::move(socket)})};
 }
 
 MulticastSender::MulticastSender(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -85,12 +84,12 @@ MulticastSender& MulticastSender::operator=(MulticastSender&&) noexcept = defaul
 MulticastSender::~MulticastSender() = default;
 
 std::vector<MulticastSent> MulticastSender::send(ByteView octets) {
-    parts_->watch->receive();
-    std::vector<Interface> interfaces = parts_->watch->interfaces();
-    mark_interfaces(parts_->preferences, interfaces);
-    const bool is_alone = std::ranges::all_of(interfaces, &Interface::loopback);
+    auto known = interfaces();
+    if (!known) return {{InterfaceIndex::none, "", known.error().message()}};
+    mark_interfaces(parts_->preferences, *known);
+    const bool is_alone = std::ranges::all_of(*known, &Interface::loopback);
     std::vector<MulticastSent> all;
-    for (const Interface& each : interfaces) {
+    for (const Interface& each : *known) {
         const bool is_asked_for = !each.loopback || is_alone || !parts_->options.interfaces.empty();
         const bool can_send = each.up && each.carrier && (each.multicast || each.loopback);
         if (can_send && is_asked_for && !each.prohibited) all.push_back(parts_->send_by(each, octets));
