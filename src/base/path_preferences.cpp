@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/interfaces.h"
+
 namespace muster {
 namespace {
 
@@ -36,10 +38,6 @@ bool fits(const Interface& interface, std::string_view selector) {
     if (selector.starts_with(kKindPrefix))
         return selector.substr(kKindPrefix.size()) == to_string(interface.kind);
     return fits(interface.name, selector);
-}
-
-bool fits_any(const Interface& interface, const std::vector<std::string>& selectors) {
-    return std::ranges::any_of(selectors, [&](const std::string& each) { return fits(interface, each); });
 }
 
 std::string list_of(const std::vector<std::string>& selectors) {
@@ -82,6 +80,10 @@ Result<void> check_selectors(std::string_view list, const std::vector<std::strin
 }
 
 }  // namespace
+
+bool fits_any(const Interface& interface, const std::vector<std::string>& selectors) {
+    return std::ranges::any_of(selectors, [&](const std::string& each) { return fits(interface, each); });
+}
 
 std::string_view to_string(InterfaceKind kind) noexcept {
     switch (kind) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "muster/path_preferences.h"
+#include "base/interfaces.h"
 
 namespace muster::net {
 namespace {
@@ -16,14 +16,6 @@ constexpr Duration kFirstRetry = 1s;
 constexpr Duration kLastRetry = 60s;
 
 bool carries(const Interface& interface) { return interface.up && interface.carrier; }
-
-bool selects(const std::vector<std::string>& selectors, const Interface& interface) {
-    PathPreferences preferences;
-    preferences.prohibit = selectors;
-    Interface marked = interface;
-    mark_interfaces(preferences, {&marked, 1});
-    return marked.prohibited;
-}
 
 bool has_lost_address(const Interface& before, const Interface& now) {
     return std::ranges::any_of(before.addresses, [&](const InterfaceAddress& old) {
@@ -44,7 +36,7 @@ void MulticastEngine::on_interfaces(const std::vector<Interface>& interfaces, Ti
     is_alone_ = is_alone_ && std::ranges::all_of(interfaces, &Interface::loopback);
     std::map<InterfaceIndex, const Interface*> wanted;
     for (const Interface& each : interfaces) {
-        const bool is_named = !options_.interfaces.empty() && selects(options_.interfaces, each);
+        const bool is_named = !options_.interfaces.empty() && fits_any(each, options_.interfaces);
         if (!each.loopback || is_alone_ || is_named) wanted.emplace(each.index, &each);
     }
     std::vector<InterfaceIndex> gone;
@@ -64,8 +56,8 @@ void MulticastEngine::on_interfaces(const std::vector<Interface>& interfaces, Ti
 Membership MulticastEngine::wanted_on(const Interface& interface) const {
     // The kernel's loopback does not say that it can, and does.
     if (!interface.multicast && !interface.loopback) return Membership::unable;
-    if (selects(options_.prohibit, interface)) return Membership::prohibited;
-    const bool is_chosen = options_.interfaces.empty() || selects(options_.interfaces, interface);
+    if (fits_any(interface, options_.prohibit)) return Membership::prohibited;
+    const bool is_chosen = options_.interfaces.empty() || fits_any(interface, options_.interfaces);
     return is_chosen ? Membership::joined : Membership::not_chosen;
 }
 
