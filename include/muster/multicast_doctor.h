@@ -27,6 +27,8 @@ struct DiagnoseOptions {
     std::uint16_t port;
     /// Where it is expected: selectors as in PathPreferences; empty: on any interface. The others are looked at as well.
     std::vector<std::string> interfaces;
+    /// On these nothing is joined and nothing sent, and it is not expected there; wins over `interfaces`.
+    std::vector<std::string> prohibit;
     /// How long to listen, twice: before and after the membership has been announced afresh. Less than the time between
     /// two datagrams finds nothing. It ends sooner when enough has come wherever the group is joined.
     Duration listen = std::chrono::seconds{2};

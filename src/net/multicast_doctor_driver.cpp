@@ -8,8 +8,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/interfaces.h"
 #include "net/multicast_judge.h"
-#include "os/interface_watch.h"
 #include "os/membership_report.h"
 #include "os/multicast_socket.h"
 #include "os/multicast_tables.h"
@@ -18,6 +18,7 @@
 #include "os/timer.h"
 #include "os/udp_sockets.h"
 
+#include "muster/interface.h"
 #include "muster/path_preferences.h"
 
 namespace muster::net {
@@ -42,19 +43,19 @@ void note(std::vector<T>& list, const T& value, std::size_t most) {
 
 class Examination : public std::enable_shared_from_this<Examination> {
 public:
-    Examination(const asio::any_io_executor& strand, ExaminationOptions options,
+    Examination(const asio::any_io_executor& strand, GroupTarget target, Duration patience,
                 std::function<void(Result<MulticastFacts>)> done)
-        : options_(std::move(options)), done_(std::move(done)), timer_(strand) {}
+        : target_(std::move(target)), patience_(patience), done_(std::move(done)), timer_(strand) {}
 
     void begin() {
-        facts_.group = options_.group;
-        facts_.port = options_.port;
-        auto watch = os::InterfaceWatch::open();
-        if (!watch) return done_(watch.error());
-        take_interfaces((*watch)->interfaces());
+        facts_.group = target_.group;
+        facts_.port = target_.port;
+        auto known = interfaces();
+        if (!known) return done_(known.error());
+        take_interfaces(*std::move(known));
         take_memberships();
         take_sockets();
-        if (auto tap = os::MulticastTap::open(options_.group)) tap_ = *std::move(tap);
+        if (auto tap = os::MulticastTap::open(target_.group)) tap_ = *std::move(tap);
         facts_.is_tapped = tap_ != nullptr;
         counters_ = os::read_multicast_counters(is_v6());
         listen(&LinkFacts::before);
@@ -67,7 +68,7 @@ private:
         std::unique_ptr<os::MulticastSocket> socket;
     };
 
-    bool is_v6() const { return options_.group.is_v6(); }
+    bool is_v6() const { return target_.group.is_v6(); }
 
     LinkFacts* link_of(InterfaceIndex index) {
         const auto found = std::ranges::find_if(
@@ -75,12 +76,15 @@ private:
         return found == facts_.links.end() ? nullptr : &*found;
     }
 
-    void take_interfaces(std::vector<Interface> interfaces) {
+    void take_interfaces(std::vector<Interface> known) {
         PathPreferences expected;
-        expected.require = options_.interfaces;
-        mark_interfaces(expected, interfaces);
-        for (Interface& each : interfaces) {
-            if (each.loopback || !each.multicast) continue;
+        expected.require = target_.interfaces;
+        expected.prohibit = target_.prohibit;
+        mark_interfaces(expected, known);
+        const bool alone = is_alone(known);
+        for (Interface& each : known) {
+            const bool is_able = each.multicast || each.loopback;
+            if (!is_able || !takes_part(each, target_.interfaces, alone)) continue;
             LinkFacts link;
             link.rp_filter = is_v6() ? 0 : os::read_rp_filter(each.name);
             link.interface = std::move(each);
@@ -91,10 +95,10 @@ private:
     void take_memberships() {
         const auto memberships = os::read_memberships(is_v6());
         for (const auto& each : memberships)
-            if (LinkFacts* link = link_of(each.interface); each.group == options_.group && link != nullptr)
+            if (LinkFacts* link = link_of(each.interface); each.group == target_.group && link != nullptr)
                 link->members = each.users;
         for (const auto& each : os::read_source_filters(is_v6()))
-            if (LinkFacts* link = link_of(each.interface); each.group == options_.group && link != nullptr)
+            if (LinkFacts* link = link_of(each.interface); each.group == target_.group && link != nullptr)
                 link->sources.push_back({each.source, each.including, each.excluding});
         if (!is_v6()) take_limit(memberships);
     }
@@ -103,13 +107,13 @@ private:
         const IpAddress all_hosts{IpAddress::V4{224, 0, 0, 1}};  // the kernel's own
         facts_.groups_joined =
             static_cast<std::uint32_t>(std::ranges::count_if(memberships, [&](const auto& each) {
-                return each.group != options_.group && each.group != all_hosts;
+                return each.group != target_.group && each.group != all_hosts;
             }));
         facts_.group_limit = os::read_group_limit();
     }
 
     void take_sockets() {
-        auto sockets = os::udp_sockets(options_.port, is_v6());
+        auto sockets = os::udp_sockets(target_.port, is_v6());
         if (!sockets) {
             facts_.sockets_error = sockets.error().message();
             return;
@@ -149,7 +153,7 @@ private:
         for (const Ear& ear : ears_) read_ear(ear);
         const Duration passed = SteadyClock::now() - began_;
         const bool is_early = passed < kAtLeast || !has_enough(facts_, period_);
-        if (passed < options_.listen && is_early) return wait();
+        if (passed < patience_ && is_early) return wait();
         if (period_ == &LinkFacts::after) return finish();
         announce();
         listen(&LinkFacts::after);
@@ -162,10 +166,10 @@ private:
             if (link == nullptr) return;
             if (packet.kind == os::TappedPacket::Kind::query) {
                 ++link->queries;
-            } else if (packet.destination == options_.group && packet.port == options_.port) {
+            } else if (packet.destination == target_.group && packet.port == target_.port) {
                 if (++(link->*period_).on_wire == 1) link->first_after = SteadyClock::now() - began_;
                 note(link->senders, packet.source, LinkFacts::kMostSenders);
-            } else if (packet.destination == options_.group) {
+            } else if (packet.destination == target_.group) {
                 note(link->other_ports, packet.port, LinkFacts::kMostPorts);
             }
         });
@@ -189,10 +193,10 @@ private:
     void announce() {
         facts_.has_own_socket = true;
         for (LinkFacts& link : facts_.links) {
-            if (!link.interface.up) continue;
+            if (!link.interface.up || fits_any(link.interface, target_.prohibit)) continue;
             os::MulticastOptions wanted;
-            wanted.group = options_.group;
-            wanted.port = options_.port;
+            wanted.group = target_.group;
+            wanted.port = target_.port;
             wanted.sharing =
                 os::PortSharing::address;  // with SO_REUSEPORT it would take from others what they joined
             wanted.bind = os::BindTo::group;
@@ -208,7 +212,7 @@ private:
             const auto joined = (*socket)->try_join(link.interface.index).kind;
             link.has_ear = joined == os::JoinOutcome::Kind::joined;
             link.is_refused = joined == os::JoinOutcome::Kind::forbidden;
-            if (link.members > 0) (void)os::report_membership(options_.group, link.interface.index);
+            if (link.members > 0) (void)os::report_membership(target_.group, link.interface.index);
             ears_.push_back({link.interface.index, *std::move(socket)});
         }
     }
@@ -219,7 +223,7 @@ private:
         facts_.group_packets = counters.group_packets - counters_.group_packets;
         facts_.delivered = counters.delivered - counters_.delivered;
         facts_.reverse_path_drops = counters.reverse_path_drops - counters_.reverse_path_drops;
-        if (const auto now = os::udp_sockets(options_.port, is_v6())) {
+        if (const auto now = os::udp_sockets(target_.port, is_v6())) {
             for (std::size_t i = 0; i < known_.size(); ++i) {
                 const auto same = std::ranges::find(*now, known_[i].inode, &os::UdpSocketFacts::inode);
                 if (same != now->end()) facts_.sockets[i].drops = same->drops - known_[i].drops;
@@ -228,7 +232,8 @@ private:
         done_(std::move(facts_));
     }
 
-    ExaminationOptions options_;
+    GroupTarget target_;
+    Duration patience_;  // for each time of listening, at most
     std::function<void(Result<MulticastFacts>)> done_;
     os::Timer timer_;
     MulticastFacts facts_;
@@ -242,10 +247,10 @@ private:
 
 }  // namespace
 
-void examine_multicast(const asio::any_io_executor& strand, ExaminationOptions options,
+void examine_multicast(const asio::any_io_executor& strand, GroupTarget target, Duration listen,
                        std::function<void(Result<MulticastFacts>)> done) {
-    asio::post(strand, [examination = std::make_shared<Examination>(
-                            strand, std::move(options), std::move(done))] { examination->begin(); });
+    auto examination = std::make_shared<Examination>(strand, std::move(target), listen, std::move(done));
+    asio::post(strand, [examination = std::move(examination)] { examination->begin(); });
 }
 
 }  // namespace muster::net

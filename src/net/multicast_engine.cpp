@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/interfaces.h"
+#include "net/group_target.h"
 
 namespace muster::net {
 namespace {
@@ -33,12 +34,10 @@ MulticastEngine::MulticastEngine(MulticastEngineOptions options, MulticastWire& 
 }
 
 void MulticastEngine::on_interfaces(const std::vector<Interface>& interfaces, TimePoint now) {
-    is_alone_ = is_alone_ && std::ranges::all_of(interfaces, &Interface::loopback);
+    is_alone_ = is_alone_ && is_alone(interfaces);
     std::map<InterfaceIndex, const Interface*> wanted;
-    for (const Interface& each : interfaces) {
-        const bool is_named = !options_.interfaces.empty() && fits_any(each, options_.interfaces);
-        if (!each.loopback || is_alone_ || is_named) wanted.emplace(each.index, &each);
-    }
+    for (const Interface& each : interfaces)
+        if (takes_part(each, options_.interfaces, is_alone_)) wanted.emplace(each.index, &each);
     std::vector<InterfaceIndex> gone;
     for (const auto& [index, port] : ports_)
         if (!wanted.contains(index)) gone.push_back(index);

@@ -62,7 +62,7 @@ struct SocketFacts {
 struct MulticastFacts {
     IpAddress group;
     std::uint16_t port = 0;
-    std::vector<LinkFacts> links;  ///< All that can do multicast, but loopback.
+    std::vector<LinkFacts> links;  ///< All that can do multicast; loopback only as in takes_part().
     std::vector<SocketFacts> sockets;
     Duration listened_after{};             ///< From announcing to the end.
     bool is_tapped = false;                ///< Otherwise `on_wire` is not known.

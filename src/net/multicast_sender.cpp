@@ -1,9 +1,9 @@
 #include "muster/multicast_sender.h"
 
-#include <algorithm>
 #include <system_error>
 #include <utility>
 
+#include "net/group_target.h"
 #include "os/multicast_socket.h"
 
 #include "muster/interface.h"
@@ -20,13 +20,9 @@ PathPreferences preferences_of(const MulticastSenderOptions& options) {
 }
 
 Result<void> check(const MulticastSenderOptions& options) {
-    if (!options.group.is_multicast())
-        return Error{Errc::bad_input,
-                     "the group " + options.group.to_string() + " is not a multicast address"};
-    if (options.port == 0) return Error{Errc::bad_input, "the group needs a port"};
     if (options.hop_limit == 0)
         return Error{Errc::bad_input, "a hop limit of 0 reaches nobody: 1 is the least"};
-    return check_path_preferences(preferences_of(options));
+    return net::check({options.group, options.port, options.interfaces, options.prohibit});
 }
 
 /// An address of the interface that receivers can answer; unspecified if there is none.
@@ -87,12 +83,12 @@ std::vector<MulticastSent> MulticastSender::send(ByteView octets) {
     auto known = interfaces();
     if (!known) return {{InterfaceIndex::none, "", known.error().message()}};
     mark_interfaces(parts_->preferences, *known);
-    const bool is_alone = std::ranges::all_of(*known, &Interface::loopback);
+    const bool is_alone = net::is_alone(*known);
     std::vector<MulticastSent> all;
     for (const Interface& each : *known) {
-        const bool is_asked_for = !each.loopback || is_alone || !parts_->options.interfaces.empty();
         const bool can_send = each.up && each.carrier && (each.multicast || each.loopback);
-        if (can_send && is_asked_for && !each.prohibited) all.push_back(parts_->send_by(each, octets));
+        const bool is_wanted = !each.prohibited && net::takes_part(each, parts_->options.interfaces, is_alone);
+        if (can_send && is_wanted) all.push_back(parts_->send_by(each, octets));
     }
     return all;
 }

@@ -7,38 +7,23 @@
 #include "node/completion.h"
 
 #include "muster/multicast_doctor.h"
-#include "muster/path_preferences.h"
 
 namespace muster {
 
 namespace asio = boost::asio;
-
-namespace {
-
-Result<void> check(const DiagnoseOptions& options) {
-    if (!options.group.is_multicast())
-        return Error{Errc::bad_input,
-                     "the group " + options.group.to_string() + " is not a multicast address"};
-    if (options.port == 0) return Error{Errc::bad_input, "the group needs a port"};
-    PathPreferences selectors;
-    selectors.require = options.interfaces;
-    return check_path_preferences(selectors);
-}
-
-}  // namespace
 
 namespace detail {
 
 void start_diagnosis(const asio::any_io_executor& executor, DiagnoseOptions options,
                      DiagnosisHandler handler) {
     asio::any_io_executor strand = asio::make_strand(executor);
-    if (const auto fine = check(options); !fine)
+    net::GroupTarget target{options.group, options.port, std::move(options.interfaces),
+                            std::move(options.prohibit)};
+    if (const auto fine = net::check(target); !fine)
         return node::complete(strand, std::move(handler), Result<MulticastDiagnosis>{fine.error()});
-    net::ExaminationOptions what{options.group, options.port, std::move(options.interfaces),
-                                 bounded_wait(options.listen)};
     // Shared because a std::function must be copyable; called once.
     auto waiting = std::make_shared<DiagnosisHandler>(std::move(handler));
-    net::examine_multicast(strand, std::move(what),
+    net::examine_multicast(strand, std::move(target), bounded_wait(options.listen),
                            [strand, waiting](const Result<net::MulticastFacts>& facts) {
                                auto outcome = facts ? Result<MulticastDiagnosis>{net::judge(*facts)}
                                                     : Result<MulticastDiagnosis>{facts.error()};

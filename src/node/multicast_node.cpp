@@ -6,11 +6,11 @@
 
 #include "base/bounded_queue.h"
 #include "base/wait.h"
+#include "net/group_target.h"
 #include "net/multicast_driver.h"
 #include "node/completion.h"
 
 #include "muster/multicast_group.h"
-#include "muster/path_preferences.h"
 
 namespace muster {
 
@@ -24,21 +24,15 @@ constexpr std::size_t kMostDatagrams = 1024;
 constexpr std::size_t kMostOctets = 4 << 20;
 
 Result<void> check(const MulticastGroupOptions& options) {
-    const std::string what = "the group " + options.group.to_string();
-    if (!options.group.is_multicast()) {
-        return Error{Errc::bad_input, what + " is not a multicast address"}.cure(
-            "groups are 224.0.0.0 to 239.255.255.255, and ff00::/8; of one's own: 239.0.0.0/8, ff15::/16");
-    }
-    if (options.port == 0) return Error{Errc::bad_input, what + " needs a port"};
+    auto fine = net::check({options.group, options.port, options.interfaces, options.prohibit});
+    if (!fine) return fine;
     for (const IpAddress& source : options.sources) {
         if (source.is_v6() == options.group.is_v6() && !source.is_multicast() && !source.is_unspecified())
             continue;
-        return Error{Errc::bad_input, what + " has no sender " + source.to_string()};
+        return Error{Errc::bad_input,
+                     "the group " + options.group.to_string() + " has no sender " + source.to_string()};
     }
-    PathPreferences selectors;
-    selectors.require = options.interfaces;
-    selectors.prohibit = options.prohibit;
-    return check_path_preferences(selectors);
+    return {};
 }
 
 net::MulticastDriverOptions driver_options(const MulticastGroupOptions& options) {
