@@ -1,5 +1,7 @@
 #include "multicast.h"
 
+#include <algorithm>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -23,6 +25,7 @@ public:
     void declare(CLI::App& app) override;
 
 private:
+    void refuse_foreign_words(const CLI::App& app) const;
     asio::awaitable<Exit> work(asio::io_context& io, Network& network, const Context& context) override;
 
     MulticastRequest request_;
@@ -56,9 +59,28 @@ Manual Multicast::manual() const {
 std::string bad_group(std::string& text) {
     const auto endpoint = Endpoint::parse(text);
     const bool fine = endpoint && endpoint->address.is_multicast() && endpoint->port != 0;
-    return fine ? std::string{}
-                : "'" + printable(text) +
-                      "' is no multicast group with a port, like 239.7.7.7:5600 or [ff02::7]:5600";
+    if (!fine)
+        return "'" + printable(text) +
+               "' is no multicast group with a port, like 239.7.7.7:5600 or [ff02::7]:5600";
+    if (endpoint->interface != InterfaceIndex::none)
+        return "'" + printable(text) + "' has a scope: name the interface with --interface";
+    return {};
+}
+
+/// What not every action takes. A word that is not taken is refused: who gives it means something by it.
+struct Taken {
+    const char* option;
+    std::vector<std::string> by;
+};
+const std::vector<Taken>& taken_by_some() {
+    static const std::vector<Taken> all{{"TEXT", {"send"}},
+                                        {"--from", {"watch"}},
+                                        {"--for", {"watch", "doctor"}},
+                                        {"--datagrams", {"watch"}},
+                                        {"--count", {"send"}},
+                                        {"--every", {"send"}},
+                                        {"--hops", {"send"}}};
+    return all;
 }
 
 std::string bad_address(std::string& text) {
@@ -86,7 +108,7 @@ void Multicast::declare(CLI::App& app) {
         ->type_name("ADDRESS");
     add_selectors(app, "--interface", request_.interfaces,
                   "Only this interface: a name, a pattern (wl*) or a kind (kind:wired); repeat for more.");
-    add_selectors(app, "--prohibit", request_.prohibit, "Never this interface; repeat for more.");
+    add_selectors(app, "--prohibit", request_.prohibit, "Nothing is joined or sent on this interface; repeat for more.");
     add_seconds(app, "--for", request_.stay,
                 "watch: ends after this time; doctor: listens so long, twice (2).");
     add_flag(app, "--datagrams", request_.shows_datagrams, "watch: prints each datagram that comes.");
@@ -96,6 +118,18 @@ void Multicast::declare(CLI::App& app) {
     app.add_option("--hops", request_.hops, "send: how many routers may pass it on, and one more (1).")
         ->check(CLI::Range(1, 255).description(""))
         ->type_name("COUNT");
+    // A configuration file cannot say for which action it sets them.
+    for (const Taken& each : taken_by_some()) app.get_option(each.option)->configurable(false);
+    app.parse_complete_callback([this, &app] { refuse_foreign_words(app); });
+}
+
+void Multicast::refuse_foreign_words(const CLI::App& app) const {
+    for (const auto& [option, by] : taken_by_some()) {
+        if (app.count(option) == 0 || std::ranges::find(by, request_.action) != by.end()) continue;
+        throw CLI::ValidationError("`muster multicast " + request_.action + "` takes no " + option);
+    }
+    if (request_.action == "send" && app.count("TEXT") == 0)
+        throw CLI::ValidationError("nothing to send: give a TEXT");
 }
 
 asio::awaitable<Exit> Multicast::work(asio::io_context& io, Network& network, const Context& context) {

@@ -45,6 +45,7 @@ void tell(Output& output, const MulticastDiagnosis& diagnosis) {
 asio::awaitable<Exit> examine_multicast(Network& network, const Context& context, MulticastRequest request) {
     DiagnoseOptions options{request.group.address, request.group.port};
     options.interfaces = request.interfaces;
+    options.prohibit = request.prohibit;
     if (request.stay) options.listen = *request.stay;
     const auto diagnosis = co_await diagnose_multicast(network.executor(), std::move(options));
     if (!diagnosis) co_return failed(context, diagnosis.error());

@@ -19,6 +19,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kUsualPause = std::chrono::seconds{1};
+constexpr char kNoInterface[] = "no interface to send by is up with a carrier";
 
 void tell(Output& output, const std::vector<MulticastSent>& all, std::size_t octets) {
     JsonLine line{"multicast_sent"};
@@ -33,7 +34,7 @@ void tell(Output& output, const std::vector<MulticastSent>& all, std::size_t oct
                 (each.is_sent() ? "" : " (not sent: " + each.finding + ")");
     }
     output.event(std::move(line.json("interfaces", "[" + list + "]")));
-    output.say("sent " + size_text(octets) + " by " + text);
+    output.say(all.empty() ? std::string{kNoInterface} : "sent " + size_text(octets) + " by " + text);
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ asio::awaitable<Exit> send_multicast(asio::io_context& io, const Context& contex
         const auto all = sender->send(as_bytes(request.text));
         is_sent |= std::ranges::any_of(all, &MulticastSent::is_sent);
         if (all.empty() && request.count == 1)
-            co_return failed(context, {Errc::no_interface, "no interface to send by is up with a carrier"});
+            co_return failed(context, {Errc::no_interface, kNoInterface});
         tell(context.output, all, request.text.size());
         if (number == request.count) break;
         timer.expires_at(timer.expiry() + request.every.value_or(kUsualPause));
