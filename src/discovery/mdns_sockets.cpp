@@ -1,6 +1,7 @@
 #include "discovery/mdns_sockets.h"
 
 #include <array>
+#include <cerrno>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -126,7 +127,7 @@ Result<MdnsSockets::PortPointer> MdnsSockets::open_port(Family family, SendFrom 
 void MdnsSockets::follow(const LinkTable& links) {
     std::erase_if(joined_, [&](LinkId link) {
         if (links.active(link)) return false;
-        if (const auto port = find_port(link, SendFrom::mdns_port)) port->socket->leave(link.interface);
+        leave(link);
         return true;
     });
     std::erase_if(ports_, [&](const PortPointer& port) {
@@ -135,23 +136,35 @@ void MdnsSockets::follow(const LinkTable& links) {
         return true;
     });
     for (const auto link : links.ids()) {
-        if (joined_.contains(link)) continue;
-        const auto port = port_for(link, SendFrom::mdns_port);
-        if (port == nullptr) continue;
-        if (const auto joined = port->socket->join(link.interface); !joined) {
-            log_line(LogLevel::info, "mdns: " + joined.error().message());
-            continue;
-        }
-        joined_.insert(link);
+        if (!joined_.contains(link) && join(link)) joined_.insert(link);
     }
 }
 
+bool MdnsSockets::join(LinkId link) {
+    auto port = port_for(link, SendFrom::mdns_port);
+    if (port == nullptr) return false;
+    // An IPv4 socket may join on so many interfaces only (igmp_max_memberships: 20). The others get one of their own.
+    const bool is_shared = port->bound == InterfaceIndex::none;
+    if (is_shared && port->socket->try_join(link.interface).error == ENOBUFS)
+        port = add_port(link.family, SendFrom::mdns_port, link.interface);
+    if (port == nullptr) return false;
+    const auto joined = port->socket->join(link.interface);
+    if (!joined) log_line(LogLevel::info, "mdns: " + joined.error().message());
+    return joined.has_value();
+}
+
+void MdnsSockets::leave(LinkId link) {
+    if (const auto port = find_port(link, SendFrom::mdns_port)) port->socket->leave(link.interface);
+}
+
 MdnsSockets::PortPointer MdnsSockets::find_port(LinkId link, SendFrom from) const {
+    PortPointer shared;
     for (const auto& port : ports_) {
-        const bool serves = port->bound == InterfaceIndex::none || port->bound == link.interface;
-        if (port->family == link.family && port->purpose == from && serves) return port;
+        if (port->family != link.family || port->purpose != from) continue;
+        if (port->bound == link.interface) return port;
+        if (port->bound == InterfaceIndex::none) shared = port;
     }
-    return nullptr;
+    return shared;
 }
 
 // Ephemeral ports are opened at their first use; so are those that serve one interface.
@@ -160,7 +173,11 @@ MdnsSockets::PortPointer MdnsSockets::port_for(LinkId link, SendFrom from) {
     const bool per_interface =
         from == SendFrom::mdns_port && sharing_ == PortSharing::shared && link.family == Family::v6;
     if (from == SendFrom::mdns_port && !per_interface) return nullptr;
-    auto port = open_port(link.family, from, per_interface ? link.interface : InterfaceIndex::none);
+    return add_port(link.family, from, per_interface ? link.interface : InterfaceIndex::none);
+}
+
+MdnsSockets::PortPointer MdnsSockets::add_port(Family family, SendFrom purpose, InterfaceIndex bound) {
+    auto port = open_port(family, purpose, bound);
     if (!port) {
         log_line(LogLevel::info, "mdns: " + port.error().message());
         return nullptr;

@@ -53,6 +53,9 @@ private:
     Result<PortPointer> open_port(Family family, SendFrom purpose, InterfaceIndex bound) const;
     PortPointer find_port(LinkId link, SendFrom from) const;
     PortPointer port_for(LinkId link, SendFrom from);
+    PortPointer add_port(Family family, SendFrom purpose, InterfaceIndex bound);
+    bool join(LinkId link);
+    void leave(LinkId link);
     static void close_port(Port& port);
     void wait(const PortPointer& port);
     void read(const PortPointer& port);

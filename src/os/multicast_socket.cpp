@@ -118,7 +118,7 @@ Result<std::unique_ptr<MulticastSocket>> MulticastSocket::open(const MulticastOp
     if (done) done = set_hop_limit(socket.get(), v6, options.hop_limit);
     if (done) done = share_port(socket.get(), options.sharing);
     // IPV6_MULTICAST_ALL off does not look at the interface (inet6_mc_check).
-    if (done && v6 && options.interface != InterfaceIndex::none)
+    if (done && options.interface != InterfaceIndex::none)
         done = set_option(socket.get(), SOL_SOCKET, SO_BINDTOIFINDEX, static_cast<int>(options.interface),
                           "SO_BINDTOIFINDEX");
     if (!done) return done.error();

@@ -34,9 +34,9 @@ struct MulticastOptions {
     std::uint16_t port = 0;
     PortSharing sharing = PortSharing::exclusive;
     BindTo bind = BindTo::wildcard;
-    /// Binds an IPv6 socket to one interface: without, it gets what comes for the group by any interface on which somebody
-    /// on this machine has joined it. Needed for BindTo::group in IPv6: one socket per interface then. Otherwise it may be
-    /// none: one socket serves them all. An IPv4 socket is not bound, and gets only what it has joined itself.
+    /// Binds the socket to one interface. Without, an IPv6 socket gets what comes for the group by any interface on which
+    /// somebody on this machine has joined it, and an IPv4 socket can join on no more than 20 (igmp_max_memberships). Needed for
+    /// BindTo::group in IPv6. None: one socket serves them all.
     InterfaceIndex interface = InterfaceIndex::none;
     /// Only what these addresses send is heard (RFC 4607); empty: anybody. The kernel takes 10 of IPv4 and 64 of IPv6
     /// (igmp_max_msf, mld_max_msf).
