@@ -73,13 +73,10 @@ struct Taken {
     std::vector<std::string> by;
 };
 const std::vector<Taken>& taken_by_some() {
-    static const std::vector<Taken> all{{"TEXT", {"send"}},
-                                        {"--from", {"watch"}},
-                                        {"--for", {"watch", "doctor"}},
-                                        {"--datagrams", {"watch"}},
-                                        {"--count", {"send"}},
-                                        {"--every", {"send"}},
-                                        {"--hops", {"send"}}};
+    static const std::vector<Taken> all{
+        {"TEXT", {"send"}},         {"--from", {"watch"}}, {"--for", {"watch", "doctor"}},
+        {"--datagrams", {"watch"}}, {"--count", {"send"}}, {"--every", {"send"}},
+        {"--hops", {"send"}}};
     return all;
 }
 
@@ -108,7 +105,8 @@ void Multicast::declare(CLI::App& app) {
         ->type_name("ADDRESS");
     add_selectors(app, "--interface", request_.interfaces,
                   "Only this interface: a name, a pattern (wl*) or a kind (kind:wired); repeat for more.");
-    add_selectors(app, "--prohibit", request_.prohibit, "Nothing is joined or sent on this interface; repeat for more.");
+    add_selectors(app, "--prohibit", request_.prohibit,
+                  "Nothing is joined or sent on this interface; repeat for more.");
     add_seconds(app, "--for", request_.stay,
                 "watch: ends after this time; doctor: listens so long, twice (2).");
     add_flag(app, "--datagrams", request_.shows_datagrams, "watch: prints each datagram that comes.");

@@ -52,8 +52,7 @@ asio::awaitable<Exit> send_multicast(asio::io_context& io, const Context& contex
     for (std::uint64_t number = 1;; ++number) {
         const auto all = sender->send(as_bytes(request.text));
         is_sent |= std::ranges::any_of(all, &MulticastSent::is_sent);
-        if (all.empty() && request.count == 1)
-            co_return failed(context, {Errc::no_interface, kNoInterface});
+        if (all.empty() && request.count == 1) co_return failed(context, {Errc::no_interface, kNoInterface});
         tell(context.output, all, request.text.size());
         if (number == request.count) break;
         timer.expires_at(timer.expiry() + request.every.value_or(kUsualPause));

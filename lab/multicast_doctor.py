@@ -204,7 +204,7 @@ def heard_seldom(room):
 def heard_beside_garbage(room):
     """Somebody else sends a lot to the same group, by an interface on which it is not joined."""
     room.listen("join=lan0")
-    room.send(interval=0.5)
+    room.send(interval=0.9)
     room.send(device="net0", interval=0.01)
 
 

@@ -22,13 +22,13 @@ enum class MulticastCause : std::uint8_t {
     bound_to_unicast,  ///< The program's socket is bound to an address that is neither "any" nor the group.
     bound_to_other_interface,  ///< The program's socket is bound to another interface.
     not_own_membership,  ///< Only another program has joined, and this one's socket takes no part (IP_MULTICAST_ALL off).
-    buffer_full,      ///< The program does not read, or not fast enough.
-    port_shared,      ///< Several programs have the port: only one of them gets answers by unicast.
-    blocked,          ///< A policy of this machine refuses the join.
-    link_down,        ///< The interface on which it is joined is off or has no carrier.
-    nobody_listens,   ///< No program has a socket with this port.
-    wrong_port,       ///< It comes, to another port.
-    no_sender,        ///< Nothing comes: nobody sends, or it is lost on the way here.
+    buffer_full,     ///< The program does not read, or not fast enough.
+    port_shared,     ///< Several programs have the port: only one of them gets answers by unicast.
+    blocked,         ///< A policy of this machine refuses the join.
+    link_down,       ///< The interface on which it is joined is off or has no carrier.
+    nobody_listens,  ///< No program has a socket with this port.
+    wrong_port,      ///< It comes, to another port.
+    no_sender,       ///< Nothing comes: nobody sends, or it is lost on the way here.
 };
 
 /// "switch_forgot", ...: stable, for programs.

@@ -28,7 +28,7 @@ struct MulticastSenderOptions {
 struct MulticastSent {
     InterfaceIndex interface = InterfaceIndex::none;  ///< None: the interfaces could not be read.
     std::string name;                                 ///< For people.
-    std::string finding;  ///< Why it was not sent; empty if it was.
+    std::string finding;                              ///< Why it was not sent; empty if it was.
 
     bool is_sent() const { return finding.empty(); }
     bool operator==(const MulticastSent&) const = default;

@@ -16,6 +16,7 @@ LocalLink local_link(const Interface& interface, const LinkPolicy& policy) {
     LocalLink link;
     link.index = interface.index;
     link.mtu = interface.mtu;
+    link.mac = interface.mac;
     for (const auto& address : interface.addresses) {
         if (address.tentative || link.addresses.size() >= kMaxAddresses) continue;
         link.addresses.push_back(address);
@@ -54,8 +55,11 @@ LinkChanges LinkTable::update(std::span<const Interface> interfaces, TimePoint n
             changes.appeared.push_back(link.index);
             continue;
         }
-        link.since = before->since;
-        if (before->addresses != link.addresses) changes.changed.push_back(link.index);
+        // Deleted and made anew between two looks: the kernel has forgotten what was joined, and others may be there.
+        const bool is_made_anew = before->mac != link.mac;
+        if (is_made_anew) changes.gone.push_back(link.index);
+        if (!is_made_anew) link.since = before->since;
+        if (is_made_anew || before->addresses != link.addresses) changes.changed.push_back(link.index);
     }
     for (const auto& link : links_)
         if (std::ranges::none_of(next, [&](const auto& other) { return other.index == link.index; }))

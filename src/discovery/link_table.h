@@ -17,7 +17,8 @@ struct LocalLink {
     std::uint32_t mtu = 0;
     bool v4 = false;
     bool v6 = false;
-    TimePoint since{};
+    HardwareAddress mac;
+    TimePoint since{};  ///< It takes part as the device that it is.
 
     bool has(Family family) const { return family == Family::v4 ? v4 : v6; }
     /// Octets of a DNS message that fit one packet without fragments (RFC 6762 section 17).
@@ -26,8 +27,8 @@ struct LocalLink {
 
 struct LinkChanges {
     std::vector<InterfaceIndex> appeared;
-    std::vector<InterfaceIndex> changed;  ///< other addresses than before
-    std::vector<InterfaceIndex> gone;
+    std::vector<InterfaceIndex> changed;  ///< other addresses than before, or made anew
+    std::vector<InterfaceIndex> gone;     ///< or made anew
 };
 
 /// Decides which interfaces take part and knows their addresses.

@@ -125,8 +125,9 @@ Result<MdnsSockets::PortPointer> MdnsSockets::open_port(Family family, SendFrom 
 }
 
 void MdnsSockets::follow(const LinkTable& links) {
-    std::erase_if(joined_, [&](LinkId link) {
-        if (links.active(link)) return false;
+    std::erase_if(joined_, [&](const auto& each) {
+        const auto& [link, since] = each;
+        if (links.active(link) && links.find(link.interface)->since == since) return false;
         leave(link);
         return true;
     });
@@ -135,9 +136,8 @@ void MdnsSockets::follow(const LinkTable& links) {
         close_port(*port);
         return true;
     });
-    for (const auto link : links.ids()) {
-        if (!joined_.contains(link) && join(link)) joined_.insert(link);
-    }
+    for (const auto link : links.ids())
+        if (!joined_.contains(link) && join(link)) joined_.emplace(link, links.find(link.interface)->since);
 }
 
 bool MdnsSockets::join(LinkId link) {

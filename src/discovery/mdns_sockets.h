@@ -1,8 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <vector>
 
@@ -65,7 +65,7 @@ private:
     OnPacket on_packet_;
     PortSharing sharing_ = PortSharing::sole;
     std::vector<PortPointer> ports_;
-    std::set<LinkId> joined_;
+    std::map<LinkId, TimePoint> joined_;  // with LocalLink::since
 };
 
 }  // namespace muster::discovery

@@ -1,11 +1,10 @@
 // Membership of the mDNS groups on many interfaces, and on one that is made anew.
-#include "discovery/mdns_sockets.h"
-
 #include <algorithm>
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include "discovery/mdns_sockets.h"
 #include "os/lab_namespace.h"
 #include "os/multicast_tables.h"
 

@@ -69,7 +69,7 @@ private:
         MulticastInterface told;
         bool is_chosen = false;
         std::optional<MembershipKeeper> keeper;  // while joined
-        TimePoint retry_at = kNever;  // not before, if the last join failed
+        TimePoint retry_at = kNever;             // not before, if the last join failed
         Duration retry_wait{};
     };
 

@@ -32,9 +32,9 @@ struct SourceFacts {
 struct LinkFacts {
     /// `prohibited`: not where it is expected. It is looked at nevertheless: the sender may be there.
     Interface interface;
-    std::uint32_t members = 0;       ///< Sockets of this machine that had joined here before the examination.
-    HeardOnLink before, after;       ///< ... the membership was announced afresh.
-    Duration first_after{};          ///< From announcing to the first of `after.on_wire`, if there is one.
+    std::uint32_t members = 0;  ///< Sockets of this machine that had joined here before the examination.
+    HeardOnLink before, after;  ///< ... the membership was announced afresh.
+    Duration first_after{};     ///< From announcing to the first of `after.on_wire`, if there is one.
     static constexpr std::size_t kMostSenders = 16, kMostPorts = 16;
     std::vector<IpAddress> senders;          ///< To group and port, the first kMostSenders.
     std::vector<std::uint16_t> other_ports;  ///< To which the group was sent, the first kMostPorts.
@@ -72,8 +72,9 @@ struct MulticastFacts {
     std::uint64_t reverse_path_drops = 0;  ///< During the examination, of the whole machine, as the next two.
     std::uint64_t group_packets = 0;
     std::uint64_t delivered = 0;
-    std::uint32_t groups_joined = 0;  ///< On this machine, but for those of the kernel; IPv4 only, as the next.
-    std::uint32_t group_limit = 0;    ///< For one socket; 0: none.
+    std::uint32_t groups_joined =
+        0;                          ///< On this machine, but for those of the kernel; IPv4 only, as the next.
+    std::uint32_t group_limit = 0;  ///< For one socket; 0: none.
 
     bool operator==(const MulticastFacts&) const = default;
 };

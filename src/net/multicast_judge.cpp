@@ -110,8 +110,9 @@ private:
         if (std::exchange(is_unjoined_told_, true)) return;
         std::string signal = count + " came, and nobody here has joined the group on any interface";
         if (facts_.group_limit != 0 && facts_.groups_joined >= facts_.group_limit)
-            signal += "; one socket may join " + times(facts_.group_limit, "group") + " (igmp_max_memberships), and " +
-                      std::to_string(facts_.groups_joined) + " others are joined by all programs together";
+            signal += "; one socket may join " + times(facts_.group_limit, "group") +
+                      " (igmp_max_memberships), and " + std::to_string(facts_.groups_joined) +
+                      " others are joined by all programs together";
         find(MulticastCause::not_joined, link, std::move(signal));
     }
 
@@ -263,7 +264,8 @@ private:
             ++open;
         }
         if (open < 2) return;
-        note(MulticastCause::port_shared, times(open, "socket") + " have the port on every address: " + owners);
+        note(MulticastCause::port_shared,
+             times(open, "socket") + " have the port on every address: " + owners);
     }
 
     /// One socket may have joined on several interfaces, and count as often.
@@ -321,7 +323,7 @@ void list_facts(const MulticastFacts& facts, MulticastDiagnosis& out) {
 
 }  // namespace
 
-bool has_enough(const MulticastFacts& facts, HeardOnLink LinkFacts::*period) {
+bool has_enough(const MulticastFacts& facts, HeardOnLink LinkFacts::* period) {
     constexpr std::uint64_t kEnough = 5;
     bool is_any_joined = false, are_all_heard = true, is_any_heard = false;
     for (const LinkFacts& link : facts.links) {

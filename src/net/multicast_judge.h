@@ -12,6 +12,6 @@ MulticastDiagnosis judge(const MulticastFacts& facts);
 
 /// Whether one of the two times of listening has brought so much, wherever the group is expected and joined, that more of
 /// it would tell nothing new; where nobody has joined, whether it has come by any interface on which it is expected.
-bool has_enough(const MulticastFacts& facts, HeardOnLink LinkFacts::*period);
+bool has_enough(const MulticastFacts& facts, HeardOnLink LinkFacts::* period);
 
 }  // namespace muster::net

@@ -197,7 +197,8 @@ TEST_F(MulticastJudgeTest, BlamesNoSourceFilterThatLetsSomebodyHear) {
     eth2().sources = {{ip("10.2.0.1"), 0, 1}};
     EXPECT_THAT(causes(), IsEmpty());
     eth2().sources.push_back({ip("10.2.0.9"), 1, 0});
-    EXPECT_THAT(causes(), ElementsAre(source_filter)) << "one takes another's only, the other all but this one's";
+    EXPECT_THAT(causes(), ElementsAre(source_filter))
+        << "one takes another's only, the other all but this one's";
     eth2().members = 1;
     eth2().sources = {{ip("10.2.0.1"), 0, 1}};
     eth2().senders.push_back(ip("10.2.0.2"));

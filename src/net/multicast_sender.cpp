@@ -87,7 +87,8 @@ std::vector<MulticastSent> MulticastSender::send(ByteView octets) {
     std::vector<MulticastSent> all;
     for (const Interface& each : *known) {
         const bool can_send = each.up && each.carrier && (each.multicast || each.loopback);
-        const bool is_wanted = !each.prohibited && net::takes_part(each, parts_->options.interfaces, is_alone);
+        const bool is_wanted =
+            !each.prohibited && net::takes_part(each, parts_->options.interfaces, is_alone);
         if (can_send && is_wanted) all.push_back(parts_->send_by(each, octets));
     }
     return all;

@@ -20,7 +20,8 @@
 namespace muster::os {
 namespace {
 
-constexpr std::size_t kLongestHeader = 128;  // of IPv4 with all options, or IPv6 with some extensions, and UDP
+constexpr std::size_t kLongestHeader =
+    128;  // of IPv4 with all options, or IPv6 with some extensions, and UDP
 constexpr int kMostPackets = 4096;
 // The kernel counts some 770 octets for a small packet: this holds ten thousand, the default 277.
 constexpr std::uint32_t kBuffer = 1 << 22;
@@ -160,7 +161,9 @@ void MulticastTap::read(const OnPacket& on_packet) {
 std::uint64_t MulticastTap::take_losses() {
     tpacket_stats counters{};
     socklen_t size = sizeof counters;  // reading sets them to zero
-    return ::getsockopt(socket_.get(), SOL_PACKET, PACKET_STATISTICS, &counters, &size) == 0 ? counters.tp_drops : 0;
+    return ::getsockopt(socket_.get(), SOL_PACKET, PACKET_STATISTICS, &counters, &size) == 0
+               ? counters.tp_drops
+               : 0;
 }
 
 }  // namespace muster::os

@@ -12,7 +12,7 @@ namespace muster::os {
 namespace {
 
 std::uint32_t inode_of(const FileDescriptor& file) {
-    struct stat facts {};
+    struct stat facts{};
     EXPECT_EQ(::fstat(file.get(), &facts), 0);
     return static_cast<std::uint32_t>(facts.st_ino);
 }

@@ -17,7 +17,8 @@ struct UdpSocketFacts {
     InterfaceIndex bound_to = InterfaceIndex::none;  ///< SO_BINDTODEVICE.
     bool is_v6_only = false;                         ///< It gets nothing of IPv4.
     std::uint32_t inode = 0;
-    std::uint32_t drops = 0;  ///< Because its buffer was full, a checksum was wrong, or a filter of its own said no. Wraps.
+    std::uint32_t drops =
+        0;  ///< Because its buffer was full, a checksum was wrong, or a filter of its own said no. Wraps.
     std::optional<bool> hears_others_groups;  ///< IP_MULTICAST_ALL; IPv4 only, and of a kernel from 5.10 on.
 
     bool operator==(const UdpSocketFacts&) const = default;
