@@ -94,9 +94,12 @@ private:
 
     void take_memberships() {
         const auto memberships = os::read_memberships(is_v6());
-        for (const auto& each : memberships)
-            if (LinkFacts* link = link_of(each.interface); each.group == target_.group && link != nullptr)
-                link->members = each.users;
+        for (const auto& each : memberships) {
+            LinkFacts* link = link_of(each.interface);
+            if (link == nullptr) continue;
+            link->igmp_version = each.igmp_version;
+            if (each.group == target_.group) link->members = each.users;
+        }
         for (const auto& each : os::read_source_filters(is_v6()))
             if (LinkFacts* link = link_of(each.interface); each.group == target_.group && link != nullptr)
                 link->sources.push_back({each.source, each.including, each.excluding});

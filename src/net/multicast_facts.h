@@ -41,6 +41,7 @@ struct LinkFacts {
     std::vector<SourceFacts> sources;
     unsigned queries = 0;  ///< For memberships that came while listening.
     int rp_filter = 0;
+    unsigned igmp_version = 0;  ///< As in GroupMembership.
     bool has_ear = false;     ///< A socket of our own has joined here; otherwise `after.taken` says nothing.
     bool is_refused = false;  ///< A policy forbade our own join.
 

@@ -67,7 +67,8 @@ private:
         if (is_revived(link)) {
             return find(MulticastCause::switch_forgot, link,
                         "nothing came until the membership was announced afresh, then " +
-                            times(link.after.on_wire, "datagram") + "; " + queries_text(link));
+                            times(link.after.on_wire, "datagram") + "; " + queries_text(link) +
+                            "; it comes now, until the switch forgets it again (260 s usually)");
         }
         if (is_dropped(link)) return judge_drop(link);
     }
@@ -290,6 +291,16 @@ private:
     bool is_unjoined_told_ = false;
 };
 
+/// Why a forgetful switch could not be told from a sender that is silent or slow; empty if it could, or nothing was lost.
+std::string why_no_switch_seen(const MulticastFacts& facts, const LinkFacts& link) {
+    if (!facts.is_tapped || link.members == 0 || link.before.on_wire > 0 || link.after.on_wire > 1) return {};
+    if (link.after.on_wire == 1) return "one datagram is too little to tell; listen longer";
+    const bool is_older = link.igmp_version == 1 || link.igmp_version == 2;
+    return is_older ? "IGMPv" + std::to_string(link.igmp_version) +
+                          " is spoken there, and the announcement was one of IGMPv3"
+                    : "";
+}
+
 void list_facts(const MulticastFacts& facts, MulticastDiagnosis& out) {
     for (const LinkFacts& link : facts.links) {
         std::string text = carries(link) ? "" : "no carrier, ";
@@ -305,12 +316,10 @@ void list_facts(const MulticastFacts& facts, MulticastDiagnosis& out) {
         if (socket.drops > 0) text += ", " + times(socket.drops, "datagram") + " dropped";
         out.seen.push_back({"socket", socket.owner.empty() ? "of a program" : socket.owner, std::move(text)});
     }
-    for (const LinkFacts& link : facts.links) {
-        const bool is_too_little = link.before.on_wire == 0 && link.after.on_wire == 1;
-        if (facts.is_tapped && link.members > 0 && is_too_little)
+    for (const LinkFacts& link : facts.links)
+        if (const std::string why = why_no_switch_seen(facts, link); !why.empty())
             out.unseen.push_back("whether a switch had forgotten the membership on " + link.interface.name +
-                                 ": one datagram is too little to tell; listen longer");
-    }
+                                 ": " + why);
     if (!facts.is_tapped)
         out.unseen.push_back("what comes before any filter of this machine: needs root (CAP_NET_RAW)");
     if (facts.tap_losses > 0)

@@ -278,6 +278,14 @@ TEST_F(MulticastJudgeTest, SaysWhatIsMissingWhereNothingComes) {
     EXPECT_THAT(causes(), ElementsAre(blocked));
 }
 
+TEST_F(MulticastJudgeTest, SaysThatAnOlderSwitchMayNotHaveUnderstood) {
+    comes_not_by(eth2());
+    EXPECT_THAT(judge(facts_).unseen, IsEmpty());
+    eth2().igmp_version = 2;
+    EXPECT_THAT(causes(), ElementsAre(no_sender));
+    EXPECT_THAT(judge(facts_).unseen, ElementsAre(testing::HasSubstr("IGMPv2 is spoken there")));
+}
+
 TEST_F(MulticastJudgeTest, WithoutRightsItSaysWhatItCouldNotSeeAndGuessesNoSwitch) {
     facts_.is_tapped = false;
     facts_.sockets_error = "the kernel did not come to an end";
