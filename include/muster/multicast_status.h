@@ -17,7 +17,7 @@ enum class MulticastState : std::uint8_t {
     receiving,                  ///< something has come lately on an interface that was chosen
     silent,                     ///< joined, and nothing comes; MulticastStatus::silence says why
     sender_on_other_interface,  ///< it comes, but on an interface that was not chosen
-    blocked,       ///< every interface that could receive it is forbidden: by a policy, or by the options
+    blocked,  ///< no interface can receive it: all are forbidden, by a policy or the options, or all joins fail
     no_interface,  ///< no chosen interface is there, up and with carrier
 };
 
