@@ -620,19 +620,10 @@ class Failures(CliTest):
             (["advertise", "a\x00b".replace("\x00", "\x01"), "_http._tcp", "80"], ""),
             (["multicast", "listen", "239.7.7.7:5600"], "watch"),
             (["multicast", "watch", "192.0.2.1:5600"], "239.7.7.7:5600"),
-            (["multicast", "watch", "239.7.7.7"], "with a port"),
             (["multicast", "watch", "239.7.7.7:5600", "--from", "me"], "no IP address"),
             (["multicast", "watch", "239.7.7.7:5600", "--interface", "kind:radio"], "kind:wired"),
-            (["multicast", "watch", "[ff02::7%3]:5600"], "--interface"),
-            (["multicast", "watch", "239.7.7.7:5600", "text"], "takes no TEXT"),
-            (["multicast", "watch", "239.7.7.7:5600", "--count", "2"], "takes no --count"),
-            (["multicast", "watch", "239.7.7.7:5600", "--hops", "2"], "takes no --hops"),
-            (["multicast", "send", "239.7.7.7:5600"], "nothing to send"),
-            (["multicast", "send", "239.7.7.7:5600", "text", "--from", "10.0.0.1"], "takes no --from"),
-            (["multicast", "send", "239.7.7.7:5600", "text", "--for", "1"], "takes no --for"),
-            (["multicast", "doctor", "239.7.7.7:5600", "--from", "10.0.0.1"], "takes no --from"),
-            (["multicast", "doctor", "239.7.7.7:5600", "--every", "1"], "takes no --every"),
-            (["multicast", "doctor", "239.7.7.7:5600", "--datagrams"], "takes no --datagrams"),
+            (["multicast", "watch", "[ff02::7%3]:5600"], "--interface"), (["multicast", "send", "239.7.7.7:5600"], "nothing to send"),
+            (["multicast", "doctor", "239.7.7.7:5600", "--from", "::1"], "takes no --from"),
             (["host", "--bogus"], "--bogus"),
             (["help", "nothing"], "nothing"),
         ]
@@ -744,19 +735,16 @@ class Multicast(CliTest):
         self.assertEqual((code, out), (3, "listening on lo\n"))
 
     def test_who_cannot_send_says_so_each_time(self):
-        code, out, _ = self.run_to_end("multicast", "send", "239.7.7.7:5600", "hello", "--count", "2", "--every", "0.01", "--interface", "no*")
-        self.assertEqual((code, out), (4, 2 * "no interface to send by is up with a carrier\n"))
+        code, out, _ = self.run_to_end("multicast", "send", "239.7.7.7:5600", "x", "--count", "2", "--every", "0", "--interface", "no*")
+        self.assertEqual((code, out.count("no interface to send by")), (4, 2))
 
     def test_the_doctor_touches_nothing_that_is_prohibited(self):
-        def joined():
-            return "070707EF" in self.here.run(["cat", "/proc/net/igmp"])
-
         for options, wanted in (((), True), (("--prohibit", "lo"), False)):
             doctor = self.start("doctor", "multicast", "doctor", "239.7.7.7:5600", "--for", "0.4", *self.LO, *options)
-            ever = False
+            tables = ""
             while doctor.wait(0.02) is None:
-                ever |= joined()
-            self.assertEqual(ever, wanted, options)
+                tables += self.here.run(["cat", "/proc/net/igmp"])
+            self.assertEqual("070707EF" in tables, wanted, options)
 
 
 class Explanations(CliTest):
