@@ -19,10 +19,9 @@ constexpr int kMaxReadsInARow = 8;
 constexpr std::uint32_t kReceiveBuffer = 1 << 20;
 
 // RFC 6762 section 3.
-const IpAddress& group_of(Family family) {
-    static const IpAddress v4 = *IpAddress::parse("224.0.0.251");
-    static const IpAddress v6 = *IpAddress::parse("ff02::fb");
-    return family == Family::v4 ? v4 : v6;
+IpAddress group_of(Family family) {
+    if (family == Family::v4) return IpAddress{IpAddress::V4{224, 0, 0, 251}};
+    return IpAddress{IpAddress::V6{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xfb}};
 }
 
 }  // namespace
