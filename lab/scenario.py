@@ -146,7 +146,7 @@ class Talk:
 
     def run(self):
         self._join()
-        control = self._control()
+        controls = self._controls()
         time.sleep(SETTLE)
         self._tell("watch")
         for process in self._processes():
@@ -169,8 +169,8 @@ class Talk:
         if self.expect.get("session") == "lost":
             return self._lost(faults)
         self._kept(faults, length, {"cpu_percent": shares, "packets_per_s": packets})
-        if control:
-            self._judge_control(control)
+        if controls:
+            self._judge_controls(controls)
 
     def _processes(self):
         return [self.room.coordinator.process, *(seat.process for seat in self.room.members)]
@@ -185,23 +185,28 @@ class Talk:
             seat.process.expect("joined")
             room.coordinator.process.expect("peer_joined")
 
-    def _control(self):
-        """A plain TCP connection beside the session, if the file wants one."""
+    def _controls(self):
+        """Plain TCP connections beside the session, one to each address that the file names."""
         control = self.room.scenario.get("control")
         if not control:
-            return None
+            return []
         program = str(Path(__file__).with_name("peer_tcp.py"))
         self.room.coordinator.host.spawn([sys.executable, program, "server"]).expect("up")
-        client = self.room.seats[control["host"]].host.spawn([sys.executable, program, "client", control["to"]])
-        client.expect("connected")
-        return client
+        host = self.room.seats[control["host"]].host
+        clients = [host.spawn([sys.executable, program, "client", address]) for address in control["to"]]
+        for client in clients:
+            client.expect("connected")
+        return clients
 
-    def _judge_control(self, client):
-        client.tell("report")
-        seconds, wanted = client.expect("unaware")["seconds"], self.room.scenario["control"]["tcp_unaware"]
-        self.result.row("plain TCP", self.name, [seconds], unit="s")
-        self.result.require(seconds >= wanted, f"{self.name}: control: plain TCP hears nothing for {seconds} s and takes "
-                                               f"that for a connection; at least {wanted} s, or the faults would prove nothing")
+    def _judge_controls(self, clients):
+        for client in clients:
+            client.tell("report")
+        seconds = [client.expect("unaware")["seconds"] for client in clients]
+        wanted = self.room.scenario["control"]["tcp_unaware"]
+        self.result.row("plain TCP", self.name, seconds, unit="s")
+        self.result.require(max(seconds) >= wanted,
+                            f"{self.name}: control: plain TCP hears nothing for {max(seconds)} s and takes that for a "
+                            f"connection; at least {wanted} s, or the faults would prove nothing")
 
     def _tell(self, order):
         for process in self._processes():
