@@ -118,6 +118,7 @@ private:
     }
     void tell() {
         std::vector<Interface> all;
+        all.reserve(interfaces_.size());
         for (const auto& [index, interface] : interfaces_) all.push_back(interface);
         engine_.on_interfaces(all, now_);
     }

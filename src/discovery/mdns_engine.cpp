@@ -174,6 +174,7 @@ void MdnsEngine::run_responder(TimePoint now) {
 void MdnsEngine::send_probes(const ResponderOutput& output) {
     if (output.probes.empty()) return;
     std::vector<ProbeItem> items;
+    items.reserve(output.probes.size());
     for (const auto& probe : output.probes)
         items.push_back(
             {{probe.name, DnsType::any, names::kClassInternet, options_.sole_on_port}, probe.proposed});
@@ -197,6 +198,7 @@ void MdnsEngine::run_queries(TimePoint now) {
             std::vector<OwnAnswer> ours;
             responder_.answer(question, query.link.interface, ours);
             std::vector<names::Record> records;
+            records.reserve(ours.size());
             for (auto& own : ours) records.push_back(std::move(own.record));
             tell_ourselves(records, query.link.interface, now);
             std::ranges::move(cache_.known_answers(question.name, question.type, query.link.interface, now),
@@ -264,9 +266,10 @@ void MdnsEngine::run_one_shots(TimePoint now) {
 // A program sees its own services as everybody else's, without asking the network.
 void MdnsEngine::tell_ourselves(const std::vector<names::Record>& records, InterfaceIndex interface,
                                 TimePoint now) {
-    std::vector<const names::Record*> all;
-    for (const auto& record : records) all.push_back(&record);
     const auto additionals = responder_.additionals(records, interface);
+    std::vector<const names::Record*> all;
+    all.reserve(records.size() + additionals.size());
+    for (const auto& record : records) all.push_back(&record);
     for (const auto& record : additionals) all.push_back(&record);
     take_records(all, kOurselves, interface, now);
 }

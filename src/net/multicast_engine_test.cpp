@@ -27,6 +27,7 @@ Interface ethernet(std::uint32_t index) {
 
 std::vector<Interface> many_ethernets(std::size_t count) {
     std::vector<Interface> many;
+    many.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i) many.push_back(ethernet(10 + i));
     return many;
 }
