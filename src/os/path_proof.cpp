@@ -1,0 +1,181 @@
+#include "os/path_proof.h"
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "os/datagram.h"
+#include "os/icmp_errors.h"
+#include "os/socket_message.h"
+
+namespace muster::os {
+namespace {
+
+using Echo = ProofFindings::Echo;
+using Port = ProofFindings::Port;
+
+constexpr std::uint16_t kClosedPort = 9;  // discard: nobody has served it for decades
+constexpr std::uint16_t kSmall = 1, kLarge = 2;
+constexpr std::size_t kSmallSize = 64;
+
+bool bind_to(int socket, const Endpoint& remote) {
+    if (remote.interface == InterfaceIndex::none) return true;
+    return set_option(socket, SOL_SOCKET, SO_BINDTOIFINDEX, static_cast<int>(remote.interface),
+                      "SO_BINDTOIFINDEX")
+        .has_value();
+}
+
+void tell_errors(int socket, bool v6) {
+    (void)set_option(socket, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, 1, "RECVERR");
+}
+
+/// Returns an errno, or 0.
+int connect_to(int socket, const Endpoint& remote) {
+    SocketAddress name{};
+    const socklen_t size = to_socket_address(remote, name);
+    return ::connect(socket, &name.any, size) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+PathProof::PathProof(const ProofRequest& request, TimePoint now) : request_(request), began_(now) {
+    int why = 0;
+    if (auto opened = PingSocket::open(request_.remote, why)) {
+        ping_.emplace(*std::move(opened));
+    } else {
+        const bool is_forbidden = why == EACCES || why == EPERM || why == EPROTONOSUPPORT;
+        found_.ping = is_forbidden ? Echo::not_permitted : Echo::not_asked;
+        if (!is_forbidden) found_.ping_refusal = why;
+    }
+    ping();
+    poke(closed_, kClosedPort, found_.datagram_refusal);
+    if (request_.remote.port == 0) return;
+    found_.port = Port::silent;
+    if (request_.asks_udp)
+        poke(port_, request_.remote.port, found_.port_refusal);
+    else
+        connect();
+}
+
+void PathProof::ping() {
+    if (!ping_) return;
+    if (found_.ping != Echo::came) {
+        found_.ping = Echo::none;
+        if (const int why = ping_->send(kSmall, kSmallSize); why != 0) found_.ping_refusal = why;
+    }
+    if (request_.mtu <= kSmallSize || found_.large_ping == Echo::came) return;
+    // A local refusal (EMSGSIZE) would be about our own interface; then nothing is learned of the way.
+    if (ping_->send(kLarge, request_.mtu) != 0) return;
+    found_.large_ping = Echo::none;
+    found_.large_size = request_.mtu;
+}
+
+void PathProof::poke(FileDescriptor& socket, std::uint16_t port, int& refusal) {
+    Endpoint to = request_.remote;
+    to.port = port;
+    if (!socket.is_open()) {
+        auto opened = open_udp(family_of(to.address));
+        if (!opened) return;
+        socket = std::move(*opened);
+        tell_errors(socket.get(), to.address.is_v6());
+        refusal = bind_to(socket.get(), to) ? connect_to(socket.get(), to) : ENODEV;
+        if (refusal != 0) return;
+    }
+    const std::array<std::byte, 1> octets{};
+    if (::send(socket.get(), octets.data(), octets.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+        errno != ECONNREFUSED)  // that is the answer to the one before
+        refusal = errno;
+}
+
+void PathProof::connect() {
+    const int family = request_.remote.address.is_v6() ? AF_INET6 : AF_INET;
+    port_ = FileDescriptor{::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!port_.is_open()) {
+        found_.port = Port::not_asked;
+        return;
+    }
+    tell_errors(port_.get(), request_.remote.address.is_v6());  // else a SYN waits through "unreachable"
+    const int why = bind_to(port_.get(), request_.remote) ? connect_to(port_.get(), request_.remote) : ENODEV;
+    if (why == 0 || why == EINPROGRESS) return;
+    if (why == ECONNREFUSED)
+        found_.port = Port::closed;
+    else
+        found_.port_refusal = why;
+}
+
+void PathProof::repeat() {
+    ping();
+    if (!found_.other_port_answers && !found_.report) poke(closed_, kClosedPort, found_.datagram_refusal);
+    if (request_.asks_udp && found_.port == Port::silent && found_.port_refusal == 0)
+        poke(port_, request_.remote.port, found_.port_refusal);
+}
+
+bool PathProof::look(TimePoint now) {
+    const bool was_heard = found_.round_trip > Duration{};
+    read_pings();
+    if (closed_.is_open()) read_errors(closed_.get(), kClosedPort);
+    read_port();
+    const bool is_heard = found_.ping == Echo::came || found_.other_port_answers ||
+                          found_.port == Port::open || found_.port == Port::closed;
+    if (is_heard && !was_heard) found_.round_trip = now - began_;
+    return is_done();
+}
+
+void PathProof::read_pings() {
+    if (!ping_) return;
+    while (const auto sequence = ping_->receive()) {
+        if (*sequence == kSmall) found_.ping = Echo::came;
+        if (*sequence == kLarge) found_.large_ping = Echo::came;
+    }
+    read_errors(ping_->native_handle(), 0);
+    found_.path_mtu = ping_->path_mtu();
+}
+
+void PathProof::read_errors(int socket, std::uint16_t port) {
+    while (const auto told = read_icmp(socket)) {
+        if (told->report == PathFindings::Report::none) continue;
+        const bool is_host = told->reporter == request_.remote.address;
+        if (told->report == PathFindings::Report::no_port && is_host) {
+            if (port == kClosedPort) found_.other_port_answers = true;
+            if (port == request_.remote.port && port != 0) found_.port = Port::closed;
+        } else if (!found_.report) {
+            found_.report = *told;
+        }
+    }
+}
+
+void PathProof::read_port() {
+    if (!port_.is_open() || found_.port != Port::silent || found_.port_refusal != 0) return;
+    if (request_.asks_udp) {
+        read_errors(port_.get(), request_.remote.port);
+        std::array<std::byte, 16> buffer;
+        if (::recv(port_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) >= 0) found_.port = Port::open;
+        return;
+    }
+    pollfd wait{port_.get(), POLLOUT, 0};
+    if (::poll(&wait, 1, 0) <= 0) return;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(port_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return;
+    found_.port = error == 0 ? Port::open : error == ECONNREFUSED ? Port::closed : Port::failed;
+    found_.port_error = error;
+}
+
+bool PathProof::is_done() const {
+    const bool is_port_done = found_.port != Port::silent || found_.port_refusal != 0;
+    const bool is_refused_on_the_way = found_.report && (is_port_done || request_.asks_udp);
+    if (is_refused_on_the_way) return true;
+    const bool is_ping_done =
+        found_.ping == Echo::came ? found_.large_ping != Echo::none : found_.ping != Echo::none;
+    const bool is_host_there = found_.ping == Echo::came || found_.other_port_answers ||
+                               found_.port == Port::open || found_.port == Port::closed;
+    if (found_.ping == Echo::not_permitted || found_.ping == Echo::not_asked)
+        return is_port_done && (is_host_there || found_.datagram_refusal != 0);
+    return is_port_done && is_ping_done;
+}
+
+}  // namespace muster::os

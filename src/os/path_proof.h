@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "os/file_descriptor.h"
+#include "os/ping_socket.h"
+#include "os/proof_findings.h"
+
+#include "muster/endpoint.h"
+#include "muster/time.h"
+
+namespace muster::os {
+
+/// What is to be asked of a host.
+struct ProofRequest {
+    Endpoint remote;        ///< With an interface: by sockets that are bound to it. Port 0: the host alone.
+    bool asks_udp = false;  ///< The port by UDP, with one octet, 0; else by TCP.
+    std::uint32_t mtu = 0;  ///< Octets: how large the large ping is to be.
+};
+
+/// Asks a host whether it is there: pings, a datagram to a port that is closed everywhere (9, discard), and its port. What
+/// the kernel refuses is a finding, not an error. A resource; one thread or strand.
+class PathProof {
+public:
+    PathProof(const ProofRequest& request, TimePoint now);
+
+    /// Sends once more what has not been answered.
+    void repeat();
+    /// Reads what has come. True: nothing more is awaited.
+    bool look(TimePoint now);
+    const ProofFindings& findings() const { return found_; }
+
+private:
+    void ping();
+    void poke(FileDescriptor& socket, std::uint16_t port, int& refusal);
+    void connect();
+    void read_pings();
+    void read_errors(int socket, std::uint16_t port);
+    void read_port();
+    bool is_done() const;
+
+    ProofRequest request_;
+    TimePoint began_;
+    ProofFindings found_;
+    std::optional<PingSocket> ping_;
+    FileDescriptor closed_, port_;
+};
+
+}  // namespace muster::os
