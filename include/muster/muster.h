@@ -37,3 +37,5 @@
 #include "muster/time.h"                 // IWYU pragma: export
 #include "muster/timeline.h"             // IWYU pragma: export
 #include "muster/version.h"              // IWYU pragma: export
+#include "muster/why.h"                  // IWYU pragma: export
+#include "muster/why_answer.h"           // IWYU pragma: export

@@ -7,7 +7,6 @@
 #include "os/system_facts.h"
 
 namespace muster::net {
-namespace {
 
 Result<NetworkFacts> read_facts(os::KernelFacts& kernel, const PathPreferences& preferences) {
     auto interfaces = muster::interfaces();
@@ -22,8 +21,6 @@ Result<NetworkFacts> read_facts(os::KernelFacts& kernel, const PathPreferences& 
     facts.uid = os::user_id();
     return facts;
 }
-
-}  // namespace
 
 Result<NetworkPath> read_path(const PathPreferences& preferences,
                               const std::optional<RouteQuestion>& question) {

@@ -1,0 +1,119 @@
+// The public call on a real kernel: near0 has 10.77.0.1/24 and the far end 10.77.0.2.
+#include <chrono>
+#include <optional>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "os/lab_namespace.h"
+
+#include "muster/why.h"
+
+namespace muster {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class WhyLab : public os::TwoHosts {
+protected:
+    static WhyOptions about(const char* target) { return WhyOptions{target}; }
+
+    Result<WhyAnswer> ask(WhyOptions options) {
+        std::optional<Result<WhyAnswer>> told;
+        why(io_.get_executor(), std::move(options),
+            [&](Result<WhyAnswer> answer) { told = std::move(answer); });
+        io_.restart();
+        io_.run();
+        if (!told) return Error{Errc::timed_out, "it has not completed"};
+        return *told;
+    }
+    WhyCause cause(WhyOptions options) {
+        const auto answer = ask(std::move(options));
+        if (!answer || answer->findings.empty()) return WhyCause::own_address;
+        return answer->findings.front().cause;
+    }
+
+    asio::io_context io_{1};
+};
+
+TEST_F(WhyLab, TellsWhatAnswersFromWhatDoesNot) {
+    const auto answer = ask(about("10.77.0.2"));
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_TRUE(answer->reaches) << answer->explain();
+    ASSERT_TRUE(answer->way.has_value());
+    EXPECT_EQ(answer->way->next_hop, LinkProof::verified);
+    EXPECT_EQ(cause(about("10.77.0.2:81")), WhyCause::port_closed);
+    EXPECT_EQ(cause(about("192.0.2.1:81")), WhyCause::no_route);
+}
+
+TEST_F(WhyLab, BadInputIsSaidAtOnce) {
+    for (const char* target :
+         {"", ":", ":80", "10.77.0.2:", "10.77.0.2:0", "10.77.0.2:65536", "10.77.0.2:http", "[10.77.0.2",
+          "[::1]x", "[::1]:", "a b", "fe80::1%", "0.0.0.0", "239.1.1.1", "a/b"}) {
+        const auto answer = ask(about(target));
+        ASSERT_FALSE(answer.has_value()) << target;
+        EXPECT_EQ(answer.error().code(), Errc::bad_input) << target;
+        EXPECT_FALSE(answer.error().cure().empty()) << target;
+    }
+}
+
+TEST_F(WhyLab, NamesOfInterfacesAreAnswersAndNoBadInput) {
+    for (const char* name : {"fifteen_octets_", "sixteen_octets__", "99999", "../../etc"}) {
+        WhyOptions options = about("10.77.0.2");
+        options.interface = name;
+        EXPECT_EQ(cause(options), WhyCause::interface_missing) << name;
+    }
+    WhyOptions by_index = about("10.77.0.2");
+    by_index.interface = std::to_string(static_cast<std::uint32_t>(index("near0")));
+    EXPECT_TRUE(ask(by_index)->reaches);
+}
+
+TEST_F(WhyLab, EndsWithinItsPatience) {
+    WhyOptions options = about("10.77.0.99:80");
+    options.patience = 300ms;
+    const auto began = std::chrono::steady_clock::now();
+    const auto answer = ask(options);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 2s);
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_FALSE(answer->reaches);
+}
+
+TEST_F(WhyLab, CanBeCancelled) {
+    asio::cancellation_signal signal;
+    std::optional<Result<WhyAnswer>> told;
+    why(io_.get_executor(), about("10.77.0.99:80"),
+        asio::bind_cancellation_slot(signal.slot(),
+                                     [&](Result<WhyAnswer> answer) { told = std::move(answer); }));
+    asio::steady_timer timer{io_, 50ms};
+    timer.async_wait(
+        [&](const boost::system::error_code&) { signal.emit(asio::cancellation_type::terminal); });
+    const auto began = std::chrono::steady_clock::now();
+    io_.run();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 2s) << "the patience is 3 s";
+    ASSERT_TRUE(told.has_value());
+    ASSERT_FALSE(told->has_value());
+    EXPECT_EQ(told->error().code(), Errc::cancelled);
+}
+
+TEST_F(WhyLab, AnInterfaceThatGoesMeanwhile) {
+    std::optional<Result<WhyAnswer>> told;
+    WhyOptions options = about("10.77.0.99:80");
+    options.patience = 500ms;
+    why(io_.get_executor(), options, [&](Result<WhyAnswer> answer) { told = std::move(answer); });
+    asio::steady_timer timer{io_, 100ms};
+    timer.async_wait([&](const boost::system::error_code&) { os::run("ip link del near0"); });
+    io_.run();
+    ASSERT_TRUE(told.has_value() && told->has_value());
+    ASSERT_FALSE((*told)->findings.empty());
+    EXPECT_EQ((*told)->findings.front().cause, WhyCause::interface_missing);
+    EXPECT_THAT((*told)->findings.front().signal, HasSubstr("went"));
+}
+
+}  // namespace
+}  // namespace muster
