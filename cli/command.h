@@ -61,6 +61,7 @@ CommandPtr make_multicast();
 CommandPtr make_explain();
 CommandPtr make_report_command();
 CommandPtr make_path();
+CommandPtr make_why();
 CommandPtr make_id();
 CommandPtr make_forget();
 CommandPtr make_version();

@@ -126,7 +126,7 @@ Program::Program() : app_(std::make_unique<CLI::App>(kSummary, "muster")) {
     add_shared_options();
     for (auto make :
          {make_host, make_join, make_send, make_explain, make_report_command, make_interfaces, make_path,
-          make_browse, make_advertise, make_multicast, make_id, make_forget, make_version})
+          make_why, make_browse, make_advertise, make_multicast, make_id, make_forget, make_version})
         add(make());
     add(make_help(*this));
 }

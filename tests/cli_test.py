@@ -751,14 +751,14 @@ class Explanations(CliTest):
     def test_the_description_makes_man_pages_and_completion(self):
         described = json.loads(self.here.run([MUSTER, "help", "--json"]))
         self.assertEqual([command["name"] for command in described["commands"]],
-                         ["host", "join", "send", "explain", "report", "interfaces", "path", "browse", "advertise", "multicast", "id", "forget",
+                         ["host", "join", "send", "explain", "report", "interfaces", "path", "why", "browse", "advertise", "multicast", "id", "forget",
                           "version", "help"])
         pages = generate_docs.generate(described, "")
         self.assertIn("--accept", pages["man1/muster-host.1"].replace("\\", ""))
         self.assertIn("realtime", pages["completions/muster"])
 
     def test_each_command_explains_itself_with_examples(self):
-        for command in ("host", "join", "send", "explain", "report", "interfaces", "path", "browse", "advertise", "multicast", "id", "forget"):
+        for command in ("host", "join", "send", "explain", "report", "interfaces", "path", "why", "browse", "advertise", "multicast", "id", "forget"):
             code, out, _ = self.run_to_end(command, "--help")
             self.assertEqual(code, 0)
             self.assertIn(f"Usage: muster {command} ", out)
