@@ -51,6 +51,39 @@ std::string_view to_string(WhyCertainty certainty) noexcept {
     return "possible";
 }
 
+namespace {
+
+/// For what happens to packets that leave, or should.
+std::string_view cure_on_the_way(WhyCause cause) noexcept {
+    using enum WhyCause;
+    switch (cause) {
+        case own_firewall_out:
+        case own_firewall_in:
+            return "allow it in this machine's packet filter: nft list ruleset, iptables-save";
+        case rp_filter:
+            return "add a route to the host by the interface by which its answers come, or relax the filter: "
+                   "sysctl "
+                   "net.ipv4.conf.NAME.rp_filter=2, and the same for `all`";
+        case gateway_silent: return "is the router switched on, on this link, and at this address?";
+        case host_silent: return "is it switched on, on this link, and at this address?";
+        case router_refuses: return "ask whoever runs that router: it has no way there";
+        case filtered: return "open the port in the packet filter of the host, or of the network in between";
+        case port_closed:
+            return "start the program that is to listen there, or look at its port and its address";
+        case lost_beyond:
+            return "is the host switched on, and does its network know a way back to the source address? "
+                   "traceroute "
+                   "shows how far packets get";
+        case mtu_black_hole:
+            return "let ICMP \"too big\" pass on the way, or lower the MTU: ip link set NAME mtu 1280";
+        case own_address:
+            return "nothing, if this machine is meant; otherwise look at the address of the other one";
+        default: return "";  // cure_of() has it
+    }
+}
+
+}  // namespace
+
 std::string_view cure_of(WhyCause cause) noexcept {
     using enum WhyCause;
     switch (cause) {
@@ -94,25 +127,15 @@ std::string_view cure_of(WhyCause cause) noexcept {
                    "is sent";
         case own_firewall_out:
         case own_firewall_in:
-            return "allow it in this machine's packet filter: nft list ruleset, iptables-save";
         case rp_filter:
-            return "add a route to the host by the interface by which its answers come, or relax the filter: "
-                   "sysctl "
-                   "net.ipv4.conf.NAME.rp_filter=2, and the same for `all`";
-        case gateway_silent: return "is the router switched on, on this link, and at this address?";
-        case host_silent: return "is it switched on, on this link, and at this address?";
-        case router_refuses: return "ask whoever runs that router: it has no way there";
-        case filtered: return "open the port in the packet filter of the host, or of the network in between";
+        case gateway_silent:
+        case host_silent:
+        case router_refuses:
+        case filtered:
         case port_closed:
-            return "start the program that is to listen there, or look at its port and its address";
         case lost_beyond:
-            return "is the host switched on, and does its network know a way back to the source address? "
-                   "traceroute "
-                   "shows how far packets get";
         case mtu_black_hole:
-            return "let ICMP \"too big\" pass on the way, or lower the MTU: ip link set NAME mtu 1280";
-        case own_address:
-            return "nothing, if this machine is meant; otherwise look at the address of the other one";
+        case own_address: return cure_on_the_way(cause);
     }
     return "";
 }

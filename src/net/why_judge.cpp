@@ -260,8 +260,8 @@ private:
 
     /// The way that is asked about: bound, if an interface is wanted.
     const WayFacts& primary() const {
-        const bool is_bound = facts_.other && (!facts_.wanted.empty() || !facts_.plain);
-        return is_bound ? *facts_.other : *facts_.plain;
+        if (facts_.other && (!facts_.wanted.empty() || !facts_.plain)) return *facts_.other;
+        return facts_.plain ? *facts_.plain : nowhere_;
     }
 
     void judge_ways() {
@@ -335,7 +335,14 @@ private:
         }
     }
 
+    static WayFacts no_way() {
+        WayFacts way;
+        way.answer.error = ENETUNREACH;
+        return way;
+    }
+
     const WhyFacts& facts_;
+    const WayFacts nowhere_ = no_way();
     WhyAnswer out_;
 };
 

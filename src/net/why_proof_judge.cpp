@@ -147,6 +147,7 @@ private:
     bool has_wire() const { return facts_.traffic.has_value() && !is_local(); }
     std::uint32_t sent(Traffic::Protocol protocol) const {
         std::uint32_t sum = 0;
+        if (!facts_.traffic) return sum;
         for (const auto& each : facts_.traffic->counts)
             if (each.protocol == protocol && each.interface == way_.interface()) sum += each.sent;
         return sum;
@@ -162,7 +163,7 @@ private:
     }
 
     bool judge_wire() {
-        if (!has_wire() || is_next_hop_silent(facts_, way_)) return false;
+        if (!facts_.traffic || is_local() || is_next_hop_silent(facts_, way_)) return false;
         for (const auto& each : facts_.traffic->counts) {
             if (each.protocol != protocol() || each.came == 0 || is_of_other_way(each.interface)) continue;
             const std::string signal = std::to_string(each.came) + " answers came by " +
@@ -190,7 +191,7 @@ private:
     // Silence.
 
     bool judge_next_hop() {
-        if (!is_next_hop_silent(facts_, way_)) return false;
+        if (!way_.next_hop || !is_next_hop_silent(facts_, way_)) return false;
         const auto& hop = *way_.next_hop;
         const bool has_failed = hop.state == os::NeighbourEntry::State::failed;
         const bool is_gateway = hop.address != facts_.remote.address;

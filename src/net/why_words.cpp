@@ -156,7 +156,7 @@ private:
     }
 
     std::string extent() const {
-        const std::string name = facts_.wanted.empty() ? out_.way->interface : facts_.wanted;
+        const std::string name = facts_.wanted.empty() && out_.way ? out_.way->interface : facts_.wanted;
         const Interface* const by = find(name);
         if (by == nullptr) return "";
         std::string links;
@@ -211,7 +211,8 @@ private:
         if (way.answer.error != 0) return see("route", who, "refused by the kernel");
         std::string text = "by " + name_of(facts_, way.interface());
         const auto& hops = way.answer.entry.hops;
-        if (!hops.empty() && hops.front().gateway) text += ", gateway " + hops.front().gateway->to_string();
+        const auto gateway = hops.empty() ? std::nullopt : hops.front().gateway;
+        if (gateway) text += ", gateway " + gateway->to_string();
         if (way.answer.entry.source) text += ", from " + way.answer.entry.source->to_string();
         see("route", who, text + ", " + table_text(way.answer.entry.table));
         if (way.next_hop)

@@ -42,8 +42,9 @@ Result<> prepare(int socket, const Endpoint& remote) {
     const bool v6 = remote.address.is_v6();
     const int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
     (void)set_option(socket, level, v6 ? IPV6_RECVERR : IP_RECVERR, 1, "RECVERR");
-    const int whole = v6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE;
-    (void)set_option(socket, level, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, whole, "MTU_DISCOVER");
+    static_assert(static_cast<int>(IPV6_PMTUDISC_PROBE) == static_cast<int>(IP_PMTUDISC_PROBE));
+    (void)set_option(socket, level, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, IP_PMTUDISC_PROBE,
+                     "MTU_DISCOVER");
     if (remote.interface == InterfaceIndex::none) return {};
     return set_option(socket, SOL_SOCKET, SO_BINDTOIFINDEX, static_cast<int>(remote.interface),
                       "SO_BINDTOIFINDEX");
