@@ -1,6 +1,7 @@
 #include "net/why_driver.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -101,12 +102,9 @@ private:
         auto network = read_facts(*kernel_, {});
         if (!network) return finish(network.error());
         facts_.network = *std::move(network);
-        if (facts_.network.routing.is_partial)
-            facts_.unread.emplace_back(
-                "some routes, rules or neighbours: the kernel did not tell all of them");
         name_scope();
         read_settings();
-        choose_ways();
+        if (const auto chosen = choose_ways(); !chosen) return finish(chosen.error());
         prove();
     }
 
@@ -141,22 +139,29 @@ private:
         if (!all) facts_.unread.emplace_back("whether IPv6 is switched off: needs /proc/sys/net");
     }
 
-    void choose_ways() {
+    Result<void> choose_ways() {
         const IpAddress& to = facts_.remote.address;
-        if (!to.is_link_local() || to.is_v4()) facts_.plain = ask_kernel(InterfaceIndex::none);
+        if (!to.is_link_local() || to.is_v4())
+            if (const auto asked = ask_kernel(InterfaceIndex::none, facts_.plain); !asked) return asked;
         if (!facts_.wanted.empty()) {
-            if (const Interface* by = wanted()) facts_.other = ask_kernel(by->index);
-            return;
+            const Interface* const by = wanted();
+            return by != nullptr ? ask_kernel(by->index, facts_.other) : Result<void>{};
         }
-        if (!facts_.plain || facts_.plain->answer.error != 0) return;
-        if (const Interface* by = rival()) facts_.other = ask_kernel(by->index);
+        if (!facts_.plain || facts_.plain->answer.error != 0) return {};
+        const Interface* const by = rival();
+        return by != nullptr ? ask_kernel(by->index, facts_.other) : Result<void>{};
     }
 
-    WayFacts ask_kernel(InterfaceIndex by) {
-        WayFacts way;
-        way.bound_to = by;
-        way.answer = kernel_->answer({facts_.remote.address, 0, by}, std::nullopt);
-        return way;
+    Result<void> ask_kernel(InterfaceIndex by, std::optional<WayFacts>& way) {
+        auto answer = kernel_->answer({facts_.remote.address, 0, by}, std::nullopt);
+        if (!answer && answer.error().code() != Errc::unsupported) return answer.error();
+        way.emplace().bound_to = by;
+        if (answer)
+            way->answer = *std::move(answer);
+        else
+            way->answer.error = ENETUNREACH;  // a kernel without IPv6
+        facts_.is_ipv6_disabled |= !answer;
+        return {};
     }
 
     /// An interface that could be meant instead of the kernel's choice: it has the same subnet, or is none of a VPN.
@@ -240,12 +245,15 @@ private:
     void take_findings() {
         facts_.asked_for = SteadyClock::now() - asked_;
         const auto routing = kernel_->routing();
+        if (!routing)
+            facts_.unread.emplace_back("what the kernel knows of the next hop: " + routing.error().message());
         for (const Asking& each : asking_) {
             each.way->proof = each.proof->findings();
-            const auto hop = std::ranges::find_if(routing.neighbours, [&](const os::NeighbourEntry& entry) {
+            if (!routing) continue;
+            const auto hop = std::ranges::find_if(routing->neighbours, [&](const os::NeighbourEntry& entry) {
                 return entry.interface == each.way->interface() && entry.address == next_hop(*each.way);
             });
-            if (hop != routing.neighbours.end()) each.way->next_hop = *hop;
+            if (hop != routing->neighbours.end()) each.way->next_hop = *hop;
         }
         // The two ways were one: what was shown for it holds for any socket.
         const bool is_shared = asking_.size() == 1 && facts_.plain && facts_.other && facts_.other->proof;
