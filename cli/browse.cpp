@@ -43,10 +43,8 @@ JsonLine json_of(const ServiceInstance& service) {
         .text("type", service.type)
         .text("host", service.host)
         .integer("port", service.port);
-    std::string endpoints;
-    for (const Endpoint& endpoint : service.endpoints)
-        endpoints += (endpoints.empty() ? "" : ",") + json_string(to_text(endpoint));
-    line.json("endpoints", "[" + endpoints + "]");
+    line.list("endpoints", service.endpoints,
+              [](const Endpoint& endpoint) { return json_string(to_text(endpoint)); });
     JsonLine txt;
     for (const auto& [key, value] : service.txt.entries())
         value ? txt.text(key, *value) : txt.flag(key, true);

@@ -111,12 +111,9 @@ private:
         line.integer("revision", change.now.revision).json("interface", harmless_json(it.to_json()));
         const auto& lost = change.diff.lost;
         if (std::ranges::find(lost, it.index) != lost.end()) line.flag("lost", true);
-        std::string list, text;
-        for (const std::string& each : words) {
-            list += (list.empty() ? "" : ",") + json_string(each);
-            text += (text.empty() ? "" : "; ") + each;
-        }
-        if (!words.empty()) line.json("what", "[" + list + "]");
+        std::string text;
+        for (const std::string& each : words) text += (text.empty() ? "" : "; ") + each;
+        if (!words.empty()) line.list("what", words, json_string);
         if (resyncs_ > 0) line.integer("resyncs", resyncs_);
         output_.event(std::move(line));
         const char sign = what == "gone" ? '-' : what == "appeared" ? '+' : '~';

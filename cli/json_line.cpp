@@ -27,4 +27,10 @@ JsonLine& JsonLine::real(std::string_view key, double value) {
 
 JsonLine& JsonLine::ms(std::string_view key, Duration value) { return real(key, milliseconds(value)); }
 
+JsonLine json_of_evidence(const Evidence& evidence) {
+    JsonLine line;
+    line.text("phase", evidence.phase).text("subject", evidence.subject).text("finding", evidence.finding);
+    return line;
+}
+
 }  // namespace muster::cli

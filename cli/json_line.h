@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "muster/error.h"
 #include "muster/time.h"
 
 namespace muster::cli {
@@ -27,11 +28,24 @@ public:
     /// A value that is JSON already.
     JsonLine& json(std::string_view key, std::string_view value);
     JsonLine& object(std::string_view key, const JsonLine& value) { return json(key, value.to_string()); }
+    /// `make` makes a JsonLine, or text that is JSON already, of each.
+    template <class Items, class Make>
+    JsonLine& list(std::string_view key, const Items& items, Make make) {
+        std::string elements;
+        for (const auto& each : items) (elements += elements.empty() ? "" : ",") += text_of(make(each));
+        return json(key, "[" + elements + "]");
+    }
 
     std::string to_string() const { return "{" + members_ + "}"; }
 
 private:
+    static std::string text_of(const JsonLine& line) { return line.to_string(); }
+    static std::string text_of(std::string json) { return json; }
+
     std::string members_;
 };
+
+/// {"phase": ..., "subject": ..., "finding": ...}
+JsonLine json_of_evidence(const Evidence& evidence);
 
 }  // namespace muster::cli

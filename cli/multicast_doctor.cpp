@@ -11,31 +11,19 @@ namespace asio = boost::asio;
 
 namespace {
 
-template <class Items, class Make>
-std::string json_list(const Items& items, Make make) {
-    std::string list;
-    for (const auto& each : items) list += (list.empty() ? "" : ",") + make(each);
-    return "[" + list + "]";
-}
-
 void tell(Output& output, const MulticastDiagnosis& diagnosis) {
     JsonLine line{"multicast_diagnosis"};
     line.flag("arrives", diagnosis.arrives);
-    line.json("findings", json_list(diagnosis.findings, [](const MulticastFinding& each) {
-                  JsonLine one;
-                  one.text("cause", to_string(each.cause))
-                      .text("signal", each.signal)
-                      .text("cure", cure_of(each.cause));
-                  if (!each.interface.empty()) one.text("interface", each.interface);
-                  return one.to_string();
-              }));
-    line.json("seen", json_list(diagnosis.seen, [](const Evidence& each) {
-                  JsonLine one;
-                  one.text("phase", each.phase).text("subject", each.subject).text("finding", each.finding);
-                  return one.to_string();
-              }));
-    line.json("unseen",
-              json_list(diagnosis.unseen, [](const std::string& each) { return json_string(each); }));
+    line.list("findings", diagnosis.findings, [](const MulticastFinding& each) {
+        JsonLine one;
+        one.text("cause", to_string(each.cause))
+            .text("signal", each.signal)
+            .text("cure", cure_of(each.cause));
+        if (!each.interface.empty()) one.text("interface", each.interface);
+        return one;
+    });
+    line.list("seen", diagnosis.seen, json_of_evidence);
+    line.list("unseen", diagnosis.unseen, json_string);
     output.event(std::move(line));
     output.say(diagnosis.explain());
 }

@@ -24,16 +24,17 @@ constexpr char kNoInterface[] = "no interface to send by is up with a carrier";
 void tell(Output& output, const std::vector<MulticastSent>& all, std::size_t octets) {
     JsonLine line{"multicast_sent"};
     line.integer("octets", octets);
-    std::string list, text;
-    for (const MulticastSent& each : all) {
+    line.list("interfaces", all, [](const MulticastSent& each) {
         JsonLine one;
         one.text("interface", each.name).flag("sent", each.is_sent());
         if (!each.is_sent()) one.text("finding", each.finding);
-        list += (list.empty() ? "" : ",") + one.to_string();
+        return one;
+    });
+    output.event(std::move(line));
+    std::string text;
+    for (const MulticastSent& each : all)
         text += (text.empty() ? "" : ", ") + printable(each.name) +
                 (each.is_sent() ? "" : " (not sent: " + each.finding + ")");
-    }
-    output.event(std::move(line.json("interfaces", "[" + list + "]")));
     output.say(all.empty() ? std::string{kNoInterface} : "sent " + size_text(octets) + " by " + text);
 }
 

@@ -43,10 +43,7 @@ JsonLine json_of(const MulticastStatus& status) {
         last.text("cause", to_string(outage->cause)).ms("length_ms", outage->length);
         line.object("last_outage", last);
     }
-    std::string list;
-    for (const MulticastInterface& each : status.interfaces)
-        list += (list.empty() ? "" : ",") + json_of(each).to_string();
-    line.json("interfaces", "[" + list + "]");
+    line.list("interfaces", status.interfaces, [](const MulticastInterface& each) { return json_of(each); });
     return line;
 }
 

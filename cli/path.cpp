@@ -31,12 +31,6 @@ std::string name_of(const NetworkPath& path, InterfaceIndex index) {
     return std::to_string(static_cast<std::uint32_t>(index));
 }
 
-std::string list(const std::vector<std::string>& objects) {
-    std::string text;
-    for (const std::string& each : objects) text += (text.empty() ? "" : ",") + each;
-    return "[" + text + "]";
-}
-
 std::string age_text(LinkProof proof, Duration heard) {
     if (proof != LinkProof::verified) return std::string{to_string(proof)};
     return "verified, heard " + duration_text(heard) + " ago";
@@ -53,27 +47,24 @@ JsonLine json_of(const NetworkPath& path) {
         .flag("dns", path.supports_dns)
         .flag("expensive", path.is_expensive)
         .integer("reachability_flags", Reachability::flags(path));
-    std::vector<std::string> interfaces, gateways, servers;
-    for (const PathInterface& each : path.interfaces)
-        interfaces.push_back(JsonLine{}
-                                 .integer("index", static_cast<std::uint32_t>(each.interface.index))
-                                 .text("name", each.interface.name)
-                                 .text("kind", to_string(each.interface.kind))
-                                 .text("reach", to_string(each.reach))
-                                 .text("reason", to_string(each.reason))
-                                 .integer("metric", each.metric)
-                                 .to_string());
-    for (const PathGateway& each : path.gateways)
-        gateways.push_back(JsonLine{}
-                               .text("address", each.address.to_string())
-                               .text("interface", name_of(path, each.interface))
-                               .text("proof", to_string(each.proof))
-                               .ms("heard_ms", each.heard)
-                               .to_string());
-    for (const Endpoint& each : path.dns_servers) servers.push_back(json_string(each.address.to_string()));
-    line.json("interfaces", list(interfaces))
-        .json("gateways", list(gateways))
-        .json("dns_servers", list(servers));
+    line.list("interfaces", path.interfaces, [](const PathInterface& each) {
+        return JsonLine{}
+            .integer("index", static_cast<std::uint32_t>(each.interface.index))
+            .text("name", each.interface.name)
+            .text("kind", to_string(each.interface.kind))
+            .text("reach", to_string(each.reach))
+            .text("reason", to_string(each.reason))
+            .integer("metric", each.metric);
+    });
+    line.list("gateways", path.gateways, [&](const PathGateway& each) {
+        return JsonLine{}
+            .text("address", each.address.to_string())
+            .text("interface", name_of(path, each.interface))
+            .text("proof", to_string(each.proof))
+            .ms("heard_ms", each.heard);
+    });
+    line.list("dns_servers", path.dns_servers,
+              [](const Endpoint& each) { return json_string(each.address.to_string()); });
     if (!path.route) return line;
     JsonLine route;
     route.text("interface", path.route->interface_name)

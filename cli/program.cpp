@@ -188,12 +188,11 @@ std::string Program::describe() const {
         .text("summary", kSummary)
         .text("description", kPurpose);
     all.json("options", describe_options(*app_)).json("exit_codes", describe_exit_codes());
-    std::string list;
-    for (const CommandPtr& command : commands_) {
+    all.list("commands", commands_, [&](const CommandPtr& command) {
         const Manual manual = command->manual();
-        list += (list.empty() ? "" : ",") + describe_command(manual, *app_->get_subcommand(manual.name));
-    }
-    return all.json("commands", "[" + list + "]").to_string();
+        return describe_command(manual, *app_->get_subcommand(manual.name));
+    });
+    return all.to_string();
 }
 
 }  // namespace muster::cli

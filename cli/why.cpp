@@ -23,13 +23,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-template <class Items, class Make>
-std::string json_list(const Items& items, Make make) {
-    std::string list;
-    for (const auto& each : items) list += (list.empty() ? "" : ",") + make(each);
-    return "[" + list + "]";
-}
-
 JsonLine json_of(const WhyWay& way) {
     JsonLine line;
     line.text("interface", way.interface).integer("table", way.table).integer("mtu", way.mtu);
@@ -49,29 +42,23 @@ JsonLine json_of(const WhyAnswer& answer) {
         .text("address", answer.remote.address.to_string())
         .flag("reaches", answer.reaches);
     if (answer.remote.port != 0) line.integer("port", answer.remote.port);
-    line.json("findings", json_list(answer.findings, [](const WhyFinding& each) {
-                  JsonLine one;
-                  one.text("cause", to_string(each.cause))
-                      .text("certainty", to_string(each.certainty))
-                      .text("signal", each.signal)
-                      .text("cure", cure_of(each.cause));
-                  if (!each.interface.empty()) one.text("interface", each.interface);
-                  return one.to_string();
-              }));
+    line.list("findings", answer.findings, [](const WhyFinding& each) {
+        JsonLine one;
+        one.text("cause", to_string(each.cause))
+            .text("certainty", to_string(each.certainty))
+            .text("signal", each.signal)
+            .text("cure", cure_of(each.cause));
+        if (!each.interface.empty()) one.text("interface", each.interface);
+        return one;
+    });
     if (answer.way) line.object("way", json_of(*answer.way));
     line.object("questions", JsonLine{}
                                  .text("chosen", answer.questions.chosen)
                                  .text("rivals", answer.questions.rivals)
                                  .text("extent", answer.questions.extent)
                                  .text("shown", answer.questions.shown));
-    line.json("seen", json_list(answer.seen, [](const Evidence& each) {
-                  return JsonLine{}
-                      .text("phase", each.phase)
-                      .text("subject", each.subject)
-                      .text("finding", each.finding)
-                      .to_string();
-              }));
-    line.json("unread", json_list(answer.unread, [](const std::string& each) { return json_string(each); }));
+    line.list("seen", answer.seen, json_of_evidence);
+    line.list("unread", answer.unread, json_string);
     if (answer.round_trip) line.ms("round_trip_ms", *answer.round_trip);
     return line;
 }
