@@ -156,17 +156,18 @@ private:
         auto answer = kernel_->answer({facts_.remote.address, 0, by}, std::nullopt);
         if (!answer && answer.error().code() != Errc::unsupported) return answer.error();
         way.emplace().bound_to = by;
+        facts_.is_ipv6_disabled |= !answer;
         if (answer)
             way->answer = *std::move(answer);
         else
             way->answer.error = ENETUNREACH;  // a kernel without IPv6
-        facts_.is_ipv6_disabled |= !answer;
         return {};
     }
 
     /// An interface that could be meant instead of the kernel's choice: it has the same subnet, or is none of a VPN.
     const Interface* rival() const {
-        const Interface* const by = find_interface(facts_.network.interfaces, facts_.plain->interface());
+        const Interface* const by =
+            facts_.plain ? find_interface(facts_.network.interfaces, facts_.plain->interface()) : nullptr;
         if (by == nullptr || by->loopback) return nullptr;
         for (const Interface& each : facts_.network.interfaces) {
             if (each.loopback || each.index == by->index || !each.up || !each.carrier) continue;

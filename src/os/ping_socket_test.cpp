@@ -10,6 +10,7 @@ namespace {
 
 std::vector<std::byte> octets(std::vector<int> values) {
     std::vector<std::byte> all;
+    all.reserve(values.size());
     for (const int value : values) all.push_back(static_cast<std::byte>(value));
     return all;
 }
