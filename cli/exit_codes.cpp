@@ -9,6 +9,8 @@ Exit exit_of(Errc code) {
         case unknown_peer: return Exit::not_found;
         case unreachable:
         case no_interface:
+        case no_address:
+        case no_route:
         case handshake_failed:
         case timed_out: return Exit::unreachable;
         case refused:

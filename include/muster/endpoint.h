@@ -60,9 +60,10 @@ struct Endpoint {
 };
 
 /// Reads an endpoint as people write it: "192.0.2.1:4711", "192.0.2.1%eth0:4711",
-/// "[fe80::1%eth0]:4711". The scope is an interface by name or index; an IPv6 link-local address needs
-/// one. Asks the kernel for the name. Error: bad_input, which says what is wrong (also that no
-/// interface has this name) and shows the form.
+/// "[fe80::1%eth0]:4711". The scope is an interface by name or index. An IPv6 link-local address needs one; an IPv4 link-local one
+/// does not, for a join tries it on every link (where one link has to be meant, path_to() and scope_socket() refuse it without). Asks
+/// the kernel for the name. Error: bad_input, which says what is wrong (also that no interface has this name), shows the form, and
+/// names the interfaces that could be meant.
 Result<Endpoint> parse_endpoint(std::string_view text);
 /// Prints what parse_endpoint() reads, with the interface by the name it has now, for every
 /// address that has one.

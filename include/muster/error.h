@@ -20,6 +20,8 @@ enum class Errc {
     no_coordinator = 1,  ///< nobody announced the group before the deadline
     no_interface,        ///< no interface can carry packets: all are down or without carrier
     unreachable,         ///< the coordinator was found, but no candidate answered
+    no_address,  ///< the interface that was named has no own address (yet) by which an answer could come back
+    no_route,    ///< nothing leads to the address over the interface that was named
     // joining
     refused,           ///< the coordinator's application or its allow list said no; the reason says why
     untrusted,         ///< the peer's key is not the one that is pinned for its name

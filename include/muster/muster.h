@@ -33,6 +33,7 @@
 #include "muster/service.h"              // IWYU pragma: export
 #include "muster/session.h"              // IWYU pragma: export
 #include "muster/session_types.h"        // IWYU pragma: export
+#include "muster/socket_scope.h"         // IWYU pragma: export
 #include "muster/text.h"                 // IWYU pragma: export
 #include "muster/time.h"                 // IWYU pragma: export
 #include "muster/timeline.h"             // IWYU pragma: export

@@ -159,14 +159,22 @@ Result<NetworkPath> current_path(const PathPreferences& preferences = {});
 
 /// The same for one destination: the route that the kernel takes, and whether it can be used. With an interface in
 /// `remote`, as for a socket that is bound to it: then the interface must have an own address, or the answer is
-/// foreign_source. An IPv6 link-local address needs one (bad_input). Any thread. Errors: bad_input, system,
-/// timed_out, unsupported (the kernel does not know the address family).
+/// foreign_source; and a line of the tables must lead there over it, or the answer is no_route. A link-local address of either family
+/// needs one (bad_input). Any thread. Errors: bad_input, system, timed_out, unsupported (the kernel does not know the address family).
 Result<NetworkPath> path_to(const Endpoint& remote, const PathPreferences& preferences = {});
 
 /// Whether a socket with these two addresses can still send: the local address is still here, and on the interface that
 /// packets take. Any thread. Errors: as path_to().
 Result<NetworkPath> path_between(const IpAddress& local, const Endpoint& remote,
                                  const PathPreferences& preferences = {});
+
+/// The same for one socket of this process, also one that another library has made: by its local address, its peer, and the interface
+/// that it is held to (SO_BINDTODEVICE). Any thread. Errors: bad_input (no IP socket, or not connected), and as path_to().
+Result<NetworkPath> path_of(int socket, const PathPreferences& preferences = {});
+
+/// For one that is not connected: how packets get from it to `remote`. Errors: bad_input also if it is held to another interface than
+/// `remote` names.
+Result<NetworkPath> path_of(int socket, const Endpoint& remote, const PathPreferences& preferences = {});
 
 struct PathMonitorOptions {
     PathMonitorOptions() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)

@@ -33,6 +33,8 @@ std::string_view to_string(Errc code) noexcept {
         case no_coordinator: return "no_coordinator";
         case no_interface: return "no_interface";
         case unreachable: return "unreachable";
+        case no_address: return "no_address";
+        case no_route: return "no_route";
         case refused: return "refused";
         case untrusted: return "untrusted";
         case version_mismatch: return "version_mismatch";

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "net/network_reader.h"
+#include "os/scoped_socket.h"
 
 namespace muster {
 namespace {
@@ -14,6 +15,12 @@ Result<NetworkPath> ask(const PathPreferences& preferences,
     if (question)
         if (auto fine = net::check_question(*question); !fine) return fine.error();
     return net::read_path(preferences, question);
+}
+
+net::RouteQuestion question_of(const os::SocketFacts& socket, Endpoint remote) {
+    if (socket.held_to != InterfaceIndex::none) remote.interface = socket.held_to;
+    if (socket.local.is_unspecified()) return {remote, std::nullopt};
+    return {remote, socket.local};
 }
 
 std::string sentence(const NetworkPath& path) {
@@ -166,6 +173,25 @@ Result<NetworkPath> path_to(const Endpoint& remote, const PathPreferences& prefe
 Result<NetworkPath> path_between(const IpAddress& local, const Endpoint& remote,
                                  const PathPreferences& preferences) {
     return ask(preferences, net::RouteQuestion{remote, local});
+}
+
+Result<NetworkPath> path_of(int socket, const PathPreferences& preferences) {
+    const auto facts = os::socket_facts(socket);
+    if (!facts) return facts.error();
+    const std::optional<Endpoint>& remote = facts->remote;
+    if (!remote)
+        return Error{Errc::bad_input, "the socket is not connected"}.cure("say where it is to send to");
+    return ask(preferences, question_of(*facts, *remote));
+}
+
+Result<NetworkPath> path_of(int socket, const Endpoint& remote, const PathPreferences& preferences) {
+    const auto facts = os::socket_facts(socket);
+    if (!facts) return facts.error();
+    const bool names_one = remote.interface != InterfaceIndex::none;
+    if (names_one && facts->held_to != InterfaceIndex::none && facts->held_to != remote.interface)
+        return Error{Errc::bad_input,
+                     "the socket is held to another interface than the one that is asked for"};
+    return ask(preferences, question_of(*facts, remote));
 }
 
 }  // namespace muster

@@ -223,6 +223,13 @@ std::string name_of(const NetworkFacts& facts, InterfaceIndex index) {
     return found == facts.interfaces.end() ? std::string{} : found->name;
 }
 
+/// Of an interface that has no address of a family that could be used: none at all, or none yet.
+PathReason lack_of_address(const Interface& interface, bool v6) {
+    const bool is_coming = std::ranges::any_of(
+        interface.addresses, [&](const InterfaceAddress& own) { return own.address.is_v6() == v6; });
+    return is_coming ? PathReason::address_tentative : PathReason::no_address;
+}
+
 /// Why the route that the kernel would take is of no use.
 PathReason trouble_with(const NetworkFacts& facts, const NetworkPath& path, const PathRoute& route,
                         const RouteQuestion& question) {
@@ -241,9 +248,13 @@ PathReason trouble_with(const NetworkFacts& facts, const NetworkPath& path, cons
         return by->interface.kind == InterfaceKind::tunnel && by->reason != PathReason::not_allowed
                    ? PathReason::vpn_inactive
                    : by->reason;
+    const bool is_v6 = question.remote.address.is_v6();
+    const bool has_own = has_address(by->interface, is_v6);
+    if (!source && !has_own) return lack_of_address(by->interface, is_v6);
     const bool is_foreign = source && !is_machines && !is_own(facts, route.interface, *source);
-    if (is_bound && is_foreign) return PathReason::foreign_source;
-    return PathReason::none;
+    if (!is_bound || !is_foreign) return PathReason::none;
+    const bool is_coming = !has_own && lack_of_address(by->interface, is_v6) == PathReason::address_tentative;
+    return is_coming ? PathReason::address_tentative : PathReason::foreign_source;
 }
 
 }  // namespace
@@ -295,6 +306,8 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
             path.on_link_heard = std::chrono::milliseconds{neighbour->confirmed_ms_ago};
         }
         path.reason = trouble_with(facts, path, route, question);
+        if (path.reason == PathReason::none && answer.is_assumed && !route.is_local)
+            path.reason = PathReason::no_route;
         if (const PathInterface* by = find(path.interfaces, route.interface))
             path.is_expensive = by->interface.is_metered;
         if (!route.is_local) path.reach = route.gateway ? PathReach::everywhere : PathReach::link;

@@ -5,6 +5,7 @@
 #include <net/if.h>
 
 #include "muster/endpoint.h"
+#include "muster/interface.h"
 
 namespace muster {
 namespace {
@@ -19,6 +20,18 @@ std::string name_of(InterfaceIndex index) {
     return ::if_indextoname(static_cast<std::uint32_t>(index), name.data()) ? name.data() : "";
 }
 
+/// What to write instead, and what could be meant here.
+std::string with_interface(const Endpoint& endpoint) {
+    std::string names;
+    const auto known = interfaces();
+    for (const Interface& each : known ? *known : std::vector<Interface>{})
+        if (each.carrier && !each.loopback && each.addressed().link_local)
+            names += (names.empty() ? "" : ", ") + each.name;
+    const std::string example = names.empty() ? "eth0" : names.substr(0, names.find(','));
+    return "write [" + endpoint.address.to_string() + "%" + example + "]:" + std::to_string(endpoint.port) +
+           (names.empty() ? "" : "; the interfaces with such addresses are " + names);
+}
+
 }  // namespace
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
@@ -27,7 +40,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
         const auto endpoint = Endpoint::parse(text);
         if (!endpoint) return bad(text, "an address and a port are needed");
         if (endpoint->address.is_v6() && endpoint->address.is_link_local())
-            return bad(text, "a link-local address means something only together with its interface");
+            return bad(text, "a link-local address means something only together with its interface")
+                .cure(with_interface(*endpoint));
         return *endpoint;
     }
     const auto end = text.find_first_of(!text.empty() && text.front() == '[' ? "]" : ":", percent);

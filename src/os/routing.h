@@ -106,6 +106,9 @@ struct RouteAnswer {
     int error = 0;  ///< One of those that says_how_it_routes() knows.
     /// With error 0: what is used. Of the kernel's choice one hop and the source address, of a line of the tables all hops.
     RouteEntry entry;
+    /// No line of the tables leads there over the interface of the question: of IPv4 the kernel takes whatever a bound socket
+    /// sends to as on the link.
+    bool is_assumed = false;
 
     bool operator==(const RouteAnswer&) const = default;
 };
