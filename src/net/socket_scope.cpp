@@ -41,6 +41,15 @@ std::string name_in(const NetworkPath& path, InterfaceIndex index) {
     return "interface " + std::to_string(static_cast<std::uint32_t>(index));
 }
 
+/// That the kernel would borrow an address says little while the interface has none of its own.
+PathReason reason_in(const NetworkPath& path, const Endpoint& remote) {
+    const Interface* const known = find_in(path, remote.interface);
+    const bool is_bare = known != nullptr && std::ranges::none_of(known->addresses, [&](const auto& own) {
+                             return own.address.is_v6() == remote.address.is_v6();
+                         });
+    return is_bare && path.reason == PathReason::foreign_source ? PathReason::no_address : path.reason;
+}
+
 /// What PathReason explains for a machine, said of one interface and one address.
 Error failure(const NetworkPath& path, const Endpoint& remote, PathReason reason) {
     const std::string interface = name_in(path, remote.interface);
@@ -93,7 +102,7 @@ bool net::may_pass(const NetworkPath& path, const Endpoint& remote) {
 }
 
 Result<SocketScope> net::scope_in(const NetworkPath& path, const Endpoint& remote) {
-    if (!path.is_satisfied()) return failure(path, remote, path.reason);
+    if (!path.is_satisfied()) return failure(path, remote, reason_in(path, remote));
     const bool is_ours = path.route && path.route->is_local && !remote.address.is_loopback();
     if (is_ours)
         return Error{Errc::bad_input, remote.address.to_string() + " is an address of this machine itself"}

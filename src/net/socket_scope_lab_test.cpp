@@ -89,7 +89,7 @@ TEST_F(ScopeLab, WithoutAnAddressItIsRefusedAndYetHeld) {
     os::run("ip addr add fe80::1/64 nodad dev near0");
     refused = scope_socket(socket.get(), device());
     EXPECT_EQ(refused.error().code(), Errc::no_address);
-    EXPECT_EQ(reason_of(refused), "foreign_source") << "10.78.0.1 of near1";
+    EXPECT_EQ(reason_of(refused), "no_address") << "10.78.0.1 of near1 would be borrowed";
     os::run("ip addr add 169.254.7.7/16 dev near0");
     refused = scope_socket(socket.get(), device());
     EXPECT_EQ(refused.error().code(), Errc::no_route);
