@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "tasks.h"
 #include "text.h"
 
+#include "muster/internet.h"
 #include "muster/network_path.h"
 
 namespace muster::cli {
@@ -46,6 +48,7 @@ JsonLine json_of(const NetworkPath& path) {
         .flag("ipv6", path.supports_ipv6)
         .flag("dns", path.supports_dns)
         .flag("expensive", path.is_expensive)
+        .flag("constrained", path.is_constrained)
         .integer("reachability_flags", Reachability::flags(path));
     line.list("interfaces", path.interfaces, [](const PathInterface& each) {
         return JsonLine{}
@@ -76,6 +79,18 @@ JsonLine json_of(const NetworkPath& path) {
     return line.object("route", route)
         .text("next_hop", to_string(path.on_link))
         .ms("next_hop_heard_ms", path.on_link_heard);
+}
+
+JsonLine json_of(const InternetProof& proof) {
+    JsonLine line{"internet"};
+    line.text("state", to_string(proof.state)).ms("took_ms", proof.took);
+    if (!proof.interface_name.empty()) line.text("interface", proof.interface_name);
+    if (!proof.asked.address.is_unspecified()) line.text("asked", to_text(proof.asked));
+    if (proof.status != 0) line.integer("status", proof.status);
+    if (!proof.portal.empty()) line.text("portal", proof.portal);
+    if (proof.failure)
+        line.text("code", to_string(proof.failure->code())).text("error", proof.failure->message());
+    return line;
 }
 
 /// The two faces of a path. With --watch, a person sees what differs from the path before.
@@ -122,7 +137,8 @@ private:
                                 ? (each.reach == PathReach::everywhere ? "" : "no default route")
                                 : std::string{to_string(each.reason)},
                             each.reach == PathReach::everywhere ? std::to_string(each.metric) : ""});
-        for (std::string& line : table_lines(rows, output_.width())) lines.push_back(std::move(line));
+        if (rows.size() > 1)
+            for (std::string& line : table_lines(rows, output_.width())) lines.push_back(std::move(line));
         for (const PathGateway& each : path.gateways)
             lines.push_back("gateway " + each.address.to_string() + " on " +
                             printable(name_of(path, each.interface)) + ": " +
@@ -158,11 +174,13 @@ public:
                     "get, by which interface, and what stands in the way. Asks nobody but the kernel: "
                     "satisfied means that "
                     "packets leave, not that they arrive. With a host, the route that the kernel takes "
-                    "there. The exit code "
-                    "is 4 if there is no way.",
+                    "there. --internet asks somebody: whether an answer comes from where it should, or from "
+                    "a portal. The exit code is 4 if there is no way.",
                 .examples = {{"muster path", "How far does this machine get?"},
                              {"muster path 192.168.4.1%wlan0",
                               "Would a socket that is bound to wlan0 reach the device there?"},
+                             {"muster path --internet http://example.net/generate_204 --interface wlan0",
+                              "Is the internet behind this Wi-Fi, or a page to sign in?"},
                              {"muster path --watch --json", "Every change, for a program:"}}};
     }
     void declare(CLI::App& app) override {
@@ -170,6 +188,15 @@ public:
             ->type_name("");
         add_flag(app, "-w,--watch", watch_, "Shows every change, until Ctrl-C.");
         add_paths(app, preferences_);
+        add_selectors(app, "--constrained", preferences_.constrained,
+                      "Little data is to go by this interface; repeat for more.");
+        add_text(app, "--internet", "URL", url_, "Asks there, by HTTP, whether the internet is reached.");
+        app.add_option("--expect", status_, "With --internet: the status of the right answer (204).")
+            ->type_name("STATUS")
+            ->needs("--internet");
+        add_text(app, "--interface", "NAME", interface_, "With --internet: asks by this interface.");
+        app.get_option("--interface")->needs("--internet");
+        app.get_option("--internet")->excludes("--watch");
     }
     Exit run(const Context& context) override {
         asio::io_context io;
@@ -180,7 +207,9 @@ public:
             if (!found) return failed(context, found.error());
             options.remote = *found;
         }
-        return watch_ ? watch(io, context, std::move(options)) : once(context, options);
+        if (watch_) return watch(io, context, std::move(options));
+        const Exit local = once(context, options);
+        return url_.empty() ? local : std::max(local, ask_internet(io, context));
     }
 
 private:
@@ -195,6 +224,22 @@ private:
         Face{context.output}.show(*path);
         return exit_of(*path);
     }
+    Exit ask_internet(asio::io_context& io, const Context& context) const {
+        InternetProbe probe{url_};
+        probe.status = status_;
+        probe.interface = interface_;
+        std::optional<Result<InternetProof>> told;
+        verify_internet(io.get_executor(), std::move(probe),
+                        [&](Result<InternetProof> proof) { told = std::move(proof); });
+        io.run();
+        if (!told) return Exit::interrupted;
+        const Result<InternetProof>& proof = *told;
+        if (!proof) return failed(context, proof.error());
+        const bool is_fine = proof->state == InternetState::verified;
+        context.output.event(json_of(*proof));
+        context.output.say(context.output.paint(is_fine ? Colour::green : Colour::red, proof->explain()));
+        return is_fine ? Exit::ok : Exit::unreachable;
+    }
     static Exit watch(asio::io_context& io, const Context& context, PathMonitorOptions options) {
         Face face{context.output};
         auto monitor = PathMonitor::open(
@@ -208,7 +253,8 @@ private:
         return Exit::interrupted;
     }
 
-    std::string host_;
+    std::string host_, url_, interface_;
+    unsigned status_ = 204;
     bool watch_ = false;
     PathPreferences preferences_;
 };

@@ -24,6 +24,7 @@ from scenario_room import Room, Timetable
 JOIN_PHASE = 3.0  # seconds after the start of a join within which its faults come
 ANNOUNCED = 0.5   # until the coordinator has said all that it says unasked
 SETTLE = 1.2      # until all paths of a session are ready
+SHORTEST_TOLD_MS = 30.0  # kGapWorthTelling of pulse_tally.h
 
 
 def code_of(event):
@@ -296,10 +297,11 @@ def sent_by(seat):
 
 
 def watched(here, there, faults):
-    """The longest silence of either end that had anything to do with the faults: pauses before them are the start's."""
+    """The longest silence of either end that had anything to do with the faults: pauses before them are the start's. An upper
+    bound: the probes tell no pause of 30 ms or less."""
     first = min(faults.begun, default=0)
     return max((gap["ms"] for end in (here, there) for gap in end["gaps"] if gap["at_ns"] + gap["ms"] * 1e6 > first),
-               default=0.0)
+               default=SHORTEST_TOLD_MS)
 
 
 def after(gaps, heal):

@@ -134,6 +134,8 @@ struct Interface {
     unsigned cost = 0;
     /// Not the kernel's: it costs money, as one of kind cellular does, or one that the PathPreferences call metered.
     bool is_metered = false;
+    /// Not the kernel's: little data is to go there, as the PathPreferences say.
+    bool is_constrained = false;
     std::uint32_t mtu = 0;    ///< Octets.
     std::uint32_t flags = 0;  ///< All of the kernel's, as they are: IFF_* of netdevice(7).
     /// How often the carrier has come or gone since the interface exists, both counted: tells a flap that was over before

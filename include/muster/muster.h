@@ -2,23 +2,24 @@
 
 // Everything. A program that is built often may rather name what it uses: one header per concept.
 
-#include "muster/advertiser.h"           // IWYU pragma: export
-#include "muster/browser.h"              // IWYU pragma: export
-#include "muster/byte_stream.h"          // IWYU pragma: export
-#include "muster/bytes.h"                // IWYU pragma: export
-#include "muster/coordinator.h"          // IWYU pragma: export
-#include "muster/endpoint.h"             // IWYU pragma: export
-#include "muster/error.h"                // IWYU pragma: export
-#include "muster/explanation.h"          // IWYU pragma: export
-#include "muster/file_handles.h"         // IWYU pragma: export
-#include "muster/file_transfer.h"        // IWYU pragma: export
-#include "muster/group.h"                // IWYU pragma: export
-#include "muster/identity.h"             // IWYU pragma: export
-#include "muster/ids.h"                  // IWYU pragma: export
-#include "muster/interface.h"            // IWYU pragma: export
+#include "muster/advertiser.h"     // IWYU pragma: export
+#include "muster/browser.h"        // IWYU pragma: export
+#include "muster/byte_stream.h"    // IWYU pragma: export
+#include "muster/bytes.h"          // IWYU pragma: export
+#include "muster/coordinator.h"    // IWYU pragma: export
+#include "muster/endpoint.h"       // IWYU pragma: export
+#include "muster/error.h"          // IWYU pragma: export
+#include "muster/explanation.h"    // IWYU pragma: export
+#include "muster/file_handles.h"   // IWYU pragma: export
+#include "muster/file_transfer.h"  // IWYU pragma: export
+#include "muster/group.h"          // IWYU pragma: export
+#include "muster/identity.h"       // IWYU pragma: export
+#include "muster/ids.h"            // IWYU pragma: export
+#include "muster/interface.h"
 #include "muster/interface_changes.h"    // IWYU pragma: export
 #include "muster/interface_details.h"    // IWYU pragma: export
 #include "muster/interface_monitor.h"    // IWYU pragma: export
+#include "muster/internet.h"             // IWYU pragma: export
 #include "muster/log.h"                  // IWYU pragma: export
 #include "muster/member.h"               // IWYU pragma: export
 #include "muster/multicast_diagnosis.h"  // IWYU pragma: export

@@ -127,6 +127,8 @@ struct NetworkPath {
     /// The interface that the kernel would choose (for the destination, if there is one) costs money: cellular, or metered by
     /// the preferences.
     bool is_expensive = false;
+    /// Little data is to go by it, as the preferences say. No system setting is read: Linux has none.
+    bool is_constrained = false;
     std::optional<PathRoute> route;  ///< path_to() only.
     LinkProof on_link =
         LinkProof::unknown;    ///< path_to() only: the next hop's. Compared as PathGateway::proof.

@@ -24,8 +24,14 @@ struct PathPreferences {
     std::vector<std::string> prefer;
     /// These cost money, as those of kind cellular do: they are used when nothing cheaper works.
     std::vector<std::string> metered;
+    /// Here the user wants little data to go (a low data mode). Told to the application (NetworkPath::is_constrained), whose matter it
+    /// is what to leave out; a session does nothing of its own about it.
+    std::vector<std::string> constrained;
 
-    bool is_empty() const { return require.empty() && prohibit.empty() && prefer.empty() && metered.empty(); }
+    bool is_empty() const {
+        return require.empty() && prohibit.empty() && prefer.empty() && metered.empty() &&
+               constrained.empty();
+    }
     bool operator==(const PathPreferences&) const = default;
 };
 

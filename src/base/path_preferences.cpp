@@ -100,7 +100,8 @@ Result<void> check_path_preferences(const PathPreferences& preferences) {
     if (auto fine = check_selectors("require", preferences.require); !fine) return fine;
     if (auto fine = check_selectors("prohibit", preferences.prohibit); !fine) return fine;
     if (auto fine = check_selectors("prefer", preferences.prefer); !fine) return fine;
-    return check_selectors("metered", preferences.metered);
+    if (auto fine = check_selectors("metered", preferences.metered); !fine) return fine;
+    return check_selectors("constrained", preferences.constrained);
 }
 
 void mark_interfaces(const PathPreferences& preferences, std::span<Interface> interfaces) {
@@ -109,6 +110,7 @@ void mark_interfaces(const PathPreferences& preferences, std::span<Interface> in
         each.prohibited = !why_not(preferences, each).empty();
         const CostClass cost = class_of(preferences, each);
         each.is_metered = cost == CostClass::metered;
+        each.is_constrained = fits_any(each, preferences.constrained);
         each.cost = static_cast<unsigned>(cost);
         if (!preferences.prefer.empty() && !fits_any(each, preferences.prefer)) each.cost += kNotPreferred;
     }

@@ -76,6 +76,19 @@ TEST(PathPreferences, CostGrowsFromWiredToMetered) {
     EXPECT_EQ(cost_of(wanted, "eth1"), cost_of(wanted, "wwan0"));
 }
 
+TEST(PathPreferences, ConstrainedIsToldAndCostsNothing) {
+    PathPreferences wanted;
+    wanted.constrained = {"eth*"};
+    EXPECT_FALSE(wanted.is_empty());
+    std::vector<Interface> all{named("eth0"), named("lan0")};
+    mark_interfaces(wanted, all);
+    EXPECT_TRUE(all[0].is_constrained);
+    EXPECT_FALSE(all[1].is_constrained);
+    EXPECT_EQ(all[0].cost, all[1].cost);
+    wanted.constrained = {"kind:radio"};
+    EXPECT_FALSE(check_path_preferences(wanted).has_value());
+}
+
 TEST(PathPreferences, WhatIsPreferredCostsLessThanAnythingElse) {
     PathPreferences wanted;
     wanted.prefer = {"wwan0"};

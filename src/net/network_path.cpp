@@ -138,7 +138,7 @@ bool NetworkPath::operator==(const NetworkPath& other) const {
     const auto all = [](const NetworkPath& path) {
         return std::tie(path.revision, path.status, path.reach, path.reason, path.interfaces, path.gateways,
                         path.dns_servers, path.supports_ipv4, path.supports_ipv6, path.supports_dns,
-                        path.is_expensive, path.route);
+                        path.is_expensive, path.is_constrained, path.route);
     };
     return all(*this) == all(other) && is_silent(*this) == is_silent(other);
 }

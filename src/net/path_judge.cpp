@@ -230,6 +230,13 @@ PathReason lack_of_address(const Interface& interface, bool v6) {
     return is_coming ? PathReason::address_tentative : PathReason::no_address;
 }
 
+/// What it costs to send by the interface that is chosen.
+void weigh(NetworkPath& path, InterfaceIndex choice) {
+    const PathInterface* const by = find(path.interfaces, choice);
+    path.is_expensive = by != nullptr && by->interface.is_metered;
+    path.is_constrained = by != nullptr && by->interface.is_constrained;
+}
+
 /// Why the route that the kernel would take is of no use.
 PathReason trouble_with(const NetworkFacts& facts, const NetworkPath& path, const PathRoute& route,
                         const RouteQuestion& question) {
@@ -278,7 +285,7 @@ NetworkPath judge(const NetworkFacts& facts) {
     path.supports_ipv4 = path.reach == PathReach::everywhere ? v4 == PathReason::none : carries(false);
     path.supports_ipv6 = path.reach == PathReach::everywhere ? v6 == PathReason::none : carries(true);
     path.supports_dns = supports_dns(facts, path);
-    if (const PathInterface* by = find(path.interfaces, choice)) path.is_expensive = by->interface.is_metered;
+    weigh(path, choice);
     if (path.reach == PathReach::nothing) {
         path.reason = obstacle(path.interfaces);
         path.status = waits_for_connection(facts, path.interfaces) ? PathStatus::requires_connection
@@ -294,7 +301,7 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
     NetworkPath path = judge(facts);
     const bool v6 = question.remote.address.is_v6();
     path.reach = PathReach::nothing;
-    path.is_expensive = false;
+    path.is_expensive = path.is_constrained = false;
     path.reason = reason_of(answer.error);
     if (answer.error == 0) {
         PathRoute route = route_of(answer.entry);
@@ -308,8 +315,7 @@ NetworkPath judge(const NetworkFacts& facts, const RouteQuestion& question, cons
         path.reason = trouble_with(facts, path, route, question);
         if (path.reason == PathReason::none && answer.is_assumed && !route.is_local)
             path.reason = PathReason::no_route;
-        if (const PathInterface* by = find(path.interfaces, route.interface))
-            path.is_expensive = by->interface.is_metered;
+        weigh(path, route.interface);
         if (!route.is_local) path.reach = route.gateway ? PathReach::everywhere : PathReach::link;
         path.route = route;
     } else if (question.remote.interface != InterfaceIndex::none) {

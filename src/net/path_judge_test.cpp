@@ -234,9 +234,13 @@ TEST(PathJudge, ATunnelWouldHaveToConnectOnlyIfSomebodyHasSetItUp) {
 TEST(PathJudge, WhatTheKernelWouldChooseMayCostMoney) {
     auto modem = interface(kWlan, "wwan0", {"198.51.100.7"});
     modem.kind = InterfaceKind::cellular;
-    modem.is_metered = true;
-    EXPECT_TRUE(World{}.with(modem).default_by(kWlan, "198.51.100.1").path().is_expensive);
-    EXPECT_FALSE(home().with(modem).path().is_expensive) << "another one is chosen";
+    modem.is_metered = modem.is_constrained = true;
+    const NetworkPath chosen = World{}.with(modem).default_by(kWlan, "198.51.100.1").path();
+    EXPECT_TRUE(chosen.is_expensive);
+    EXPECT_TRUE(chosen.is_constrained);
+    const NetworkPath other = home().with(modem).path();
+    EXPECT_FALSE(other.is_expensive) << "another one is chosen";
+    EXPECT_FALSE(other.is_constrained);
 }
 
 TEST(PathJudge, ServersCountIfThereIsAWayToThem) {
