@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "os/kernel_facts.h"
 #include "os/resolver_config.h"
-#include "os/route_facts.h"
 #include "os/system_facts.h"
 
 namespace muster::net {

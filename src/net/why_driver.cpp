@@ -9,11 +9,11 @@
 #include "base/interfaces.h"
 #include "net/network_reader.h"
 #include "os/address_checks.h"
+#include "os/kernel_facts.h"
 #include "os/multicast_tables.h"
 #include "os/name_lookup.h"
 #include "os/path_proof.h"
 #include "os/path_tap.h"
-#include "os/route_facts.h"
 #include "os/timer.h"
 
 #include "muster/path_preferences.h"

@@ -6,7 +6,7 @@
 #include "node/report.h"
 #include "node/session_node.h"
 #include "os/interface_watch.h"
-#include "os/route_facts.h"
+#include "os/kernel_facts.h"
 #include "os/system_facts.h"
 
 #include "muster/text.h"

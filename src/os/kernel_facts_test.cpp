@@ -1,3 +1,5 @@
+#include "os/kernel_facts.h"
+
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -8,8 +10,6 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-
-#include "os/route_facts.h"
 
 namespace muster::os {
 namespace {

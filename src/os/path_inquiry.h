@@ -6,7 +6,7 @@
 
 #include "base/path_findings.h"
 #include "os/file_descriptor.h"
-#include "os/route_facts.h"
+#include "os/kernel_facts.h"
 
 #include "muster/endpoint.h"
 

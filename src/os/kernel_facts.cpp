@@ -1,4 +1,4 @@
-#include "os/route_facts.h"
+#include "os/kernel_facts.h"
 
 #include <cerrno>
 #include <cstring>
