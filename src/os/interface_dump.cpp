@@ -11,6 +11,7 @@
 
 #include "os/file_descriptor.h"
 #include "os/interface_kind.h"
+#include "os/netlink_socket.h"
 #include "os/system_error.h"
 
 namespace muster {
@@ -26,20 +27,6 @@ constexpr int kAttempts = 8;
 constexpr int kMostQueued = 1 << 16;
 
 }  // namespace
-
-ssize_t read_netlink(int socket, std::span<std::byte> buffer) {
-    sockaddr_nl from{};
-    iovec octets{buffer.data(), buffer.size()};
-    msghdr header{};
-    header.msg_name = &from;
-    header.msg_namelen = sizeof from;
-    header.msg_iov = &octets;
-    header.msg_iovlen = 1;
-    const ssize_t size = ::recvmsg(socket, &header, MSG_DONTWAIT);
-    if (size < 0) return -errno;
-    const bool from_kernel = from.nl_pid == 0;  // other programs may send to us as well
-    return from_kernel && (header.msg_flags & MSG_TRUNC) == 0 ? size : 0;
-}
 
 InterfaceDump::InterfaceDump(int socket)
     : socket_(socket), buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferSize)) {}
@@ -66,21 +53,22 @@ Result<InterfaceTable> InterfaceDump::read() {
 /// among those that the kernel has dropped.
 void InterfaceDump::discard_queued() {
     for (int i = 0; i < kMostQueued; ++i)
-        if (read_netlink(socket_, buffer()) == -EAGAIN) return;
+        if (read_netlink(socket_, buffer(), MSG_DONTWAIT) == -EAGAIN) return;
 }
 
 Result<> InterfaceDump::read_part(std::uint16_t what, InterfaceTable& table, bool& interrupted,
                                   TimePoint deadline) {
     if (auto asked = request(what); !asked) return asked;
     for (auto now = SteadyClock::now(); now < deadline; now = SteadyClock::now()) {
-        const auto size = read_netlink(socket_, buffer());
+        const auto size = read_netlink(socket_, buffer(), MSG_DONTWAIT);
         if (size == -EAGAIN) {
             pollfd wait{socket_, POLLIN, 0};
             const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
             ::poll(&wait, 1, static_cast<int>(left.count()));
             continue;
         }
-        if (size == -ENOBUFS) {  // events were lost: what this dump tells may be older than they were
+        if (size == -ENOBUFS ||
+            size == -EMSGSIZE) {  // events were lost: this dump may be older than they were
             interrupted = true;
             continue;
         }

@@ -4,18 +4,12 @@
 #include <memory>
 #include <span>
 
-#include <sys/types.h>
-
 #include "os/interface_table.h"
 
 #include "muster/error.h"
 #include "muster/time.h"
 
 namespace muster::os {
-
-/// Reads what the kernel has sent to a netlink socket, without waiting. Octets read, 0 for what did not come from the kernel
-/// or was cut, or a negative errno (EAGAIN: nothing is there; ENOBUFS: messages were lost).
-ssize_t read_netlink(int socket, std::span<std::byte> buffer);
 
 /// Asks the kernel for all interfaces and addresses, and waits for the answer. The route socket may be subscribed to events
 /// as well: those that come in between are applied. One thread or strand.

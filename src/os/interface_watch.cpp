@@ -1,12 +1,13 @@
 #include "os/interface_watch.h"
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
-#include "os/system_error.h"
+#include "os/netlink_socket.h"
 
 namespace muster::os {
 namespace {
@@ -16,23 +17,12 @@ constexpr int kSocketBuffer = 4 << 20;
 // Bounds one call of receive() while events pour in; the socket stays readable, so the rest comes next.
 constexpr int kReadsPerCall = 256;
 
-Result<FileDescriptor> open_route_socket() {
-    FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
-    if (!socket.is_open()) return system_error("open a netlink socket", errno);
-    if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kSocketBuffer, sizeof kSocketBuffer) != 0)
-        ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kSocketBuffer, sizeof kSocketBuffer);
-    sockaddr_nl address{};
-    address.nl_family = AF_NETLINK;
-    address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        return system_error("subscribe to interface events", errno);
-    return socket;
-}
+constexpr std::array<int, 3> kGroups = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
 
 }  // namespace
 
 Result<std::unique_ptr<InterfaceWatch>> InterfaceWatch::open() {
-    auto socket = open_route_socket();
+    auto socket = open_route_events(kGroups, kSocketBuffer);
     if (!socket) return socket.error();
     std::unique_ptr<InterfaceWatch> watch{new InterfaceWatch{std::move(*socket)}};
     if (auto done = watch->resync(); !done) return done.error();
@@ -45,9 +35,9 @@ InterfaceWatch::InterfaceWatch(FileDescriptor socket) : socket_(std::move(socket
 bool InterfaceWatch::receive() {
     bool changed = false;
     for (int reads = 0; reads < kReadsPerCall && !stale_; ++reads) {
-        const auto size = read_netlink(socket_.get(), dump_.buffer());
+        const auto size = read_netlink(socket_.get(), dump_.buffer(), MSG_DONTWAIT);
         if (size == -EAGAIN) break;
-        if (size == -ENOBUFS) stale_ = true;
+        if (size == -ENOBUFS || size == -EMSGSIZE) stale_ = true;
         if (size > 0)
             changed |= table_.apply(dump_.buffer().first(static_cast<std::size_t>(size)), 0).changed;
     }

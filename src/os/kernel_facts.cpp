@@ -45,7 +45,7 @@ Error failure(const std::string& attempt, int error) {
 }  // namespace
 
 Result<std::unique_ptr<KernelFacts>> KernelFacts::open() {
-    auto socket = NetlinkSocket::open();
+    auto socket = NetlinkSocket::open(NETLINK_ROUTE);
     if (!socket) return socket.error();
     return std::unique_ptr<KernelFacts>{new KernelFacts{std::make_unique<NetlinkSocket>(std::move(*socket))}};
 }
@@ -130,26 +130,18 @@ Result<RouteAnswer> KernelFacts::ask_route(const Endpoint& remote, const std::op
     return told;
 }
 
-std::vector<Neighbour> KernelFacts::neighbours(InterfaceIndex interface, bool v6) {
+std::vector<NeighbourEntry> KernelFacts::neighbours(InterfaceIndex interface, bool v6) {
+    using State = NeighbourEntry::State;
     socket_->begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP, v6 ? AF_INET6 : AF_INET);
     socket_->put_number(NDA_IFINDEX, static_cast<std::uint32_t>(interface));
-    std::vector<Neighbour> found;
-    const auto per_tick = 1000 / static_cast<std::uint32_t>(::sysconf(_SC_CLK_TCK));
+    std::vector<NeighbourEntry> found;
+    const auto ticks = static_cast<std::uint32_t>(::sysconf(_SC_CLK_TCK));
     socket_->ask([&](const nlmsghdr& answer) {
-        const auto* told = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(&answer));
-        const Attributes<NDA_IFINDEX> attributes{answer, sizeof(ndmsg)};
-        const auto address = attributes.address(NDA_DST, told->ndm_family);
-        constexpr int kValid = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
-        const bool is_here =
-            static_cast<std::uint32_t>(told->ndm_ifindex) == static_cast<std::uint32_t>(interface);
-        if (!address || address->is_multicast() || !is_here || (told->ndm_state & kValid) == 0) return;
-        if (found.size() == kMaxNeighbours) return;
-        nda_cacheinfo info{};
-        const ByteView octets = attributes.octets(NDA_CACHEINFO);
-        if (octets.size() >= sizeof info) std::memcpy(&info, octets.data(), sizeof info);
-        found.push_back({.address = *address,
-                         .confirmed_ms_ago = info.ndm_confirmed * per_tick,
-                         .is_reachable = (told->ndm_state & NUD_REACHABLE) != 0});
+        auto entry = parse_neighbour(answer, ticks);
+        if (!entry || entry->interface != interface || found.size() == kMaxNeighbours) return;
+        const bool is_known = entry->state == State::reachable || entry->state == State::stale ||
+                              entry->state == State::delay || entry->state == State::probe;
+        if (is_known) found.push_back(std::move(*entry));
     });
     return found;
 }

@@ -14,16 +14,6 @@ namespace muster::os {
 
 class NetlinkSocket;
 
-/// Someone whose link-layer address the kernel knows.
-struct Neighbour {
-    IpAddress address;
-    /// How long ago it was heard last, for what that is worth: the kernel asks again only after half a minute.
-    std::uint32_t confirmed_ms_ago = 0;
-    bool is_reachable = false;  ///< The kernel has heard it since it asked last.
-
-    bool operator==(const Neighbour&) const = default;
-};
-
 /// Asks the kernel for facts about routes, neighbours and counters, by rtnetlink. Each call waits for the kernel, which
 /// answers in some ten microseconds, and 20 ms at most. A resource; one thread or strand.
 class KernelFacts {
@@ -44,7 +34,7 @@ public:
     /// answer(), there is none where the kernel would send only because a socket is bound. Errors: as answer().
     Result<RouteAnswer> line_for(const Endpoint& remote);
     /// Those on an interface of one family that are not known to be gone; at most 256.
-    std::vector<Neighbour> neighbours(InterfaceIndex interface, bool v6);
+    std::vector<NeighbourEntry> neighbours(InterfaceIndex interface, bool v6);
     /// Makes the kernel ask for the link-layer address of a neighbour now. False: only root may, or it is none.
     bool ask_neighbour(InterfaceIndex interface, const IpAddress& neighbour);
     /// Packets that the interface has received since it exists.

@@ -2,8 +2,9 @@
 
 #include <utility>
 
-#include "os/netlink_exchange.h"
+#include "os/netlink_socket.h"
 
+#include "muster/bytes.h"
 #include "muster/ids.h"
 
 namespace muster::os {
@@ -24,9 +25,9 @@ public:
     int native_handle() const { return kernel_.native_handle(); }
 
 private:
-    explicit LinkQuery(NetlinkExchange kernel) : kernel_(std::move(kernel)) {}
+    explicit LinkQuery(NetlinkSocket kernel) : kernel_(std::move(kernel)) {}
 
-    NetlinkExchange kernel_;
+    NetlinkSocket kernel_;
 };
 
 /// "there is no interface 7, or no more", with the cure.

@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 
 #include "os/multicast_tap.h"
 #include "os/udp_sockets.h"
@@ -125,10 +127,11 @@ TEST(MulticastTap, ReadsTheFirstFragmentOfIpv6AndNoLaterOne) {
 }
 
 TEST(UdpSockets, ReadsNothingFromNonsense) {
-    std::vector<UdpSocketFacts> out;
-    EXPECT_EQ(parse_udp_sockets({}, 5600, out), std::nullopt);
-    EXPECT_EQ(parse_udp_sockets(Bytes(64), 5600, out), EBADMSG) << "a length of 0";
-    EXPECT_THAT(out, IsEmpty());
+    nlmsghdr message{};
+    EXPECT_EQ(parse_udp_socket(message), std::nullopt) << "a length of 0";
+    message.nlmsg_len = sizeof message;
+    message.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    EXPECT_EQ(parse_udp_socket(message), std::nullopt) << "nothing behind the header";
 }
 
 }  // namespace

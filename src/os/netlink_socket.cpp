@@ -17,14 +17,45 @@ namespace {
 constexpr std::size_t kRequestSize = 256;
 constexpr std::size_t kAnswerSize = 32768;  // what the kernel fills per read of a dump
 constexpr int kMostReads = 1 << 14;         // all routes of the internet take some 4,000
-constexpr timeval kPatience{.tv_sec = 0, .tv_usec = 20'000};
 
 }  // namespace
 
-Result<NetlinkSocket> NetlinkSocket::open() {
-    FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+ssize_t read_netlink(int socket, std::span<std::byte> buffer, int flags) {
+    sockaddr_nl from{};
+    iovec octets{buffer.data(), buffer.size()};
+    msghdr header{};
+    header.msg_name = &from;
+    header.msg_namelen = sizeof from;
+    header.msg_iov = &octets;
+    header.msg_iovlen = 1;
+    const ssize_t size = ::recvmsg(socket, &header, flags);
+    if (size < 0) return -errno;
+    if (from.nl_pid != 0) return 0;  // other programs may send to us as well
+    return (header.msg_flags & MSG_TRUNC) == 0 ? size : -EMSGSIZE;
+}
+
+Result<FileDescriptor> open_route_events(std::span<const int> groups, int room) {
+    FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
     if (!socket.is_open()) return system_error("open a netlink socket", errno);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+    if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return system_error("bind a netlink socket", errno);
+    for (const int group : groups)
+        if (::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+            return system_error("subscribe to network events", errno);
+    return socket;
+}
+
+Result<NetlinkSocket> NetlinkSocket::open(int protocol, Duration patience) {
+    FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)};
+    if (!socket.is_open()) return system_error("open a netlink socket", errno);
+    const auto whole = std::chrono::floor<std::chrono::seconds>(patience);
+    const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(patience - whole);
+    const timeval at_most{.tv_sec = whole.count(), .tv_usec = rest.count()};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &at_most, sizeof at_most);
     return NetlinkSocket{std::move(socket)};
 }
 
@@ -50,6 +81,10 @@ void NetlinkSocket::put_number(std::uint16_t type, std::uint32_t value) {
     mnl_attr_put_u32(reinterpret_cast<nlmsghdr*>(request_.get()), type, value);
 }
 
+void NetlinkSocket::put_text(std::uint16_t type, const std::string& text) {
+    mnl_attr_put_strz(reinterpret_cast<nlmsghdr*>(request_.get()), type, text.c_str());
+}
+
 void NetlinkSocket::put_address(std::uint16_t type, const IpAddress& address) {
     auto* message = reinterpret_cast<nlmsghdr*>(request_.get());
     if (address.is_v6())
@@ -64,8 +99,9 @@ int NetlinkSocket::ask(const std::function<void(const nlmsghdr&)>& take) {
     const bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
     was_interrupted_ = false;
     for (int reads = 0; reads < kMostReads; ++reads) {
-        const auto size = ::recv(socket_.get(), answer_.get(), kAnswerSize, 0);
-        if (size < 0) return errno;
+        const auto size = read_netlink(socket_.get(), {answer_.get(), kAnswerSize}, 0);
+        if (size == -EINTR) continue;  // a signal; to the caller it would be a table that has changed
+        if (size < 0) return static_cast<int>(-size);
         auto rest = static_cast<std::size_t>(size);
         for (const auto* next = answer_.get(); rest >= sizeof(nlmsghdr);) {
             const auto* message = reinterpret_cast<const nlmsghdr*>(next);

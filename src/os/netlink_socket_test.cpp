@@ -11,7 +11,7 @@ namespace muster::os {
 namespace {
 
 TEST(NetlinkSocket, ADumpThatTheKernelBreaksOffHasItsErrno) {
-    auto kernel = NetlinkSocket::open();
+    auto kernel = NetlinkSocket::open(NETLINK_ROUTE);
     ASSERT_TRUE(kernel.has_value());
     kernel->begin<fib_rule_hdr>(RTM_GETRULE, NLM_F_DUMP, AF_ROSE);  // a family that routes by no rules
     int rules = 0;
@@ -20,7 +20,7 @@ TEST(NetlinkSocket, ADumpThatTheKernelBreaksOffHasItsErrno) {
 }
 
 TEST(NetlinkSocket, ARefusalHasItsErrno) {
-    auto kernel = NetlinkSocket::open();
+    auto kernel = NetlinkSocket::open(NETLINK_ROUTE);
     ASSERT_TRUE(kernel.has_value());
     kernel->begin<ifinfomsg>(RTM_GETLINK, 0, AF_UNSPEC)->ifi_index = 0x7fffffff;
     EXPECT_EQ(kernel->ask([](const nlmsghdr&) {}), ENODEV);

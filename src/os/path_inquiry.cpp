@@ -102,13 +102,13 @@ void PathInquiry::ask_peer(const IpAddress& local) {
 void PathInquiry::ask_neighbours() {
     if (remote_.interface == InterfaceIndex::none || remote_.address.is_loopback()) return;
     auto known = kernel_->neighbours(remote_.interface, remote_.address.is_v6());
-    std::erase_if(known, [&](const Neighbour& each) {
+    std::erase_if(known, [&](const NeighbourEntry& each) {
         if (each.address == hop_) found_.was_probed = kernel_->ask_neighbour(remote_.interface, hop_);
         return each.address == hop_ || each.address == remote_.address || each.confirmed_ms_ago > kStillThere;
     });
-    std::ranges::sort(known, {}, &Neighbour::confirmed_ms_ago);
+    std::ranges::sort(known, {}, &NeighbourEntry::confirmed_ms_ago);
     if (known.size() > kMostOthers) known.resize(kMostOthers);
-    for (const Neighbour& each : known) {
+    for (const NeighbourEntry& each : known) {
         kernel_->ask_neighbour(remote_.interface, each.address);
         Other& other = others_.emplace_back();
         other.address = each.address;
@@ -163,10 +163,10 @@ bool PathInquiry::look() {
 PathFindings PathInquiry::finish() {
     look();
     if (remote_.interface == InterfaceIndex::none) return found_;
-    for (const Neighbour& each : kernel_->neighbours(remote_.interface, remote_.address.is_v6())) {
-        if (each.address == hop_ && found_.was_probed) found_.hop_answers = each.is_reachable;
-        for (Other& other : others_)
-            other.poke.answered |= each.address == other.address && each.is_reachable;
+    for (const NeighbourEntry& each : kernel_->neighbours(remote_.interface, remote_.address.is_v6())) {
+        const bool is_reachable = each.state == NeighbourEntry::State::reachable;
+        if (each.address == hop_ && found_.was_probed) found_.hop_answers = is_reachable;
+        for (Other& other : others_) other.poke.answered |= each.address == other.address && is_reachable;
     }
     found_.others_answered = static_cast<unsigned>(
         std::ranges::count_if(others_, [](const Other& other) { return other.poke.answered; }));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -11,19 +10,17 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
-#include "os/file_descriptor.h"
 #include "os/netlink_attributes.h"
+#include "os/netlink_messages.h"
+#include "os/netlink_socket.h"
 #include "os/system_error.h"
 
 namespace muster::os {
 namespace {
 
 constexpr std::size_t kMostSockets = 256;
-constexpr std::size_t kBufferSize = 32768;  // what the kernel fills per read of a dump
-constexpr int kMostReads = 256;
-constexpr timeval kPatience{.tv_sec = 1, .tv_usec = 0};
+constexpr Duration kPatience = std::chrono::seconds{1};
 constexpr std::uint8_t kMulticastAllBit = 0x40;  // mc_all in inet_diag_sockopt
 
 IpAddress address_of(const inet_diag_msg& socket) {
@@ -56,65 +53,30 @@ UdpSocketFacts facts_of(const nlmsghdr& message, const inet_diag_msg& socket) {
     return facts;
 }
 
-int error_of(const nlmsghdr& message) {
-    constexpr int kLargestErrno = 4096;  // as the kernel has it: MAX_ERRNO
-    if (message.nlmsg_len < NLMSG_HDRLEN + sizeof(nlmsgerr)) return EBADMSG;
-    const int error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error;
-    return error <= 0 && error > -kLargestErrno ? -error : EBADMSG;
-}
-
-Result<> ask(int socket, std::uint8_t family) {
-    struct {
-        nlmsghdr header;
-        inet_diag_req_v2 request;
-    } message{};
-    message.header.nlmsg_len = sizeof message;
-    message.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-    message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message.request.sdiag_family = family;
-    message.request.sdiag_protocol = IPPROTO_UDP;
-    message.request.idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1);
-    message.request.idiag_states = ~0u;
-    if (::send(socket, &message, sizeof message, 0) >= 0) return {};
-    return system_error("ask for the UDP sockets", errno);
-}
-
 Result<> read_family(std::uint8_t family, std::uint16_t port, std::vector<UdpSocketFacts>& out) {
-    const FileDescriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)};
-    if (!socket.is_open()) return system_error("open a netlink socket", errno);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-    if (auto asked = ask(socket.get(), family); !asked) return asked;
-    const auto buffer = std::make_unique<std::byte[]>(kBufferSize);
-    for (int reads = 0; reads < kMostReads; ++reads) {
-        const auto size = ::recv(socket.get(), buffer.get(), kBufferSize, 0);
-        if (size < 0) return system_error("read the UDP sockets", errno);
-        const auto ended = parse_udp_sockets({buffer.get(), static_cast<std::size_t>(size)}, port, out);
-        if (ended == 0) return {};
-        if (ended == ENOENT)
-            return Error{Errc::unsupported, "read the UDP sockets: the kernel has no udp_diag"};
-        if (ended) return system_error("read the UDP sockets", *ended);
-    }
-    return Error{Errc::timed_out, "reading the UDP sockets: the kernel did not come to an end"};
+    auto kernel = NetlinkSocket::open(NETLINK_SOCK_DIAG, kPatience);
+    if (!kernel) return kernel.error();
+    auto* request = kernel->begin<inet_diag_req_v2>(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family);
+    request->sdiag_protocol = IPPROTO_UDP;
+    request->idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1);
+    request->idiag_states = ~0u;
+    const int error = kernel->ask([&](const nlmsghdr& answer) {
+        auto facts = parse_udp_socket(answer);
+        if (facts && facts->port == port && out.size() < kMostSockets) out.push_back(*facts);
+    });
+    if (error == 0 || error == EINTR) return {};  // sockets come and go all the time
+    if (error == ENOENT) return Error{Errc::unsupported, "read the UDP sockets: the kernel has no udp_diag"};
+    if (error == EAGAIN || error == ETIMEDOUT)
+        return Error{Errc::timed_out, "reading the UDP sockets: the kernel did not come to an end"};
+    return system_error("read the UDP sockets", error);
 }
 
 }  // namespace
 
-std::optional<int> parse_udp_sockets(ByteView messages, std::uint16_t port,
-                                     std::vector<UdpSocketFacts>& out) {
-    while (messages.size() >= sizeof(nlmsghdr)) {
-        const auto* message = reinterpret_cast<const nlmsghdr*>(messages.data());
-        if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > messages.size()) return EBADMSG;
-        if (message->nlmsg_type == NLMSG_DONE) return 0;
-        if (message->nlmsg_type == NLMSG_ERROR) return error_of(*message);
-        const bool is_whole = message->nlmsg_len >= NLMSG_HDRLEN + sizeof(inet_diag_msg);
-        if (message->nlmsg_type == SOCK_DIAG_BY_FAMILY && is_whole) {
-            const auto& socket = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(message));
-            if (ntohs(socket.id.idiag_sport) == port && out.size() < kMostSockets)
-                out.push_back(facts_of(*message, socket));
-        }
-        messages = messages.subspan(std::min<std::size_t>(MNL_ALIGN(message->nlmsg_len), messages.size()));
-    }
-    return std::nullopt;
+std::optional<UdpSocketFacts> parse_udp_socket(const nlmsghdr& message) {
+    const auto* socket = header_of<inet_diag_msg>(message);
+    if (socket == nullptr || message.nlmsg_type != SOCK_DIAG_BY_FAMILY) return std::nullopt;
+    return facts_of(message, *socket);
 }
 
 Result<std::vector<UdpSocketFacts>> udp_sockets(std::uint16_t port, bool v6) {

@@ -4,9 +4,10 @@
 #include <optional>
 #include <vector>
 
-#include "muster/bytes.h"
 #include "muster/endpoint.h"
 #include "muster/error.h"
+
+struct nlmsghdr;
 
 namespace muster::os {
 
@@ -24,9 +25,8 @@ struct UdpSocketFacts {
     bool operator==(const UdpSocketFacts&) const = default;
 };
 
-/// Takes sockets with this port out of an answer of NETLINK_SOCK_DIAG. Returns nullopt if the answer goes on in the next
-/// message, else 0 or the errno with which the kernel refused. What makes no sense is left out.
-std::optional<int> parse_udp_sockets(ByteView messages, std::uint16_t port, std::vector<UdpSocketFacts>& out);
+/// Of an answer of NETLINK_SOCK_DIAG; none if it makes no sense.
+std::optional<UdpSocketFacts> parse_udp_socket(const nlmsghdr& message);
 
 /// The UDP sockets with this port that can get datagrams of this family, at most 256. Errors: system, unsupported (the
 /// kernel has no udp_diag), timed_out.
