@@ -24,7 +24,7 @@ struct InterfaceMonitorOptions {
     InterfaceMonitorOptions() {}  // NOLINT(modernize-use-equals-default): not an aggregate (g++ 12.2)
 
     /// A change is told when nothing has changed for so long: plugging in a cable, with DHCP, makes some twenty messages of
-    /// the kernel within a few milliseconds.
+    /// the kernel. An interface that has a carrier and no address yet, but link-local ones, waits for `max_delay`: DHCP takes longer.
     Duration quiet = std::chrono::milliseconds{50};
     /// ... or when the oldest change that is not told yet is so old, if they never stop.
     Duration max_delay = std::chrono::milliseconds{250};

@@ -18,6 +18,20 @@ bool has_lost(const Interface& before, const Interface& after) {
     });
 }
 
+/// Packets could pass, and an address for more than the link may be on its way.
+bool awaits_address(const Interface& interface) {
+    return interface.up && interface.carrier &&
+           std::ranges::all_of(interface.addresses,
+                               [](const InterfaceAddress& each) { return each.address.is_link_local(); });
+}
+
+bool leaves_unsettled(const InterfaceDiff& news, const std::vector<Interface>& interfaces) {
+    return std::ranges::any_of(interfaces, [&](const Interface& each) {
+        return awaits_address(each) && (std::ranges::binary_search(news.changed, each.index) ||
+                                        std::ranges::binary_search(news.appeared, each.index));
+    });
+}
+
 }  // namespace
 
 InterfaceDiff diff(const std::vector<Interface>& before, const std::vector<Interface>& after) {
@@ -69,6 +83,7 @@ std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::on_change(std::v
     if (since_latest.empty()) return std::nullopt;
     const bool after_quiet = first_pending_ == kNever && now - last_change_ >= options_.quiet;
     last_change_ = now;
+    is_unsettled_ = options_.waits_for_addresses && leaves_unsettled(since_latest, interfaces);
     if (interfaces == delivered_.interfaces) {  // back to what everybody knows: nothing to tell
         undelivered_.clear();
         first_pending_ = kNever;
@@ -87,7 +102,8 @@ std::optional<InterfaceDebouncer::Delivery> InterfaceDebouncer::on_timer(TimePoi
 
 TimePoint InterfaceDebouncer::next_wakeup() const {
     if (first_pending_ == kNever) return kNever;
-    return std::min(last_change_ + options_.quiet, first_pending_ + options_.max_delay);
+    const TimePoint latest = first_pending_ + options_.max_delay;
+    return is_unsettled_ ? latest : std::min(last_change_ + options_.quiet, latest);
 }
 
 const std::vector<Interface>& InterfaceDebouncer::latest() const {

@@ -27,6 +27,9 @@ struct DebounceOptions {
     /// Losses and the first change after a quiet time are delivered at once, as long as they come no faster
     /// than this many per second: an interface that flaps must not keep everybody busy.
     std::uint32_t immediate_per_second = 20;
+    /// An interface with carrier that has no address yet but link-local ones is not settled, however quiet it is: DHCP takes longer.
+    /// It waits for max_delay. Not for whom a link-local address is enough.
+    bool waits_for_addresses = false;
 };
 
 /// Decides when changes of interfaces are told: what is lost at once, for a failover waits for it; what is
@@ -59,6 +62,7 @@ private:
     std::vector<Interface> undelivered_;  // the kernel's state, while it is not what was delivered
     TimePoint first_pending_ = kNever;    // when the oldest undelivered change came; kNever: there is none
     TimePoint last_change_;
+    bool is_unsettled_ = false;  // the latest change, if we wait for addresses
     double tokens_;
     TimePoint tokens_at_;
 };

@@ -155,7 +155,7 @@ TEST_F(InterfaceDebouncerTest, AChangeThatIsUndoneBeforeItWasToldIsNoChange) {
 }
 
 /// As the public InterfaceMonitor has it.
-constexpr DebounceOptions kForPeople{50ms, 250ms, 10};
+constexpr DebounceOptions kForPeople{50ms, 250ms, 10, true};
 
 /// What a cable that is pulled and plugged in again looks like, with DHCP: 21 states within 60 ms.
 std::vector<std::vector<Interface>> replug() {
@@ -189,6 +189,27 @@ TEST(InterfaceDebouncerForPeople, AReplugIsALossAndASettledState) {
     InterfaceDebouncer debouncer{kForPeople, {ethernet(2)}, now};
     EXPECT_EQ(told_of(debouncer, replug(), now), 2u);
     EXPECT_EQ(debouncer.delivered().interfaces, replug().back());
+}
+
+// A real DHCP client needs 80 ms and more: longer than the quiet after the carrier.
+TEST(InterfaceDebouncerForPeople, DhcpThatTakesItsTimeIsNoThirdEvent) {
+    Interface bare = ethernet(2, "fe80::1"), off = without_carrier(bare);
+    off.addresses.clear();
+    const auto tell = [&](DebounceOptions options, Duration dhcp) {
+        const TimePoint pulled = TimePoint{} + 1h, plugged = pulled + 20ms, leased = plugged + dhcp;
+        InterfaceDebouncer debouncer{options, {ethernet(2)}, pulled};
+        std::size_t told = debouncer.on_change({off}, pulled) ? 1 : 0;
+        if (debouncer.on_change({bare}, plugged)) ++told;
+        while (debouncer.next_wakeup() < leased)
+            if (debouncer.on_timer(debouncer.next_wakeup())) ++told;
+        if (debouncer.on_change({ethernet(2)}, leased)) ++told;
+        if (debouncer.next_wakeup() != kNever && debouncer.on_timer(debouncer.next_wakeup())) ++told;
+        EXPECT_EQ(debouncer.delivered().interfaces[0], ethernet(2));
+        return told;
+    };
+    EXPECT_EQ(tell(kForPeople, 100ms), 2u);
+    EXPECT_EQ(tell({50ms, 250ms, 10, false}, 100ms), 3u) << "the control";
+    EXPECT_EQ(tell(kForPeople, 2s), 3u) << "an adapter that stays without address is told meanwhile";
 }
 
 TEST(InterfaceDebouncerForPeople, AReplugIsOneEventIfNothingIsToldAtOnce) {

@@ -90,7 +90,7 @@ namespace {
 
 Result<net::DebounceOptions> debounce_options(const InterfaceMonitorOptions& options) {
     if (auto fine = net::check_waits(options.quiet, options.max_delay); !fine) return fine.error();
-    return net::DebounceOptions{options.quiet, options.max_delay, options.immediate_per_second};
+    return net::DebounceOptions{options.quiet, options.max_delay, options.immediate_per_second, true};
 }
 
 void drop(std::shared_ptr<detail::InterfaceMonitorNode> node) {
