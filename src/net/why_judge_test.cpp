@@ -262,6 +262,15 @@ TEST_F(WhyJudge, RpFilterIsSeenWithoutPrivilegesToo) {
     EXPECT_EQ(judge(facts).findings.front().certainty, WhyCertainty::likely);
 }
 
+TEST_F(WhyJudge, DropsOfOtherPacketsExplainNothing) {
+    facts.reverse_path_drops = 60;
+    facts.plain->next_hop = hop(State::failed);
+    EXPECT_THAT(causes(), ElementsAre(WhyCause::host_silent)) << "nothing left, so no answer was dropped";
+    facts.plain->next_hop = hop(State::reachable);
+    facts.traffic = os::TappedTraffic{{{kLan, os::TappedTraffic::Protocol::tcp, 2, 0}}};
+    EXPECT_THAT(causes(), ElementsAre(WhyCause::filtered)) << "the wire was seen, and nothing came";
+}
+
 TEST_F(WhyJudge, WhatRoutersSay) {
     facts.plain = way(kLan, "10.9.0.254");
     proof().report = IcmpReport{facts.remote, PathFindings::Report::no_network, ip("10.9.0.254")};

@@ -38,7 +38,7 @@ public:
             judge_size();
         } else {
             (void)(judge_refusal() || judge_closed_port() || judge_report() || judge_wire() ||
-                   judge_reverse_path() || judge_next_hop() || judge_silence());
+                   judge_next_hop() || judge_reverse_path() || judge_silence());
         }
         return std::move(found_);
     }
@@ -183,8 +183,10 @@ private:
                " packets because the way back leads elsewhere (IPReversePathFilter)";
     }
 
+    /// The counter is the machine's: what others send, broadcasts above all, raises it as well. It says nothing where the wire
+    /// was seen and nothing came, nor of packets that found no next hop (judged before).
     bool judge_reverse_path() {
-        if (facts_.reverse_path_drops == 0) return false;
+        if (facts_.reverse_path_drops == 0 || has_wire()) return false;
         return find(WhyCause::rp_filter, likely, drops_text());
     }
 
