@@ -222,6 +222,8 @@ private:
         if (is_local) request.mtu = 0;
         if (!is_local) (void)kernel_->ask_neighbour(way.interface(), next_hop(way));
         asking_.push_back({&way, std::make_unique<os::PathProof>(request, SteadyClock::now())});
+        if (!tap_) return;
+        for (const auto& flow : asking_.back().proof->flows()) tap_->follow(flow);
     }
 
     IpAddress next_hop(const WayFacts& way) const {
@@ -239,6 +241,8 @@ private:
         for (const Asking& each : asking_) is_done &= each.proof->look(now);
         if (tap_) tap_->read();
         if (!is_done && passed() < patience_) return wait(&Examination::look);
+        // What the wire shows and no socket gets was kept from it: so the sockets have the last word.
+        for (const Asking& each : asking_) each.proof->look(now);
         take_findings();
         judge();
     }
@@ -263,7 +267,10 @@ private:
             facts_.plain->next_hop = facts_.other->next_hop;
         }
         facts_.reverse_path_drops = os::read_multicast_counters(false).reverse_path_drops - drops_before_;
-        if (tap_) facts_.traffic = tap_->traffic();
+        if (tap_ && tap_->has_missed())
+            facts_.unread.emplace_back("packets on the wire: more of them passed than could be counted");
+        else if (tap_)
+            facts_.traffic = tap_->traffic();
         const bool is_forbidden = std::ranges::any_of(asking_, [](const Asking& each) {
             return each.proof->findings().ping == os::ProofFindings::Echo::not_permitted;
         });

@@ -262,6 +262,16 @@ TEST_F(WhyJudge, RpFilterIsSeenWithoutPrivilegesToo) {
     EXPECT_EQ(judge(facts).findings.front().certainty, WhyCertainty::likely);
 }
 
+TEST_F(WhyJudge, AnswersByAnInterfaceToWhichTheSocketIsDeaf) {
+    facts.wanted = "lan0";
+    facts.other = std::exchange(facts.plain, std::nullopt);
+    facts.other->bound_to = kLan;
+    facts.traffic = os::TappedTraffic{
+        {{kLan, os::TappedTraffic::Protocol::tcp, 2, 0}, {kOther, os::TappedTraffic::Protocol::tcp, 0, 2}}};
+    EXPECT_THAT(causes(), ElementsAre(WhyCause::own_firewall_in));
+    EXPECT_EQ(judge(facts).findings.front().certainty, WhyCertainty::possible) << "a filter need not exist";
+}
+
 TEST_F(WhyJudge, DropsOfOtherPacketsExplainNothing) {
     facts.reverse_path_drops = 60;
     facts.plain->next_hop = hop(State::failed);

@@ -170,6 +170,11 @@ private:
                                        name_of(facts_, each.interface) + ", and no socket got one";
             if (facts_.reverse_path_drops > 0)
                 return find(WhyCause::rp_filter, certain, signal + "; " + drops_text());
+            const bool is_deaf_there =
+                way_.bound_to != InterfaceIndex::none && each.interface != way_.bound_to;
+            if (is_deaf_there)
+                return find(WhyCause::own_firewall_in, possible,
+                            signal + ": it is bound to " + name_of(facts_, way_.bound_to));
             return find(WhyCause::own_firewall_in, certain, signal);
         }
         const bool was_asked = asks_port() || proof_.ping == Echo::none;

@@ -5,7 +5,9 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -82,6 +84,33 @@ TEST_F(WhyLab, EndsWithinItsPatience) {
     EXPECT_LT(std::chrono::steady_clock::now() - began, 2s);
     ASSERT_TRUE(answer.has_value());
     EXPECT_FALSE(answer->reaches);
+}
+
+// As root. Another connection to the host goes on meanwhile, and its filter answers neither pings nor TCP: that is no filter here.
+TEST_F(WhyLab, WhatElseTheHostSendsIsNoAnswer) {
+    far_.enter();
+    os::run(
+        "nft 'table inet wall { chain in { type filter hook input priority 0; tcp dport 81 drop; "
+        "icmpv6 type echo-request drop; ip6 daddr fe80::2 udp dport 9 drop; }; }'");
+    asio::ip::tcp::acceptor server{io_, {asio::ip::address_v4::any(), 80}};
+    near_.enter();
+    asio::ip::tcp::socket ours{io_};
+    ours.connect({asio::ip::make_address("10.77.0.2"), 80});
+    auto theirs = server.accept();
+    server.close();
+    std::optional<Result<WhyAnswer>> told;
+    WhyOptions options = about("10.77.0.2:81");
+    options.patience = 400ms;
+    why(io_.get_executor(), options, [&](Result<WhyAnswer> answer) { told = std::move(answer); });
+    while (!told) {
+        asio::write(theirs, asio::buffer("hello", 5));
+        io_.run_one();
+    }
+    ASSERT_TRUE(told->has_value() && !(*told)->findings.empty());
+    EXPECT_EQ((*told)->findings.front().cause, WhyCause::filtered) << (*told)->explain();
+    options = about("fe80::2%near0");
+    options.patience = 400ms;
+    EXPECT_EQ(cause(options), WhyCause::filtered) << "it answers neighbour discovery";
 }
 
 TEST_F(WhyLab, CanBeCancelled) {

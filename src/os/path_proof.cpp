@@ -10,6 +10,7 @@
 
 #include "os/datagram.h"
 #include "os/icmp_errors.h"
+#include "os/scoped_socket.h"
 #include "os/socket_message.h"
 
 namespace muster::os {
@@ -112,6 +113,15 @@ void PathProof::repeat() {
     if (!found_.other_port_answers && !found_.report) poke(closed_, kClosedPort, found_.datagram_refusal);
     if (request_.asks_udp && found_.port == Port::silent && found_.port_refusal == 0)
         poke(port_, request_.remote.port, found_.port_refusal);
+}
+
+std::vector<TappedTraffic::Flow> PathProof::flows() const {
+    using Protocol = TappedTraffic::Protocol;
+    std::vector<TappedTraffic::Flow> all;
+    if (ping_) all.push_back({Protocol::icmp, ping_->id()});
+    if (const auto facts = socket_facts(port_.get()))
+        all.push_back({request_.asks_udp ? Protocol::udp : Protocol::tcp, facts->port});
+    return all;
 }
 
 bool PathProof::look(TimePoint now) {

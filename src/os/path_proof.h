@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "os/file_descriptor.h"
 #include "os/ping_socket.h"
@@ -30,6 +31,8 @@ public:
     /// Reads what has come. True: nothing more is awaited.
     bool look(TimePoint now);
     const ProofFindings& findings() const { return found_; }
+    /// By what its pings and the packets to the port that was asked for are known on the wire.
+    std::vector<TappedTraffic::Flow> flows() const;
 
 private:
     void ping();

@@ -9,7 +9,9 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <sys/socket.h>
 
 #include "os/system_error.h"
@@ -17,11 +19,16 @@
 namespace muster::os {
 namespace {
 
-constexpr std::uint32_t kEnough = 64;  // octets: an IP header as far as its addresses
+constexpr std::uint32_t kEnough =
+    68;  // octets: the longest IP header, and what it carries as far as ports or id
 constexpr int kMostPackets = 4096;
 constexpr std::size_t kMostCounts = 64;
 
 std::uint8_t octet(ByteView octets, std::size_t at) { return std::to_integer<std::uint8_t>(octets[at]); }
+
+std::uint16_t word(ByteView octets, std::size_t at) {
+    return static_cast<std::uint16_t>(octet(octets, at) << 8 | octet(octets, at + 1));
+}
 
 template <class Octets>
 IpAddress address_at(ByteView packet, std::size_t at) {
@@ -72,18 +79,39 @@ Result<> filter(int socket, const IpAddress& host) {
     return system_error("filter what is tapped", errno);
 }
 
+/// Enters what tells one question from another; false for ICMP that is no ping.
+bool enter_ports(ByteView payload, bool v6, TappedHeader& header) {
+    if (header.protocol != TappedTraffic::Protocol::icmp) {
+        header.source_port = word(payload, 0);
+        header.target_port = word(payload, 2);
+        return true;
+    }
+    const auto type = octet(payload, 0);
+    const bool is_request = type == (v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO);
+    if (!is_request && type != (v6 ? ICMP6_ECHO_REPLY : ICMP_ECHOREPLY)) return false;
+    (is_request ? header.source_port : header.target_port) = word(payload, 4);
+    return true;
+}
+
 }  // namespace
 
 std::optional<TappedHeader> parse_tapped_header(ByteView packet) {
-    constexpr std::size_t kV4 = 20, kV6 = 40;
+    constexpr std::size_t kV4 = 20, kV6 = 40, kPorts = 6;
+    constexpr std::uint16_t kFragmentOffset = 0x1fff;
     if (packet.size() < kV4) return std::nullopt;
     const auto version = octet(packet, 0) >> 4;
     if (version != 4 && (version != 6 || packet.size() < kV6)) return std::nullopt;
-    const auto protocol = protocol_of(octet(packet, version == 4 ? 9 : 6));
+    const bool v6 = version == 6;
+    const std::size_t size = v6 ? kV6 : static_cast<std::size_t>(octet(packet, 0) & 0x0f) * 4;
+    if (size < kV4 || packet.size() < size + kPorts) return std::nullopt;
+    if (!v6 && (word(packet, 6) & kFragmentOffset) != 0) return std::nullopt;
+    const auto protocol = protocol_of(octet(packet, v6 ? 6 : 9));
     if (!protocol) return std::nullopt;
-    const auto source =
-        version == 4 ? address_at<IpAddress::V4>(packet, 12) : address_at<IpAddress::V6>(packet, 8);
-    return TappedHeader{source, *protocol};
+    TappedHeader header;
+    header.protocol = *protocol;
+    header.source = v6 ? address_at<IpAddress::V6>(packet, 8) : address_at<IpAddress::V4>(packet, 12);
+    if (!enter_ports(packet.subspan(size), v6, header)) return std::nullopt;
+    return header;
 }
 
 Result<std::unique_ptr<PathTap>> PathTap::open(const IpAddress& host) {
@@ -112,7 +140,19 @@ void PathTap::read() {
     }
 }
 
+bool PathTap::has_missed() {
+    tpacket_stats told{};
+    socklen_t size = sizeof told;
+    // Each call begins to count anew.
+    if (::getsockopt(socket_.get(), SOL_PACKET, PACKET_STATISTICS, &told, &size) == 0)
+        has_missed_ |= told.tp_drops > 0;
+    return has_missed_;
+}
+
 void PathTap::count(InterfaceIndex interface, const TappedHeader& packet) {
+    const bool has_come = packet.source == host_;
+    const TappedTraffic::Flow flow{packet.protocol, has_come ? packet.target_port : packet.source_port};
+    if (std::ranges::find(flows_, flow) == flows_.end()) return;
     auto& counts = traffic_.counts;
     auto found = std::ranges::find_if(counts, [&](const TappedTraffic::Count& each) {
         return each.interface == interface && each.protocol == packet.protocol;
@@ -122,7 +162,7 @@ void PathTap::count(InterfaceIndex interface, const TappedHeader& packet) {
         counts.push_back({interface, packet.protocol, 0, 0});
         found = counts.end() - 1;
     }
-    ++(packet.source == host_ ? found->came : found->sent);
+    ++(has_come ? found->came : found->sent);
 }
 
 }  // namespace muster::os

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "os/scoped_socket.h"
 #include "os/socket_message.h"
 #include "os/system_error.h"
 
@@ -95,8 +96,12 @@ Result<PingSocket> PingSocket::open(const Endpoint& remote, int& why) {
 PingSocket::PingSocket(FileDescriptor socket, bool is_v6, bool is_raw)
     : socket_(std::move(socket)), is_v6_(is_v6), is_raw_(is_raw) {}
 
-/// Raw sockets get the answers to all pings of this machine; a kernel's ping socket has an id of its own.
+/// A kernel's ping socket has an id of its own, as its port; raw sockets get the answers to all pings of this machine.
 std::uint16_t PingSocket::id() const {
+    if (!is_raw_) {
+        const auto facts = socket_facts(socket_.get());
+        return facts ? facts->port : std::uint16_t{0};
+    }
     return static_cast<std::uint16_t>(static_cast<unsigned>(::getpid()) * 31U +
                                       static_cast<unsigned>(socket_.get()));
 }

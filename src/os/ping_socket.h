@@ -37,11 +37,12 @@ public:
     std::optional<std::uint16_t> receive();
     /// What routers have told about how large packets may be on the way.
     std::optional<std::uint32_t> path_mtu() const;
+    /// What its pings carry to be told from those of others.
+    std::uint16_t id() const;
     int native_handle() const { return socket_.get(); }
 
 private:
     PingSocket(FileDescriptor socket, bool is_v6, bool is_raw);
-    std::uint16_t id() const;
 
     FileDescriptor socket_;
     bool is_v6_, is_raw_;

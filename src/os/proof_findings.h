@@ -33,10 +33,17 @@ struct ProofFindings {
     bool operator==(const ProofFindings&) const = default;
 };
 
-/// Packets between this machine and one host, as they passed an interface: before any filter for what comes in, after all
-/// for what goes out.
+/// What was asked of one host and came back, as it passed an interface: before any filter for what comes in, after all for
+/// what goes out. What else this machine has to do with the host is not counted.
 struct TappedTraffic {
-    enum class Protocol : std::uint8_t { icmp, tcp, udp };
+    enum class Protocol : std::uint8_t { icmp, tcp, udp };  // icmp: pings alone
+    /// By what a question, and the answer to it, is told from other packets.
+    struct Flow {
+        Protocol protocol = Protocol::icmp;
+        std::uint16_t port = 0;  ///< The own one; of pings their id.
+
+        bool operator==(const Flow&) const = default;
+    };
     struct Count {
         InterfaceIndex interface = InterfaceIndex::none;
         Protocol protocol = Protocol::icmp;
