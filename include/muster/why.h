@@ -42,8 +42,9 @@ void start_why(const boost::asio::any_io_executor& executor, WhyOptions options,
 /// Finds out why packets to a host do not arrive, or that they do: reads what the kernel has decided, and then asks the next
 /// hop, the host and its port. Needs no privileges; with them (CAP_NET_RAW) it sees packets on the wire and tells filters of
 /// this machine from others. What it could not see, it says. Sends at most four pings, four datagrams of one octet and two
-/// TCP connections that carry nothing. Errors: bad_input (no host, a port that cannot be), system (no descriptors left),
-/// cancelled. Cancellation: terminal, at once; a lookup of the system's resolver that hangs ends on a thread of its own.
+/// TCP connections that carry nothing. Errors: bad_input (no host, a port that cannot be), system (no descriptors left, or
+/// sockets are not permitted), unsupported (an interface is named; before Linux 5.7, without CAP_NET_RAW), timed_out (the kernel did not
+/// answer), cancelled. Cancellation: terminal, at once; a lookup of the system's resolver that hangs ends on a thread of its own.
 /// Thread: any; completes on the handler's associated executor.
 template <class Token = boost::asio::use_awaitable_t<>>
 auto why(boost::asio::any_io_executor executor, WhyOptions options, Token&& token = {}) {

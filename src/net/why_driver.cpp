@@ -189,30 +189,37 @@ private:
     };
 
     void prove() {
-        open_tap();
+        if (const auto opened = open_tap(); !opened) return finish(opened.error());
         drops_before_ = os::read_multicast_counters(false).reverse_path_drops;
         asked_ = SteadyClock::now();
         const bool is_same = facts_.plain && facts_.other &&
                              facts_.plain->interface() == facts_.other->interface() &&
                              facts_.plain->answer.entry.source == facts_.other->answer.entry.source;
-        if (facts_.other) ask(*facts_.other);
-        if (facts_.plain && !is_same) ask(*facts_.plain);
+        std::vector<WayFacts*> ways;
+        if (facts_.other) ways.push_back(&*facts_.other);
+        if (facts_.plain && !is_same) ways.push_back(&*facts_.plain);
+        for (WayFacts* const way : ways)
+            if (const auto asked = ask(*way); !asked) return finish(asked.error());
         if (asking_.empty()) return judge();
         wait(&Examination::look);
     }
 
-    void open_tap() {
+    /// That it is not permitted is no error.
+    Result<void> open_tap() {
         const bool is_local = facts_.plain && facts_.plain->answer.entry.action == os::RouteAction::deliver;
-        if (is_local) return;  // what goes to ourselves passes no wire
-        if (auto tap = os::PathTap::open(facts_.remote.address))
+        if (is_local) return {};  // what goes to ourselves passes no wire
+        auto tap = os::PathTap::open(facts_.remote.address);
+        if (!tap && tap.error().code() != Errc::unsupported) return tap.error();
+        if (tap)
             tap_ = *std::move(tap);
         else
             facts_.unread.emplace_back("packets on the wire: needs root (CAP_NET_RAW)");
+        return {};
     }
 
-    void ask(WayFacts& way) {
+    Result<void> ask(WayFacts& way) {
         const Interface* const by = find_interface(facts_.network.interfaces, way.interface());
-        if (way.answer.error != 0 || (by != nullptr && !(by->up && by->carrier))) return;
+        if (way.answer.error != 0 || (by != nullptr && !(by->up && by->carrier))) return {};
         os::ProofRequest request;
         request.remote = facts_.remote;
         request.remote.interface = way.bound_to;
@@ -221,9 +228,12 @@ private:
         const bool is_local = way.answer.entry.action == os::RouteAction::deliver;
         if (is_local) request.mtu = 0;
         if (!is_local) (void)kernel_->ask_neighbour(way.interface(), next_hop(way));
-        asking_.push_back({&way, std::make_unique<os::PathProof>(request, SteadyClock::now())});
-        if (!tap_) return;
+        auto proof = os::PathProof::begin(request, SteadyClock::now());
+        if (!proof) return proof.error();
+        asking_.push_back({&way, *std::move(proof)});
+        if (!tap_) return {};
         for (const auto& flow : asking_.back().proof->flows()) tap_->follow(flow);
+        return {};
     }
 
     IpAddress next_hop(const WayFacts& way) const {

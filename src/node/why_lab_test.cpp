@@ -1,6 +1,7 @@
 // The public call on a real kernel: near0 has 10.77.0.1/24 and the far end 10.77.0.2.
 #include <chrono>
 #include <optional>
+#include <vector>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -111,6 +112,27 @@ TEST_F(WhyLab, WhatElseTheHostSendsIsNoAnswer) {
     options = about("fe80::2%near0");
     options.patience = 400ms;
     EXPECT_EQ(cause(options), WhyCause::filtered) << "it answers neighbour discovery";
+}
+
+TEST_F(WhyLab, WhatItHasNoDescriptorForIsNoSilenceOfTheHost) {
+    far_.enter();
+    asio::ip::tcp::acceptor server{io_, {asio::ip::address_v4::any(), 80}};
+    near_.enter();
+    const auto with_room_for = [&](int count) {
+        std::vector<os::FileDescriptor> room;
+        for (int i = 0; i < count; ++i) room.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        const os::NoMoreDescriptors limit;
+        room.clear();
+        return ask(about("10.77.0.2:80"));
+    };
+    int room = 0;
+    for (; room < 20; ++room) {
+        const auto answer = with_room_for(room);
+        if (answer && answer->reaches) break;
+        ASSERT_FALSE(answer.has_value()) << room << " descriptors: " << answer->explain();
+        EXPECT_EQ(answer.error().code(), Errc::system) << room;
+    }
+    EXPECT_GE(room, 4) << "the kernel's tables, pings, port 9 and the port";
 }
 
 TEST_F(WhyLab, CanBeCancelled) {

@@ -8,10 +8,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "os/datagram.h"
 #include "os/icmp_errors.h"
 #include "os/scoped_socket.h"
 #include "os/socket_message.h"
+#include "os/system_error.h"
 
 namespace muster::os {
 namespace {
@@ -23,43 +23,88 @@ constexpr std::uint16_t kClosedPort = 9;  // discard: nobody has served it for d
 constexpr std::uint16_t kSmall = 1, kLarge = 2;
 constexpr std::size_t kSmallSize = 64;
 
-bool bind_to(int socket, const Endpoint& remote) {
-    if (remote.interface == InterfaceIndex::none) return true;
-    return set_option(socket, SOL_SOCKET, SO_BINDTOIFINDEX, static_cast<int>(remote.interface),
-                      "SO_BINDTOIFINDEX")
-        .has_value();
-}
+/// It says nothing of a host that this process has no room left for a socket.
+bool is_lack(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 
 void tell_errors(int socket, bool v6) {
     (void)set_option(socket, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, 1, "RECVERR");
 }
 
 /// Returns an errno, or 0.
-int connect_to(int socket, const Endpoint& remote) {
+int connect_to(const FileDescriptor& socket, Endpoint remote, std::uint16_t port) {
+    remote.port = port;
     SocketAddress name{};
     const socklen_t size = to_socket_address(remote, name);
-    return ::connect(socket, &name.any, size) == 0 ? 0 : errno;
+    return ::connect(socket.get(), &name.any, size) == 0 ? 0 : errno;
+}
+
+/// Sends one octet, if connecting has succeeded.
+void poke(const FileDescriptor& socket, int& refusal) {
+    if (!socket.is_open()) return;
+    const std::array<std::byte, 1> octets{};
+    if (::send(socket.get(), octets.data(), octets.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+        errno != ECONNREFUSED)  // that is the answer to the one before
+        refusal = errno;
 }
 
 }  // namespace
 
-PathProof::PathProof(const ProofRequest& request, TimePoint now) : request_(request), began_(now) {
+Result<std::unique_ptr<PathProof>> PathProof::begin(const ProofRequest& request, TimePoint now) {
+    std::unique_ptr<PathProof> proof{new PathProof{request, now}};
+    if (auto opened = proof->open(); !opened) return opened.error();
+    proof->ask();
+    return proof;
+}
+
+/// All sockets come before the first packet: one that is missing would look like a host that is silent.
+Result<void> PathProof::open() {
     int why = 0;
     if (auto opened = PingSocket::open(request_.remote, why)) {
         ping_.emplace(*std::move(opened));
     } else {
+        if (is_lack(why)) return opened.error();
         const bool is_forbidden = why == EACCES || why == EPERM || why == EPROTONOSUPPORT;
         found_.ping = is_forbidden ? Echo::not_permitted : Echo::not_asked;
         if (!is_forbidden) found_.ping_refusal = why;
     }
+    auto closed = open_for(SOCK_DGRAM);
+    if (!closed) return closed.error();
+    closed_ = *std::move(closed);
+    if (request_.remote.port == 0) return {};
+    auto port = open_for(request_.asks_udp ? SOCK_DGRAM : SOCK_STREAM);
+    if (!port) return port.error();
+    port_ = *std::move(port);
+    return {};
+}
+
+Result<FileDescriptor> PathProof::open_for(int type) const {
+    const bool v6 = request_.remote.address.is_v6();
+    FileDescriptor opened{::socket(v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!opened.is_open())
+        return system_error("open a socket to ask " + request_.remote.address.to_string(), errno);
+    tell_errors(opened.get(), v6);  // of TCP: else a SYN waits through "unreachable"
+    if (request_.remote.interface != InterfaceIndex::none)
+        if (auto held = hold_to(opened.get(), request_.remote.interface); !held) return held.error();
+    return opened;
+}
+
+void PathProof::ask() {
     ping();
-    poke(closed_, kClosedPort, found_.datagram_refusal);
-    if (request_.remote.port == 0) return;
+    found_.datagram_refusal = connect_to(closed_, request_.remote, kClosedPort);
+    if (found_.datagram_refusal != 0) closed_ = {};
+    poke(closed_, found_.datagram_refusal);
+    if (port_.is_open()) connect_port();
+}
+
+void PathProof::connect_port() {
     found_.port = Port::silent;
-    if (request_.asks_udp)
-        poke(port_, request_.remote.port, found_.port_refusal);
+    const int why = connect_to(port_, request_.remote, request_.remote.port);
+    if (request_.asks_udp && why == 0) return poke(port_, found_.port_refusal);
+    if (why == 0 || why == EINPROGRESS) return;
+    if (why == ECONNREFUSED)
+        found_.port = Port::closed;
     else
-        connect();
+        found_.port_refusal = why;
 }
 
 void PathProof::ping() {
@@ -75,44 +120,11 @@ void PathProof::ping() {
     found_.large_size = request_.mtu;
 }
 
-void PathProof::poke(FileDescriptor& socket, std::uint16_t port, int& refusal) {
-    Endpoint to = request_.remote;
-    to.port = port;
-    if (!socket.is_open()) {
-        auto opened = open_udp(family_of(to.address));
-        if (!opened) return;
-        socket = std::move(*opened);
-        tell_errors(socket.get(), to.address.is_v6());
-        refusal = bind_to(socket.get(), to) ? connect_to(socket.get(), to) : ENODEV;
-        if (refusal != 0) return;
-    }
-    const std::array<std::byte, 1> octets{};
-    if (::send(socket.get(), octets.data(), octets.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-        errno != ECONNREFUSED)  // that is the answer to the one before
-        refusal = errno;
-}
-
-void PathProof::connect() {
-    const int family = request_.remote.address.is_v6() ? AF_INET6 : AF_INET;
-    port_ = FileDescriptor{::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-    if (!port_.is_open()) {
-        found_.port = Port::not_asked;
-        return;
-    }
-    tell_errors(port_.get(), request_.remote.address.is_v6());  // else a SYN waits through "unreachable"
-    const int why = bind_to(port_.get(), request_.remote) ? connect_to(port_.get(), request_.remote) : ENODEV;
-    if (why == 0 || why == EINPROGRESS) return;
-    if (why == ECONNREFUSED)
-        found_.port = Port::closed;
-    else
-        found_.port_refusal = why;
-}
-
 void PathProof::repeat() {
     ping();
-    if (!found_.other_port_answers && !found_.report) poke(closed_, kClosedPort, found_.datagram_refusal);
+    if (!found_.other_port_answers && !found_.report) poke(closed_, found_.datagram_refusal);
     if (request_.asks_udp && found_.port == Port::silent && found_.port_refusal == 0)
-        poke(port_, request_.remote.port, found_.port_refusal);
+        poke(port_, found_.port_refusal);
 }
 
 std::vector<TappedTraffic::Flow> PathProof::flows() const {

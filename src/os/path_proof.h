@@ -9,6 +9,7 @@
 #include "os/proof_findings.h"
 
 #include "muster/endpoint.h"
+#include "muster/error.h"
 #include "muster/time.h"
 
 namespace muster::os {
@@ -21,10 +22,11 @@ struct ProofRequest {
 };
 
 /// Asks a host whether it is there: pings, a datagram to a port that is closed everywhere (9, discard), and its port. What
-/// the kernel refuses is a finding, not an error. A resource; one thread or strand.
+/// the kernel refuses to send is a finding, not an error. A resource; one thread or strand.
 class PathProof {
 public:
-    PathProof(const ProofRequest& request, TimePoint now);
+    /// Asks. Errors: system (it gives no socket; but that pings are not permitted is a finding), and as hold_to().
+    static Result<std::unique_ptr<PathProof>> begin(const ProofRequest& request, TimePoint now);
 
     /// Sends once more what has not been answered.
     void repeat();
@@ -35,9 +37,12 @@ public:
     std::vector<TappedTraffic::Flow> flows() const;
 
 private:
+    PathProof(const ProofRequest& request, TimePoint now) : request_(request), began_(now) {}
+    Result<void> open();
     void ping();
-    void poke(FileDescriptor& socket, std::uint16_t port, int& refusal);
-    void connect();
+    Result<FileDescriptor> open_for(int type) const;
+    void ask();
+    void connect_port();
     void read_pings();
     void read_errors(int socket, std::uint16_t port);
     void read_port();

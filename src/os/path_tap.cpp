@@ -117,6 +117,8 @@ std::optional<TappedHeader> parse_tapped_header(ByteView packet) {
 Result<std::unique_ptr<PathTap>> PathTap::open(const IpAddress& host) {
     // Of no protocol at first: nothing may come before the filter stands.
     FileDescriptor socket{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!socket.is_open() && (errno == EPERM || errno == EACCES))
+        return Error{Errc::unsupported, "listening to the wire is not permitted"};
     if (!socket.is_open()) return system_error("listen to the wire", errno);
     if (auto done = filter(socket.get(), host); !done) return done.error();
     sockaddr_ll address{};

@@ -32,7 +32,7 @@ std::optional<TappedHeader> parse_tapped_header(ByteView packet);
 /// all of them. Needs CAP_NET_RAW. A resource; one thread or strand.
 class PathTap {
 public:
-    /// Errors: system (no permission).
+    /// Errors: unsupported (without CAP_NET_RAW), system.
     static Result<std::unique_ptr<PathTap>> open(const IpAddress& host);
 
     /// Counts these packets too; without it, none.
