@@ -286,9 +286,37 @@ TEST_F(WhyJudge, WhatRoutersSay) {
     proof().report = IcmpReport{facts.remote, PathFindings::Report::no_network, ip("10.9.0.254")};
     EXPECT_THAT(causes(), ElementsAre(WhyCause::router_refuses));
     proof().report->report = PathFindings::Report::prohibited;
+    proof().port = Port::failed;
     EXPECT_THAT(causes(), ElementsAre(WhyCause::filtered));
     proof().report->reporter = ip("10.9.0.1");
     EXPECT_THAT(causes(), ElementsAre(WhyCause::own_firewall_out)) << "our own address says so";
+}
+
+TEST_F(WhyJudge, WhatIsSaidOfPort9IsNotSaidOfThePort) {
+    proof().report = IcmpReport{{ip("10.9.0.2"), 9, {}}, PathFindings::Report::prohibited, ip("10.9.0.2")};
+    proof().host_reports = true;
+    facts.plain->next_hop = hop(State::reachable);
+    ASSERT_THAT(causes(), ElementsAre(WhyCause::filtered));
+    EXPECT_EQ(judge(facts).findings.front().certainty, WhyCertainty::likely) << "the port itself was silent";
+    EXPECT_THAT(judge(facts).findings.front().signal,
+                HasSubstr("10.9.0.2 answers, and its TCP port 80 is silent"));
+    proof().port = Port::failed;
+    EXPECT_EQ(judge(facts).findings.front().certainty, WhyCertainty::certain);
+    facts.remote.port = 0;
+    proof().port = Port::not_asked;
+    EXPECT_THAT(causes(), IsEmpty()) << "who says that something is prohibited is there";
+}
+
+TEST_F(WhyJudge, ARefusalOfOtherPacketsIsNotCertainlyOneOfThePort) {
+    proof().datagram_refusal = EPERM;
+    proof().ping = Echo::not_permitted;
+    EXPECT_EQ(judge(facts).findings.front().certainty, WhyCertainty::likely);
+    proof().ping = Echo::none;
+    proof().ping_refusal = EPERM;
+    EXPECT_EQ(judge(facts).findings.front().certainty, WhyCertainty::certain);
+    facts.traffic = os::TappedTraffic{{{kLan, os::TappedTraffic::Protocol::tcp, 2, 0}}};
+    facts.plain->next_hop = hop(State::reachable);
+    EXPECT_THAT(causes(), ElementsAre(WhyCause::filtered)) << "it has left";
 }
 
 TEST_F(WhyJudge, SilenceOfTheNextHop) {

@@ -23,8 +23,8 @@ using Traffic = os::TappedTraffic;
 constexpr Duration kTimeForNeighbour = std::chrono::milliseconds{900};
 
 bool is_host_heard(const ProofFindings& proof) {
-    return proof.ping == Echo::came || proof.other_port_answers || proof.port == Port::open ||
-           proof.port == Port::closed;
+    return proof.ping == Echo::came || proof.other_port_answers || proof.host_reports ||
+           proof.port == Port::open || proof.port == Port::closed;
 }
 
 /// What one way has brought, judged in the order of what is most certain. Each step says whether it explains everything.
@@ -56,7 +56,7 @@ private:
     }
 
     bool is_answered() const {
-        if (!asks_port()) return proof_.ping == Echo::came || proof_.other_port_answers;
+        if (!asks_port()) return is_host_heard(proof_);
         if (proof_.port == Port::open) return true;
         // Programs are silent about what makes no sense to them; nobody listening would have been said.
         return facts_.asks_udp && proof_.port == Port::silent && proof_.other_port_answers &&
@@ -80,16 +80,24 @@ private:
                         : asks_port() && proof_.port != Port::silent ? 0
                         : proof_.datagram_refusal != 0               ? proof_.datagram_refusal
                                                                      : proof_.ping_refusal;
-        const bool is_there = proof_.ping == Echo::came || proof_.other_port_answers;
-        if (why == 0 || (!is_port && is_there)) return false;
+        if (why == 0 || (!is_port && is_host_heard(proof_))) return false;
         const std::string words = std::generic_category().message(why);
-        if (why == EPERM || why == EACCES)
-            return find(WhyCause::own_firewall_out, certain, "the kernel refuses to send: " + words);
+        if (why == EPERM || why == EACCES) {
+            const bool has_left = !is_port && asks_port() && has_wire() && sent(protocol()) > 0;
+            return !has_left && find(WhyCause::own_firewall_out, is_refused_all() ? certain : likely,
+                                     "the kernel refuses to send: " + words);
+        }
         if (why == ENODEV || why == ENXIO || why == ENETDOWN)
             return find(WhyCause::interface_missing, certain, "the kernel refuses to send: " + words);
         if (why == EADDRNOTAVAIL)
             return find(WhyCause::no_address, certain, "the kernel refuses to send: " + words);
         return false;  // the route was judged already; what remains is the answer to an earlier packet
+    }
+
+    /// Not only what was sent beside the question for a port: that of TCP is refused without a word.
+    bool is_refused_all() const {
+        return !asks_port() || proof_.port_refusal != 0 || has_wire() ||
+               (proof_.datagram_refusal != 0 && proof_.ping_refusal != 0);
     }
 
     bool judge_closed_port() {
@@ -114,7 +122,7 @@ private:
             return find(WhyCause::own_firewall_out, certain,
                         "this machine itself says that it is prohibited");
         if (is_own) return false;  // nobody has that address: the next hop is judged below
-        if (is_filter && !has_reached_port_anyhow())
+        if (is_filter && is_about_question())
             return find(WhyCause::filtered, certain, who + " says that it is prohibited");
         if (report == Report::no_host || report == Report::no_network)
             return find(
@@ -123,7 +131,12 @@ private:
         return false;
     }
 
-    bool has_reached_port_anyhow() const { return asks_port() && proof_.port == Port::open; }
+    /// Filters let one packet pass and not the other: what is said of port 9 or of pings is not said of the port that was asked for,
+    /// unless that has failed as well.
+    bool is_about_question() const {
+        const bool is_of_port = facts_.asks_udp && proof_.report->to.port == facts_.remote.port;
+        return !asks_port() || is_of_port || proof_.port == Port::failed;
+    }
 
     /// A connection tells what ICMP said, and not who.
     bool judge_errno() {
@@ -131,8 +144,8 @@ private:
         const std::string words = "connecting failed: " + std::generic_category().message(proof_.port_error);
         if (proof_.port_error == EHOSTUNREACH || proof_.port_error == ENETUNREACH ||
             proof_.port_error == EACCES) {
-            const bool is_there = proof_.ping == Echo::came || proof_.other_port_answers;
-            if (is_there) return find(WhyCause::filtered, certain, words + ", while the host answers");
+            if (is_host_heard(proof_))
+                return find(WhyCause::filtered, certain, words + ", while the host answers");
             return find(WhyCause::router_refuses, likely, words);
         }
         return false;

@@ -1,6 +1,7 @@
 // The public call on a real kernel: near0 has 10.77.0.1/24 and the far end 10.77.0.2.
 #include <chrono>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -133,6 +134,35 @@ TEST_F(WhyLab, WhatItHasNoDescriptorForIsNoSilenceOfTheHost) {
         EXPECT_EQ(answer.error().code(), Errc::system) << room;
     }
     EXPECT_GE(room, 4) << "the kernel's tables, pings, port 9 and the port";
+}
+
+TEST_F(WhyLab, WhatTheKernelRefusesIsNotWaitedFor) {
+    os::run(
+        "nft 'table inet wall { chain out { type filter hook output priority 0; ip daddr 10.77.0.2 drop; }; "
+        "}'");
+    for (const auto& [target, most] : {std::pair{"10.77.0.2", 600ms}, std::pair{"10.77.0.2:80", 2000ms}}) {
+        const auto began = std::chrono::steady_clock::now();
+        EXPECT_EQ(cause(about(target)), WhyCause::own_firewall_out);
+        EXPECT_LT(std::chrono::steady_clock::now() - began, most) << target << ": the patience is 3 s";
+    }
+}
+
+TEST_F(WhyLab, AHostThatProhibitsPort9IsThereAndItsOtherPortsMayBe) {
+    far_.enter();
+    os::run(
+        "nft 'table inet wall { chain in { type filter hook input priority 0; udp dport 9 reject with icmpx "
+        "admin-prohibited; "
+        "icmp type echo-request drop; tcp dport 81 drop; }; }'");
+    near_.enter();
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_TRUE(ask(about("10.77.0.2"))->reaches);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 2s) << "it was heard, and drops pings";
+    WhyOptions options = about("10.77.0.2:81");
+    options.patience = 400ms;
+    const auto answer = ask(options);
+    ASSERT_TRUE(answer.has_value() && !answer->findings.empty());
+    EXPECT_EQ(answer->findings.front().cause, WhyCause::filtered);
+    EXPECT_EQ(answer->findings.front().certainty, WhyCertainty::likely) << answer->explain();
 }
 
 TEST_F(WhyLab, CanBeCancelled) {

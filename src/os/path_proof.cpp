@@ -22,6 +22,8 @@ using Port = ProofFindings::Port;
 constexpr std::uint16_t kClosedPort = 9;  // discard: nobody has served it for decades
 constexpr std::uint16_t kSmall = 1, kLarge = 2;
 constexpr std::size_t kSmallSize = 64;
+// TCP asks again after one second, and a filter may let it pass; who answers from near does so within the rest.
+constexpr Duration kSecondTry = std::chrono::milliseconds{1100};
 
 /// It says nothing of a host that this process has no room left for a socket.
 bool is_lack(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
@@ -139,12 +141,11 @@ std::vector<TappedTraffic::Flow> PathProof::flows() const {
 bool PathProof::look(TimePoint now) {
     const bool was_heard = found_.round_trip > Duration{};
     read_pings();
-    if (closed_.is_open()) read_errors(closed_.get(), kClosedPort);
+    if (closed_.is_open()) read_errors(closed_.get());
     read_port();
-    const bool is_heard = found_.ping == Echo::came || found_.other_port_answers ||
-                          found_.port == Port::open || found_.port == Port::closed;
+    const bool is_heard = is_host_heard();
     if (is_heard && !was_heard) found_.round_trip = now - began_;
-    return is_done();
+    return is_done(now);
 }
 
 void PathProof::read_pings() {
@@ -153,27 +154,33 @@ void PathProof::read_pings() {
         if (*sequence == kSmall) found_.ping = Echo::came;
         if (*sequence == kLarge) found_.large_ping = Echo::came;
     }
-    read_errors(ping_->native_handle(), 0);
+    read_errors(ping_->native_handle());
     found_.path_mtu = ping_->path_mtu();
 }
 
-void PathProof::read_errors(int socket, std::uint16_t port) {
-    while (const auto told = read_icmp(socket)) {
-        if (told->report == PathFindings::Report::none) continue;
-        const bool is_host = told->reporter == request_.remote.address;
-        if (told->report == PathFindings::Report::no_port && is_host) {
-            if (port == kClosedPort) found_.other_port_answers = true;
-            if (port == request_.remote.port && port != 0) found_.port = Port::closed;
-        } else if (!found_.report) {
-            found_.report = *told;
-        }
+void PathProof::read_errors(int socket) {
+    while (const auto told = read_icmp(socket))
+        if (told->report != PathFindings::Report::none) take(*told, socket);
+}
+
+void PathProof::take(IcmpReport told, int socket) {
+    const bool is_of_port = socket == port_.get(), is_of_closed = socket == closed_.get();
+    told.to.port = is_of_port ? request_.remote.port : is_of_closed ? kClosedPort : std::uint16_t{0};
+    has_report_of_ping_ |= !is_of_port && !is_of_closed;
+    const bool is_host = told.reporter == request_.remote.address;
+    found_.host_reports |= is_host;
+    if (told.report == PathFindings::Report::no_port && is_host) {
+        if (is_of_closed) found_.other_port_answers = true;
+        if (is_of_port) found_.port = Port::closed;
+    } else if (!found_.report || is_of_port) {
+        found_.report = told;
     }
 }
 
 void PathProof::read_port() {
     if (!port_.is_open() || found_.port != Port::silent || found_.port_refusal != 0) return;
     if (request_.asks_udp) {
-        read_errors(port_.get(), request_.remote.port);
+        read_errors(port_.get());
         std::array<std::byte, 16> buffer;
         if (::recv(port_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) >= 0) found_.port = Port::open;
         return;
@@ -187,17 +194,41 @@ void PathProof::read_port() {
     found_.port_error = error;
 }
 
-bool PathProof::is_done() const {
-    const bool is_port_done = found_.port != Port::silent || found_.port_refusal != 0;
-    const bool is_refused_on_the_way = found_.report && (is_port_done || request_.asks_udp);
-    if (is_refused_on_the_way) return true;
-    const bool is_ping_done =
-        found_.ping == Echo::came ? found_.large_ping != Echo::none : found_.ping != Echo::none;
-    const bool is_host_there = found_.ping == Echo::came || found_.other_port_answers ||
-                               found_.port == Port::open || found_.port == Port::closed;
-    if (found_.ping == Echo::not_permitted || found_.ping == Echo::not_asked)
-        return is_port_done && (is_host_there || found_.datagram_refusal != 0);
-    return is_port_done && is_ping_done;
+bool PathProof::is_host_heard() const {
+    return found_.ping == Echo::came || found_.other_port_answers || found_.host_reports ||
+           found_.port == Port::open || found_.port == Port::closed;
+}
+
+bool PathProof::is_ping_over(TimePoint now) const {
+    if (!ping_ || found_.ping_refusal == EPERM || has_report_of_ping_) return true;
+    if (found_.ping == Echo::none) return is_host_heard() && now - began_ >= kSecondTry;  // it drops them
+    return found_.large_ping != Echo::none;
+}
+
+bool PathProof::is_port_over() const { return found_.port != Port::silent || found_.port_refusal != 0; }
+
+/// A filter of this machine takes neither pings nor datagrams: it will not the next time either.
+bool PathProof::is_shut_in() const {
+    return found_.datagram_refusal == EPERM && (!ping_ || found_.ping_refusal == EPERM);
+}
+
+/// A report ends it if it is about the host as a whole. That something is prohibited may hold for that packet alone.
+bool PathProof::is_told(TimePoint now) const {
+    using Report = PathFindings::Report;
+    if (!found_.report) return false;
+    const bool is_of_all =
+        found_.report->report == Report::no_host || found_.report->report == Report::no_network;
+    const bool is_of_port = request_.asks_udp && found_.report->to.port == request_.remote.port;
+    if (is_of_all) return is_port_over() || request_.asks_udp;
+    return (is_port_over() || is_of_port) && is_ping_over(now);
+}
+
+bool PathProof::is_done(TimePoint now) const {
+    if (is_told(now)) return true;
+    // Connecting does not say that its packet was refused.
+    if (is_shut_in()) return is_port_over() || now - began_ >= kSecondTry;
+    if (!is_port_over()) return false;
+    return ping_ ? is_ping_over(now) : is_host_heard() || found_.datagram_refusal != 0;
 }
 
 }  // namespace muster::os

@@ -44,14 +44,21 @@ private:
     void ask();
     void connect_port();
     void read_pings();
-    void read_errors(int socket, std::uint16_t port);
+    void read_errors(int socket);
+    void take(IcmpReport told, int socket);
     void read_port();
-    bool is_done() const;
+    bool is_host_heard() const;
+    bool is_ping_over(TimePoint now) const;
+    bool is_port_over() const;
+    bool is_shut_in() const;
+    bool is_told(TimePoint now) const;
+    bool is_done(TimePoint now) const;
 
     ProofRequest request_;
     TimePoint began_;
     ProofFindings found_;
     std::optional<PingSocket> ping_;
+    bool has_report_of_ping_ = false;
     FileDescriptor closed_, port_;
 };
 

@@ -26,7 +26,9 @@ struct ProofFindings {
     /// The errno with which the kernel refused to send, 0 if it did not.
     int ping_refusal = 0, datagram_refusal = 0, port_refusal = 0;
     bool other_port_answers = false;  ///< The host said that port 9 (discard) is closed: it is there.
-    /// The ICMP error that came back, other than those that say that a port is closed at the host itself.
+    bool host_reports = false;        ///< It has sent an ICMP error, of whatever kind: it is there.
+    /// The ICMP error that came back, other than those that say that a port is closed at the host itself; that about the port
+    /// that was asked for, if there is one. `to` has the port: 0 of pings.
     std::optional<IcmpReport> report;
     std::optional<std::uint32_t> path_mtu;  ///< Octets: what routers have told by now.
 
