@@ -29,6 +29,8 @@ public:
     bool is_multicast() const;
     /// fe80::/10 or 169.254.0.0/16: meaningful only together with an interface.
     bool is_link_local() const;
+    /// The IPv4 address that ::ffff:192.0.2.1 means (RFC 4291 2.5.5.2): sockets of IPv6 send to it by IPv4. Any other as it is.
+    IpAddress unmapped() const;
     V4 v4() const;                            ///< The four octets; all zero for an IPv6 address.
     const V6& v6() const { return octets_; }  ///< The sixteen octets; for IPv4 the first four are used.
 

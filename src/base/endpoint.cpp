@@ -41,6 +41,12 @@ bool IpAddress::is_link_local() const {
                   : octets_[0] == 169 && octets_[1] == 254;
 }
 
+IpAddress IpAddress::unmapped() const {
+    constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    if (!is_v6_ || !std::equal(kMapped.begin(), kMapped.end(), octets_.begin())) return *this;
+    return IpAddress{V4{octets_[12], octets_[13], octets_[14], octets_[15]}};
+}
+
 IpAddress::V4 IpAddress::v4() const {
     if (is_v6_) return {};
     return {octets_[0], octets_[1], octets_[2], octets_[3]};

@@ -45,6 +45,9 @@ TEST(IpAddress, KnowsItsKind) {
     EXPECT_TRUE(address("224.0.0.251").is_multicast());
     EXPECT_TRUE(address("ff02::fb").is_multicast());
     EXPECT_FALSE(address("192.0.2.1").is_multicast());
+    EXPECT_EQ(address("::ffff:192.0.2.1").unmapped(), address("192.0.2.1"));
+    for (const char* plain : {"192.0.2.1", "::fffe:192.0.2.1", "::192.0.2.1", "1::ffff:192.0.2.1"})
+        EXPECT_EQ(address(plain).unmapped(), address(plain)) << plain;
     EXPECT_TRUE(address("169.254.1.2").is_link_local());
     EXPECT_TRUE(address("fe80::1").is_link_local());
     EXPECT_TRUE(address("febf::1").is_link_local());

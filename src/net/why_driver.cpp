@@ -89,7 +89,10 @@ private:
                 outcome ? outcome->trouble : "the system's resolver does not answer; its servers are silent";
             return judge();
         }
-        facts_.remote.address = outcome->addresses.front();
+        const Endpoint& first = outcome->addresses.front();
+        facts_.remote.address = first.address;
+        if (facts_.wanted.empty() && first.interface != InterfaceIndex::none)
+            facts_.wanted = std::to_string(static_cast<std::uint32_t>(first.interface));
         look_around();
     }
 
@@ -155,6 +158,10 @@ private:
     Result<void> ask_kernel(InterfaceIndex by, std::optional<WayFacts>& way) {
         auto answer = kernel_->answer({facts_.remote.address, 0, by}, std::nullopt);
         if (!answer && answer.error().code() != Errc::unsupported) return answer.error();
+        if (answer && answer->error == 0 && answer->entry.action == os::RouteAction::group)
+            return Error{Errc::bad_input, facts_.remote.address.to_string() +
+                                              " is no address of a host: what is sent there is for all"}
+                .cure("give the address of one host");
         way.emplace().bound_to = by;
         facts_.is_ipv6_disabled |= !answer;
         if (answer)

@@ -28,8 +28,8 @@ class WhyExamination : public std::enable_shared_from_this<WhyExamination> {
 public:
     using Done = std::function<void(Result<WhyFacts>)>;
 
-    /// `done` is called once, on the strand; from inside cancel(), and from no other call. Errors: system, unsupported, timed_out,
-    /// cancelled.
+    /// `done` is called once, on the strand; from inside cancel(), and from no other call. Errors: bad_input (a
+    /// broadcast address), system, unsupported, timed_out, cancelled.
     static std::shared_ptr<WhyExamination> make(const boost::asio::any_io_executor& strand, WhyTarget target,
                                                 Duration patience, Done done);
     virtual ~WhyExamination() = default;

@@ -57,14 +57,45 @@ TEST_F(WhyLab, TellsWhatAnswersFromWhatDoesNot) {
 }
 
 TEST_F(WhyLab, BadInputIsSaidAtOnce) {
-    for (const char* target :
-         {"", ":", ":80", "10.77.0.2:", "10.77.0.2:0", "10.77.0.2:65536", "10.77.0.2:http", "[10.77.0.2",
-          "[::1]x", "[::1]:", "a b", "fe80::1%", "0.0.0.0", "239.1.1.1", "a/b"}) {
+    for (const char* target : {"",
+                               ":",
+                               ":80",
+                               "10.77.0.2:",
+                               "10.77.0.2:0",
+                               "10.77.0.2:65536",
+                               "10.77.0.2:http",
+                               "[10.77.0.2",
+                               "[::1]x",
+                               "[::1]:",
+                               "a b",
+                               "fe80::1%",
+                               "0.0.0.0",
+                               "239.1.1.1",
+                               "a/b",
+                               "::ffff:0.0.0.0",
+                               "::ffff:239.1.1.1",
+                               "10.77.0.255",
+                               "10.77.0.255:80",
+                               "255.255.255.255%near0"}) {
         const auto answer = ask(about(target));
         ASSERT_FALSE(answer.has_value()) << target;
         EXPECT_EQ(answer.error().code(), Errc::bad_input) << target;
         EXPECT_FALSE(answer.error().cure().empty()) << target;
     }
+}
+
+TEST_F(WhyLab, OneInterfaceIsMeant) {
+    WhyOptions options = about("fe80::2%near0");
+    options.interface = "near1";
+    EXPECT_EQ(ask(options).error().code(), Errc::bad_input);
+    options.interface = "near0";
+    EXPECT_TRUE(ask(options)->reaches);
+}
+
+TEST_F(WhyLab, AMappedAddressIsOneOfIpv4) {
+    const auto answer = ask(about("[::ffff:10.77.0.2]:81"));
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->findings.front().cause, WhyCause::port_closed) << answer->explain();
 }
 
 TEST_F(WhyLab, NamesOfInterfacesAreAnswersAndNoBadInput) {

@@ -81,14 +81,17 @@ Result<net::WhyTarget> read_target(const WhyOptions& options) {
     target.text = options.target;
     target.asks_udp = options.transport == WhyTransport::udp;
     target.interface = options.interface.empty() ? parts->scope : options.interface;
+    if (!parts->scope.empty() && parts->scope != target.interface)
+        return bad("'" + options.target + "' names its interface, and '" + options.interface +
+                   "' is another name");
     if (!parts->port.empty()) {
         const auto port = port_of(parts->port);
         if (!port) return bad("'" + parts->port + "' is no port: 1 to 65535");
         target.remote.port = *port;
     }
     if (const auto address = IpAddress::parse(parts->host)) {
-        target.remote.address = *address;
-        if (address->is_unspecified() || address->is_multicast())
+        target.remote.address = address->unmapped();
+        if (target.remote.address.is_unspecified() || target.remote.address.is_multicast())
             return bad(parts->host + " is no address of a host");
         return target;
     }

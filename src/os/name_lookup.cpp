@@ -24,7 +24,7 @@ std::atomic<int> running{0};  // of the process: what a resolver that hangs may 
 LookupOutcome ask(const std::string& name) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_ADDRCONFIG;
+    // Not AI_ADDRCONFIG: without an IPv4 address, which is what is to be found out, a name of IPv4 alone would not be known.
     addrinfo* list = nullptr;
     LookupOutcome outcome;
     const int error = ::getaddrinfo(name.c_str(), nullptr, &hints, &list);
@@ -37,12 +37,20 @@ LookupOutcome ask(const std::string& name) {
         std::memcpy(&found, each->ai_addr, std::min<std::size_t>(each->ai_addrlen, sizeof found));
         const bool v6 = found.any.sa_family == AF_INET6;
         if (!v6 && found.any.sa_family != AF_INET) continue;
-        const IpAddress address = v6 ? to_address(found.v6.sin6_addr) : to_address(found.v4.sin_addr);
-        const bool is_known = std::ranges::find(outcome.addresses, address) != outcome.addresses.end();
-        if (!is_known && outcome.addresses.size() < kMostAddresses) outcome.addresses.push_back(address);
+        Endpoint to;
+        to.address = v6 ? to_address(found.v6.sin6_addr).unmapped() : to_address(found.v4.sin_addr);
+        if (v6) to.interface = InterfaceIndex{found.v6.sin6_scope_id};
+        if (to.address.is_unspecified() || to.address.is_multicast()) {
+            outcome.trouble = "the resolver says " + to.address.to_string() +
+                              ", which is no address of a host: the name may be blocked";
+            continue;
+        }
+        const bool is_known = std::ranges::find(outcome.addresses, to) != outcome.addresses.end();
+        if (!is_known && outcome.addresses.size() < kMostAddresses) outcome.addresses.push_back(to);
     }
     ::freeaddrinfo(list);
-    if (outcome.addresses.empty()) outcome.trouble = "it has no IP address";
+    if (!outcome.addresses.empty()) outcome.trouble.clear();
+    if (outcome.addresses.empty() && outcome.trouble.empty()) outcome.trouble = "it has no IP address";
     return outcome;
 }
 

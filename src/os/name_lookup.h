@@ -12,8 +12,10 @@ namespace muster::os {
 
 /// What the system's resolver says of a name.
 struct LookupOutcome {
-    std::vector<IpAddress> addresses;  ///< In the resolver's order, each once, at most 16.
-    std::string trouble;               ///< Why there is none, in the resolver's words; empty if there is one.
+    /// In the resolver's order, each once, at most 16; without port. The interface is the resolver's, for link-local ones of mDNS.
+    /// What can be no host's (0.0.0.0 of a server that blocks names) is left out.
+    std::vector<Endpoint> addresses;
+    std::string trouble;  ///< Why there is none, in the resolver's words; empty if there is one.
 
     bool operator==(const LookupOutcome&) const = default;
 };

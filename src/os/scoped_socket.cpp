@@ -1,6 +1,5 @@
 #include "os/scoped_socket.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
 
@@ -21,19 +20,10 @@ Result<int> option_of(int socket, int name, const char* what) {
     return system_error(std::string{"read socket option "} + what, error);
 }
 
-IpAddress without_mapping(const IpAddress& address) {
-    if (address.is_v4()) return address;
-    const IpAddress::V6& octets = address.v6();
-    const bool has_zeros =
-        std::all_of(octets.begin(), octets.begin() + 10, [](auto each) { return each == 0; });
-    if (!has_zeros || octets[10] != 0xff || octets[11] != 0xff) return address;
-    return IpAddress{IpAddress::V4{octets[12], octets[13], octets[14], octets[15]}};
-}
-
 Endpoint to_endpoint(const SocketAddress& name) {
     if (name.any.sa_family == AF_INET)
         return {to_address(name.v4.sin_addr), ntohs(name.v4.sin_port), InterfaceIndex::none};
-    return {without_mapping(to_address(name.v6.sin6_addr)), ntohs(name.v6.sin6_port),
+    return {to_address(name.v6.sin6_addr).unmapped(), ntohs(name.v6.sin6_port),
             InterfaceIndex{name.v6.sin6_scope_id}};
 }
 
