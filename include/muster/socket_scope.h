@@ -30,14 +30,14 @@ struct SocketScope {
 /// Holds a socket to the link that `remote.interface` names, and gives it an own address there by which the answers find back: from
 /// then on nothing of it leaves by another interface, and it takes only what comes by this one. `socket` is any IP socket of this
 /// process, also one that another library has made (in libcurl: CURLOPT_SOCKOPTFUNCTION); it stays the caller's, must not be connected,
-/// and is of the remote's family. One that is bound to an own address of that link, or to a port alone, keeps it. Connecting, and
+/// connecting or listening, and is of the remote's family (a mapped address, ::ffff:192.168.4.1, is one of IPv4). One that is bound to an own address of that link, or to a port alone, keeps it. Connecting, and
 /// sending, is the caller's business. Needs no privileges (Linux 5.7). Well below a millisecond; waits for nothing but the kernel.
 /// Any thread.
 ///
 /// When it fails after the interface was found, the socket is held to it all the same: whoever goes on regardless sends by no other
 /// link. The same call may be repeated with the same socket.
 ///
-/// Errors: bad_input (no interface named, no IP socket, connected, of another family, held to another interface; a multicast group;
+/// Errors: bad_input (no interface named, no IP socket, connected or listening, of another family, held to another interface; a multicast group;
 /// an address of this machine), no_interface (it is gone, switched off, or has no carrier), no_address (it has no address yet, or none
 /// that is its own), no_route (no line of the tables leads there by it), unsupported (kernels before 5.7, without CAP_NET_RAW), system,
 /// timed_out (the kernel did not answer). The evidence has the PathReason by name; path_to() has it as a value.

@@ -76,6 +76,7 @@ Result<NetworkPath> path_for(const os::SocketFacts& facts, const Endpoint& remot
 
 Result<void> check_socket(const os::SocketFacts& facts, const Endpoint& remote) {
     if (facts.remote) return Error{Errc::bad_input, "the socket is connected already"};
+    if (facts.has_begun) return Error{Errc::bad_input, "the socket is connecting or listening already"};
     if (facts.family != os::family_of(remote.address))
         return Error{Errc::bad_input, remote.address.to_string() + " is of another family than the socket"}
             .cure("open a socket of the family of the address");
@@ -111,7 +112,8 @@ Result<SocketScope> net::scope_in(const NetworkPath& path, const Endpoint& remot
     return SocketScope{path.route->interface, path.route->interface_name, *path.route->source};
 }
 
-Result<SocketScope> scope_socket(int socket, const Endpoint& remote) {
+Result<SocketScope> scope_socket(int socket, const Endpoint& device) {
+    const Endpoint remote{device.address.unmapped(), device.port, device.interface};
     if (auto fine = net::check_device(remote); !fine) return fine.error();
     const auto facts = os::socket_facts(socket);
     if (!facts) return facts.error();

@@ -148,6 +148,23 @@ TEST_F(ScopeLab, WhatIsBoundAlreadyIsKeptOrRefused) {
     EXPECT_EQ(scope_socket(connected.get(), device()).error().code(), Errc::bad_input);
 }
 
+TEST_F(ScopeLab, TcpThatHasBegunIsRefused) {
+    os::run("ip addr add 192.168.4.77/24 dev near0");
+    const auto tcp = [] {
+        return os::FileDescriptor{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    };
+    EXPECT_TRUE(scope_socket(tcp().get(), device()).has_value());
+    const auto listening = tcp(), connecting = tcp();
+    ASSERT_EQ(::listen(listening.get(), 1), 0);
+    ASSERT_EQ(connect_to(connecting, "192.168.4.1"), -1);  // near0 has the subnet; nobody is there
+    for (const auto* socket : {&listening, &connecting}) {
+        const auto scope = scope_socket(socket->get(), device());
+        ASSERT_FALSE(scope.has_value());
+        EXPECT_EQ(scope.error().code(), Errc::bad_input);
+        EXPECT_EQ(held_to(*socket), InterfaceIndex::none);
+    }
+}
+
 TEST_F(ScopeLab, WhatIsNoDeviceOnALinkIsRefused) {
     os::run("ip addr add 192.168.4.77/24 dev near0");
     const auto socket = udp();
@@ -190,6 +207,10 @@ TEST_F(ScopeLab, APathIsToldOfASocket) {
 }
 
 TEST_F(ScopeLab, AMappedAddressIsOneOfIpv4) {
+    os::run("ip addr add 192.168.4.77/24 dev near0");
+    EXPECT_TRUE(scope_socket(udp().get(), device("::ffff:192.168.4.1")).has_value());
+    EXPECT_EQ(scope_socket(udp(AF_INET6).get(), device("::ffff:192.168.4.1")).error().code(), Errc::bad_input)
+        << "a socket of IPv6 has no source of IPv4 to be given";
     const auto socket = udp(AF_INET6);
     ASSERT_EQ(connect_to(socket, "::ffff:10.78.0.2"), 0);
     const auto path = path_of(socket.get());

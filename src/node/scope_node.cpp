@@ -15,12 +15,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-// One wait for an address. Lives on its strand; kept by what it waits for: its monitor's callback and its timer.
+// One wait for an address. Lives on its strand; kept by its timer alone: a monitor that kept it, being kept by it, would outlive an
+// executor that is destroyed.
 class ScopeWait : public std::enable_shared_from_this<ScopeWait> {
 public:
     ScopeWait(asio::any_io_executor strand, const Endpoint& remote)
         : strand_(std::move(strand)),
-          remote_(remote),
+          remote_{remote.address.unmapped(), remote.port, remote.interface},
           timer_(strand_),
           waiter_(strand_, "waiting for an address to reach " + remote.to_string()) {}
 
@@ -32,8 +33,10 @@ public:
         PathMonitorOptions options;
         options.remote = remote_;
         options.quiet = options.max_delay = Duration{};  // a gain is what is waited for
-        auto monitor = PathMonitor::open(
-            strand_, [self = shared_from_this()](const NetworkPath& path) { self->look(path); }, options);
+        const auto look_on = [weak = weak_from_this()](const NetworkPath& path) {
+            if (const auto self = weak.lock()) self->look(path);
+        };
+        auto monitor = PathMonitor::open(strand_, look_on, options);
         if (!monitor) return finish(monitor.error());
         monitor_.emplace(std::move(*monitor));
         timer_.expires_after(bounded_wait(patience));

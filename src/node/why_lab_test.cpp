@@ -1,5 +1,6 @@
 // The public call on a real kernel: near0 has 10.77.0.1/24 and the far end 10.77.0.2.
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -211,6 +212,19 @@ TEST_F(WhyLab, CanBeCancelled) {
     ASSERT_TRUE(told.has_value());
     ASSERT_FALSE(told->has_value());
     EXPECT_EQ(told->error().code(), Errc::cancelled);
+}
+
+TEST_F(WhyLab, AnExecutorThatIsDestroyedTakesItAlong) {
+    auto held = std::make_shared<int>(0);
+    const std::weak_ptr<int> handler = held;
+    {
+        asio::io_context io;
+        why(io.get_executor(), about("10.77.0.99:80"), [held](const Result<WhyAnswer>&) {});
+        held.reset();
+        io.run_for(50ms);
+        EXPECT_FALSE(handler.expired());
+    }
+    EXPECT_TRUE(handler.expired());
 }
 
 TEST_F(WhyLab, AnInterfaceThatGoesMeanwhile) {

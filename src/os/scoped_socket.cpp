@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <string>
 
+#include <netinet/tcp.h>
+
 #include "os/endpoint_names.h"
 #include "os/socket_message.h"
 #include "os/system_error.h"
@@ -18,6 +20,14 @@ Result<int> option_of(int socket, int name, const char* what) {
     if (error == EBADF || error == ENOTSOCK)
         return Error{Errc::bad_input, "descriptor " + std::to_string(socket) + " is no socket"};
     return system_error(std::string{"read socket option "} + what, error);
+}
+
+/// Whoever connects has no peer yet, and its first packet has left. Streams that are not TCP cannot be asked.
+bool is_at_rest(int socket) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    const bool is_told = ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+    return !is_told || info.tcpi_state == TCP_CLOSE;
 }
 
 Endpoint to_endpoint(const SocketAddress& name) {
@@ -51,6 +61,7 @@ Result<SocketFacts> socket_facts(int socket) {
     }
     size = sizeof name;
     if (::getpeername(socket, &name.any, &size) == 0) facts.remote = to_endpoint(name);
+    facts.has_begun = facts.is_stream && !is_at_rest(socket);
     return facts;
 }
 
@@ -59,8 +70,6 @@ Result<void> hold_to(int socket, InterfaceIndex interface) {
     if (::setsockopt(socket, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof index) == 0) return {};
     const int error = errno;
     const std::string attempt = "hold a socket to " + interface_name(interface);
-    if (error == ENODEV)
-        return Error{Errc::no_interface, "there is no interface " + std::to_string(index) + " any more"};
     if (error == EPERM)
         return Error{Errc::unsupported, attempt + ": the kernel does not allow it"}.cure(
             "before Linux 5.7 this needs CAP_NET_RAW; a socket that another interface holds is opened anew");

@@ -19,13 +19,15 @@ struct SocketFacts {
     IpAddress local;                                ///< Unspecified: bound to none.
     std::uint16_t port = 0;                         ///< 0: bound to none.
     std::optional<Endpoint> remote;                 ///< Of one that is connected.
+    bool has_begun = false;                         ///< TCP that connects or listens, or has.
 };
 
 /// Errors: bad_input (no socket, or none of IP), system.
 Result<SocketFacts> socket_facts(int socket);
 
-/// From now on the socket sends by this interface alone, and takes only what comes by it. Errors: no_interface (it is gone), unsupported
-/// (before Linux 5.7, without CAP_NET_RAW; or the socket is held to another interface, and only root may change that), system.
+/// From now on the socket sends by this interface alone, and takes only what comes by it. The kernel does not look whether there is such
+/// an interface: sending tells. Errors: unsupported (before Linux 5.7, without CAP_NET_RAW; or the socket is held to another interface,
+/// and only root may change that), system.
 Result<void> hold_to(int socket, InterfaceIndex interface);
 
 /// Gives the socket this own address; its port stays open where the kernel can choose it when it connects. Errors: no_address (it has
