@@ -1,6 +1,7 @@
 // Talks to a device on its own network (a camera that is set up over its access point, say), by the interface it is on and
 // no other. Waits until that interface has an address; of several endpoints the first to answer counts.
 //   device SECONDS ENDPOINT...        device 10 192.168.4.1%wlan0:7000 [fe80::1%wlan0]:7000
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
@@ -36,9 +37,10 @@ asio::awaitable<bool> reach(muster::Endpoint device, std::chrono::seconds patien
     if (!failed)
         co_await asio::async_read_until(socket, asio::dynamic_buffer(text, 4096), '\n',
                                         asio::redirect_error(asio::use_awaitable, failed));
+    text.resize(std::min(text.size(), text.find('\n')));  // more may have come
     if (failed) co_return std::cerr << to_text(device) << ": " << failed.message() << std::endl, false;
     std::cout << to_text(device) << " from " << scope->source.to_string() << " on " << scope->interface_name
-              << " after " << waited.count() << " ms: " << text << std::flush;
+              << " after " << waited.count() << " ms: " << muster::printable(text) << std::endl;
     co_return true;
 }
 
