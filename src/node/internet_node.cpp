@@ -132,15 +132,17 @@ private:
         for (std::size_t each = 0; each < count && !is_over_; ++each) {
             const Duration share = (end_ - SteadyClock::now()) / static_cast<std::int64_t>(count - each);
             if (share <= Duration{}) break;
-            const Endpoint asked{(*addresses)[each], url_.port, interface};
+            Endpoint asked = (*addresses)[each];
+            asked.port = url_.port;
+            if (interface != InterfaceIndex::none) asked.interface = interface;
             proof = co_await ask_one(asked, share);
             if (!proof || proof->state != InternetState::unreachable) break;
         }
         co_return proof;
     }
 
-    asio::awaitable<Result<std::vector<IpAddress>>> look_up() {
-        if (const auto address = IpAddress::parse(url_.host)) co_return std::vector{*address};
+    asio::awaitable<Result<std::vector<Endpoint>>> look_up() {
+        if (const auto address = IpAddress::parse(url_.host)) co_return std::vector<Endpoint>{Endpoint{*address}};
         const auto lookup = os::NameLookup::begin(url_.host);
         if (!lookup) co_return lookup.error();
         while (SteadyClock::now() < end_ && !is_over_) {
