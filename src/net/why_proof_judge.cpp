@@ -122,7 +122,7 @@ private:
             return find(WhyCause::own_firewall_out, certain,
                         "this machine itself says that it is prohibited");
         if (is_own) return false;  // nobody has that address: the next hop is judged below
-        if (is_filter && is_about_question())
+        if (is_filter && is_about_question(to))
             return find(WhyCause::filtered, certain, who + " says that it is prohibited");
         if (report == Report::no_host || report == Report::no_network)
             return find(
@@ -133,8 +133,8 @@ private:
 
     /// Filters let one packet pass and not the other: what is said of port 9 or of pings is not said of the port that was asked for,
     /// unless that has failed as well.
-    bool is_about_question() const {
-        const bool is_of_port = facts_.asks_udp && proof_.report->to.port == facts_.remote.port;
+    bool is_about_question(const Endpoint& to) const {
+        const bool is_of_port = facts_.asks_udp && to.port == facts_.remote.port;
         return !asks_port() || is_of_port || proof_.port == Port::failed;
     }
 
