@@ -280,6 +280,8 @@ std::size_t Redactor::take_v6(std::string_view text, std::size_t at, std::string
     const std::string_view word = rest.substr(0, size);
     const auto found = IpAddress::parse(word);
     if (!found) return 0;
+    // "::0::3:8": the second gap may be that of an address which says more.
+    if (says_nothing(*found) && word.starts_with("::") && rest.substr(size).starts_with("::")) return 0;
 
     const bool is_behind_address = last == '.' || (last == ':' && at > 1 && is_address_part(text[at - 2]));
     const bool is_joined = is_behind_address || goes_on(rest, size);

@@ -62,6 +62,10 @@ TEST(Redactor, WhatIsReplacedIsNotReadTogetherWithItsNeighbour) {
     EXPECT_EQ(Redactor{}.text("fe80::211:22ff:fe33:4455.2.3"), "[fe80::1:0:1].2.3");
 }
 
+TEST(Redactor, AnAddressIsFoundBehindWhatCouldBeginAnother) {
+    EXPECT_EQ(Redactor{}.text("a-::00::03:08:fe:]"), "a-::[2001:db8::1]:]") << "\"::00\" alone would be none";
+}
+
 TEST(Redactor, WhatLooksLikeAKeyIsLeftOut) {
     Redactor redactor;
     const std::string hex(64, 'a'),

@@ -142,7 +142,8 @@ private:
     }
 
     asio::awaitable<Result<std::vector<Endpoint>>> look_up() {
-        if (const auto address = IpAddress::parse(url_.host)) co_return std::vector<Endpoint>{Endpoint{*address}};
+        if (const auto address = IpAddress::parse(url_.host))
+            co_return std::vector<Endpoint>{Endpoint{*address}};
         const auto lookup = os::NameLookup::begin(url_.host);
         if (!lookup) co_return lookup.error();
         while (SteadyClock::now() < end_ && !is_over_) {

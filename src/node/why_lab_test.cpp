@@ -153,6 +153,7 @@ TEST_F(WhyLab, WhatItHasNoDescriptorForIsNoSilenceOfTheHost) {
     near_.enter();
     const auto with_room_for = [&](int count) {
         std::vector<os::FileDescriptor> room;
+        room.reserve(static_cast<std::size_t>(count));
         for (int i = 0; i < count; ++i) room.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
         const os::NoMoreDescriptors limit;
         room.clear();
