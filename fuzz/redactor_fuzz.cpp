@@ -58,6 +58,8 @@ bool is_public_address(std::string_view word) {
 bool is_public_mac(std::string_view word) {
     constexpr std::string_view kForm = "xx:xx:xx:xx:xx:xx", kHex = "0123456789abcdefABCDEF";
     if (word.size() != kForm.size() || !is_any(word[2], ":-")) return false;
+    if (word.find_first_not_of("0:-") == word.npos)
+        return false;  // nobody's; with "::" behind it, the address "::"
     for (std::size_t i = 0; i < word.size(); ++i)
         if (kForm[i] == 'x' ? !is_any(word[i], kHex) : word[i] != word[2]) return false;
     return !word.starts_with("02:00:00:00:") && !word.starts_with("02-00-00-00-");  // its own
